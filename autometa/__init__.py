@@ -1,0 +1,91 @@
+"""autometa: recommendations, warm starts and searches that begin with what other tables have taught.
+
+The public names are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autometa.errors import AutometaError, DataError, DependencyError, EvaluationError, StorageError, UsageError
+    from autometa.estimators import AutoMetaClassifier, AutoMetaRegressor
+    from autometa.metabase import MetaBase
+    from autometa.metafeatures import extract_metafeatures
+    from autometa.metamodel import AlgorithmSelector, MetaModel
+    from autometa.recommendation import Recommendation, Recommendations, recommend
+    from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
+    from autometa.task import Task
+    from autometa.tuning import MetaSampler, TuneResult, WarmStartReport, tune, warm_start
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Algorithm": "space",
+    "AlgorithmSelector": "metamodel",
+    "AutoMetaClassifier": "estimators",
+    "AutoMetaRegressor": "estimators",
+    "AutometaError": "errors",
+    "Configuration": "space",
+    "DataError": "errors",
+    "DependencyError": "errors",
+    "EvaluationError": "errors",
+    "MetaBase": "metabase",
+    "MetaModel": "metamodel",
+    "MetaSampler": "tuning",
+    "Recommendation": "recommendation",
+    "Recommendations": "recommendation",
+    "SearchSpace": "space",
+    "StorageError": "errors",
+    "Task": "task",
+    "TuneResult": "tuning",
+    "UsageError": "errors",
+    "WarmStartReport": "tuning",
+    "extract_metafeatures": "metafeatures",
+    "recommend": "recommendation",
+    "register_algorithm": "space",
+    "tune": "tuning",
+    "warm_start": "tuning",
+}
+
+__all__ = [
+    "Algorithm",
+    "AlgorithmSelector",
+    "AutoMetaClassifier",
+    "AutoMetaRegressor",
+    "AutometaError",
+    "Configuration",
+    "DataError",
+    "DependencyError",
+    "EvaluationError",
+    "MetaBase",
+    "MetaModel",
+    "MetaSampler",
+    "Recommendation",
+    "Recommendations",
+    "SearchSpace",
+    "StorageError",
+    "Task",
+    "TuneResult",
+    "UsageError",
+    "WarmStartReport",
+    "__version__",
+    "extract_metafeatures",
+    "recommend",
+    "register_algorithm",
+    "tune",
+    "warm_start",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'autometa' has no attribute {name!r}")
+    value = getattr(import_module(f"autometa.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

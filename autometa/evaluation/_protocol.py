@@ -1,0 +1,237 @@
+"""The protocol of an evaluation: which rows train, which rows test, and what comes out."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autometa.errors import DataError
+from autometa.evaluation._scoring import align_probabilities, score_predictions
+from autometa.metrics import stored_metrics
+from autometa.pipelines import build_pipeline
+from autometa.space import Configuration
+from autometa.task import Task
+
+Split = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How configurations are compared on a task.
+
+    Attributes
+    ----------
+    n_folds : int, default=3
+        Folds of a shuffled, for classification stratified, cross-validation.
+    max_train_rows : int, default=1000
+        Training rows per fold: the fidelity.
+    max_test_rows : int, default=1000
+        Test rows per fold.
+    large_folds : int, default=2
+        How many of the folds are used where a fold tests on `max_test_rows` rows: large tests are precise.
+    seed : int, default=0
+    """
+
+    n_folds: int = 3
+    max_train_rows: int = 1000
+    max_test_rows: int = 1000
+    large_folds: int = 2
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of one configuration on one task at one fidelity.
+
+    Attributes
+    ----------
+    status : {"ok", "failed", "timeout", "memory"}
+    scores : mapping of str to float
+        Mean over folds of every stored metric, in natural units.
+    spread : mapping of str to float
+        Standard deviation over folds.
+    fit_seconds, predict_seconds : float
+        CPU seconds per fold, of one thread.
+    n_train : int
+        Training rows per fold.
+    reason : str
+        Why the run did not succeed, one line.
+    """
+
+    configuration: Configuration
+    status: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    spread: Mapping[str, float] = field(default_factory=dict)
+    fit_seconds: float = float("nan")
+    predict_seconds: float = float("nan")
+    n_train: int = 0
+    n_folds: int = 0
+    reason: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every fold was fitted and scored."""
+        return self.status == "ok"
+
+    def to_record(self) -> dict[str, Any]:
+        """Return everything but the configuration as one flat mapping of plain types."""
+        names = ("status", "reason", "fit_seconds", "predict_seconds", "n_train", "n_folds")
+        spread = {f"{name}_std": value for name, value in self.spread.items()}
+        return {**{name: getattr(self, name) for name in names}, **self.scores, **spread}
+
+
+def make_splits(task: Task, protocol: Protocol) -> list[Split]:
+    """Draw the folds of a task; the same protocol always draws the same.
+
+    Rows of a class with fewer rows than folds are left out.
+
+    Raises
+    ------
+    DataError
+        AM104 when fewer than two classes have enough rows; AM201 when there are fewer rows than folds.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+
+    rows = np.arange(task.n_rows)
+    if len(rows) < 2 * protocol.n_folds:
+        raise DataError(
+            "AM201",
+            f"the table has {len(rows)} rows, too few for {protocol.n_folds} folds.",
+            "Use fewer folds, or more rows.",
+        )
+    labels = None
+    splitter: Any = KFold(protocol.n_folds, shuffle=True, random_state=protocol.seed)
+    if task.kind != "regression":
+        codes = np.unique(task.y.to_numpy(), return_inverse=True)[1]
+        rows = np.flatnonzero(np.bincount(codes)[codes] >= protocol.n_folds)
+        labels = codes[rows]
+        if len(np.unique(labels)) < 2:
+            raise DataError(
+                "AM104",
+                f"fewer than two classes have at least {protocol.n_folds} rows.",
+                "Merge or drop rare classes, or use fewer folds.",
+            )
+        splitter = StratifiedKFold(protocol.n_folds, shuffle=True, random_state=protocol.seed)
+
+    def shrink(part: NDArray[np.intp], limit: int, fold: int) -> NDArray[np.intp]:
+        if len(part) <= limit:
+            return part
+        strata = labels[part] if labels is not None and _can_stratify(labels[part], limit) else None
+        return np.sort(train_test_split(part, train_size=limit, random_state=protocol.seed + fold, stratify=strata)[0])
+
+    splits = [
+        (rows[shrink(train, protocol.max_train_rows, fold)], rows[shrink(test, protocol.max_test_rows, fold)])
+        for fold, (train, test) in enumerate(splitter.split(rows, labels))
+    ]
+    is_large = all(len(test) >= protocol.max_test_rows for _, test in splits)
+    return splits[: protocol.large_folds] if is_large else splits
+
+
+def _can_stratify(labels: NDArray[Any], limit: int) -> bool:
+    counts = np.bincount(labels)
+    counts = counts[counts > 0]
+    return bool(counts.min() >= 2 and limit >= len(counts) and len(labels) - limit >= len(counts))
+
+
+def evaluate(
+    task: Task,
+    configuration: Configuration,
+    splits: Sequence[Split],
+    *,
+    scorer: Callable[..., float] | None = None,
+    sample_weight: NDArray[Any] | None = None,
+    on_fold: Callable[[int, dict[str, float]], None] | None = None,
+    random_state: int = 0,
+    n_jobs: int = 1,
+) -> Run:
+    """Fit and score one configuration on each split.
+
+    Parameters
+    ----------
+    task : Task
+    configuration : Configuration
+    splits : sequence of (train rows, test rows)
+    scorer : callable, optional
+        A scikit-learn scorer; its mean is added to the scores as ``"scorer"``, greater is better.
+    sample_weight : ndarray of shape (n_rows,), optional
+        Passed to the fit of the model.
+    on_fold : callable, optional
+        Called with the fold's number and scores after each fold; may raise to stop.
+    random_state : int, default=0
+    n_jobs : int, default=1
+
+    Returns
+    -------
+    Run
+        With status ``failed`` or ``memory`` and its reason if a fold raised.
+    """
+    folds: list[dict[str, float]] = []
+    seconds: list[tuple[float, float]] = []
+    n_train = round(float(np.mean([len(train) for train, _ in splits])))
+    for number, (train, test) in enumerate(splits):
+        try:
+            scores, spent = _evaluate_fold(
+                task, configuration, train, test, scorer, sample_weight, random_state, n_jobs
+            )
+        except MemoryError as error:
+            return Run(configuration, "memory", n_train=n_train, reason=f"out of memory: {error}"[:200])
+        except Exception as error:
+            # What a library raises on odd data is a result of the experiment: it is recorded with its reason.
+            reason = f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
+            return Run(configuration, "failed", n_train=n_train, reason=reason)
+        folds.append(scores)
+        seconds.append(spent)
+        if on_fold is not None:
+            on_fold(number, scores)
+    values = {name: np.array([fold[name] for fold in folds]) for name in folds[0]}
+    broken = [name for name in stored_metrics(task.kind) if not np.isfinite(values[name]).all()]
+    if broken:
+        return Run(configuration, "failed", n_train=n_train, reason=f"{broken[0]} is not finite")
+    return Run(
+        configuration,
+        "ok",
+        scores={name: float(v.mean()) for name, v in values.items()},
+        spread={name: float(v.std()) for name, v in values.items()},
+        fit_seconds=float(np.mean([fit for fit, _ in seconds])),
+        predict_seconds=float(np.mean([predict for _, predict in seconds])),
+        n_train=n_train,
+        n_folds=len(folds),
+    )
+
+
+def _evaluate_fold(
+    task: Task,
+    configuration: Configuration,
+    train: NDArray[np.intp],
+    test: NDArray[np.intp],
+    scorer: Callable[..., float] | None,
+    sample_weight: NDArray[Any] | None,
+    random_state: int,
+    n_jobs: int,
+) -> tuple[dict[str, float], tuple[float, float]]:
+    y = task.y.to_numpy()
+    pipeline = build_pipeline(configuration, task, random_state=random_state, n_jobs=n_jobs)
+    fit_params = {} if sample_weight is None else {"model__sample_weight": sample_weight[train]}
+    with warnings.catch_warnings():
+        # Convergence and rank warnings of a trial are not the user's concern; failures are recorded.
+        warnings.simplefilter("ignore")
+        start = time.process_time()
+        pipeline.fit(task.X.iloc[train], y[train], **fit_params)
+        fitted = time.process_time()
+        if task.kind == "regression":
+            prediction, classes = pipeline.predict(task.X.iloc[test]), None
+        else:
+            classes = np.unique(y[np.concatenate([train, test])])
+            proba = pipeline.predict_proba(task.X.iloc[test])
+            prediction = align_probabilities(proba, pipeline.classes_, classes)
+        done = time.process_time()
+        scores = score_predictions(task.kind, y[test], prediction, classes)
+        if scorer is not None:
+            scores["scorer"] = float(scorer(pipeline, task.X.iloc[test], y[test]))
+    return scores, (fitted - start, done - fitted)

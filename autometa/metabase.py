@@ -1,0 +1,460 @@
+"""The metadata base: what is known about tasks, configurations, and runs of the one on the other.
+
+Three tables, written as Parquet beside a manifest with their hashes; no pickle. The bundled base is read here and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from autometa.errors import StorageError
+from autometa.metafeatures import METAFEATURES_VERSION, describe_task
+from autometa.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, as_gain
+from autometa.space import SPACE_VERSION, Configuration, SearchSpace
+from autometa.storage import open_storage
+from autometa.task import Task
+
+SCHEMA: Final = 1
+MAX_REGRET: Final = 2.0
+TABLES: Final = ("tasks", "configurations", "runs")
+TASK_COLUMNS: Final = (
+    "task_id",
+    "name",
+    "kind",
+    "openml_id",
+    "family",
+    "source",
+    "n_rows",
+    "n_features",
+    "n_classes",
+    "fingerprint",
+)
+CONFIGURATION_COLUMNS: Final = ("configuration_id", "target", "algorithm", "params", "origin")
+METRICS: Final = (*CLASSIFICATION_METRICS, *REGRESSION_METRICS)
+RUN_COLUMNS: Final = (
+    "task_id",
+    "configuration_id",
+    "fidelity",
+    "n_train",
+    "n_folds",
+    "status",
+    "reason",
+    "fit_seconds",
+    "predict_seconds",
+    *METRICS,
+    *(f"{name}_std" for name in METRICS),
+)
+METAFEATURE_PREFIX: Final = "mf_"
+
+
+def target_of(kind: str) -> str:
+    """Return ``regression`` or ``classification``: configurations are shared by binary and multiclass tasks."""
+    return "regression" if kind == "regression" else "classification"
+
+
+def describe_for_study(task: Task) -> dict[str, Any]:
+    """Return what a study should say about its task, as plain JSON types, so that its trials become experience."""
+    values = describe_task(task)
+    return {
+        "task_id": task.name,
+        "name": task.name,
+        "kind": task.kind,
+        "openml_id": task.properties.get("openml_id"),
+        "family": task.properties.get("family") or task.name,
+        "source": task.properties.get("source", ""),
+        "n_rows": task.n_rows,
+        "n_features": task.X.shape[1],
+        "n_classes": len(task.classes) or None,
+        "fingerprint": task.fingerprint(),
+        "metafeatures_version": METAFEATURES_VERSION,
+        "metafeatures": {k: (float(v) if np.isfinite(v) else None) for k, v in values.items()},
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class MetaBase:
+    """Tasks with their meta-features, configurations, and runs.
+
+    Attributes
+    ----------
+    tasks : DataFrame
+        A row per task: ``TASK_COLUMNS``, then meta-features with the prefix ``mf_``.
+    configurations : DataFrame
+        A row per configuration: id, target (classification or regression), algorithm, params (JSON), origin.
+    runs : DataFrame
+        A row per task, configuration and fidelity: every metric with its spread over folds (natural units; NaN where
+        the metric does not apply), CPU seconds per fold, status and reason.
+    """
+
+    tasks: pd.DataFrame
+    configurations: pd.DataFrame
+    runs: pd.DataFrame
+
+    # -- making and storing -------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_frames(cls, tasks: pd.DataFrame, configurations: pd.DataFrame, runs: pd.DataFrame) -> MetaBase:
+        """Check three tables and join them into a metadata base.
+
+        Parameters
+        ----------
+        tasks, configurations, runs : DataFrame
+            As the attributes of the class; columns that are missing and not essential are filled with NaN.
+
+        Raises
+        ------
+        StorageError
+            AM603 when an essential column is missing or runs name unknown tasks or configurations.
+        """
+        tasks = _complete(tasks, TASK_COLUMNS, ("task_id", "kind"), "tasks")
+        tasks = tasks.assign(
+            name=tasks["name"].fillna(tasks["task_id"]), family=tasks["family"].fillna(tasks["task_id"])
+        )
+        configurations = _complete(
+            configurations, CONFIGURATION_COLUMNS, ("configuration_id", "algorithm", "params"), "configurations"
+        )
+        runs = _complete(runs, RUN_COLUMNS, ("task_id", "configuration_id", "status"), "runs")
+        base = cls(
+            _typed(tasks.drop_duplicates("task_id", keep="last")),
+            _typed(configurations.drop_duplicates(["configuration_id", "target"], keep="last")),
+            _typed(runs.drop_duplicates(["task_id", "configuration_id", "fidelity"], keep="last")),
+        )
+        for column, table in (("task_id", base.tasks), ("configuration_id", base.configurations)):
+            unknown = set(base.runs[column]) - set(table[column])
+            if unknown:
+                raise StorageError(
+                    "AM603", f"runs name {len(unknown)} unknown {column}(s), first {sorted(unknown)[0]!r}."
+                )
+        return base
+
+    @classmethod
+    def from_studies(cls, storage: Any) -> MetaBase:
+        """Gather the runs of every study in a storage that describes its task.
+
+        Parameters
+        ----------
+        storage : str or optuna storage
+            Written by ``collect`` or ``tune``. Studies without a description are left out.
+        """
+        import optuna
+
+        opened = open_storage(storage)
+        tasks: list[dict[str, Any]] = []
+        configurations: dict[tuple[str, str], dict[str, Any]] = {}
+        runs: list[dict[str, Any]] = []
+        for name in optuna.get_all_study_names(opened):
+            study = optuna.load_study(study_name=name, storage=opened)
+            record = dict(study.user_attrs.get("task", {}))
+            if not record:
+                continue
+            metafeatures = record.pop("metafeatures", {})
+            tasks.append({**record, **{f"{METAFEATURE_PREFIX}{k}": v for k, v in metafeatures.items()}})
+            target = target_of(record["kind"])
+            space = SearchSpace.for_kind(record["kind"])
+            for trial in study.get_trials(deepcopy=False):
+                if "run" not in trial.user_attrs:
+                    continue
+                configuration = space.configuration(trial.params, trial.user_attrs.get("origin", "tuned"))
+                configurations[configuration.id, target] = _configuration_row(configuration, target)
+                runs.append(
+                    {
+                        "task_id": record["task_id"],
+                        "configuration_id": configuration.id,
+                        "fidelity": trial.user_attrs["fidelity"],
+                        **trial.user_attrs["run"],
+                    }
+                )
+        if not runs:
+            raise StorageError(
+                "AM604", "the storage holds no runs that describe their task.", "Fill it with autometa collect."
+            )
+        return cls.from_frames(pd.DataFrame(tasks), pd.DataFrame(list(configurations.values())), pd.DataFrame(runs))
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> MetaBase:
+        """Read a metadata base from a directory; the bundled one by default.
+
+        Raises
+        ------
+        StorageError
+            AM605 when the directory holds no metadata base, AM606 when it was written by a newer autometa.
+        """
+        directory = metabase_directory(path)
+        manifest = read_manifest(directory)
+        if manifest["schema"] > SCHEMA:
+            raise StorageError(
+                "AM606", f"{directory} has schema {manifest['schema']}, this autometa reads up to {SCHEMA}.", "Update autometa."
+            )
+        return cls(*(pd.read_parquet(directory / f"{name}.parquet") for name in TABLES))
+
+    def save(self, path: str | Path) -> None:
+        """Write the three tables and the manifest into a directory, each file whole or not at all."""
+        directory = Path(path)
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in TABLES:
+            partial = directory / f"{name}.parquet.partial"
+            getattr(self, name).to_parquet(partial, index=False, compression="zstd", compression_level=19)
+            partial.replace(directory / f"{name}.parquet")
+        write_manifest(directory, self.summary())
+
+    def merge(self, other: MetaBase) -> MetaBase:
+        """Join two bases; where both know a task, configuration or run, the other's row counts."""
+        return MetaBase.from_frames(
+            *(pd.concat([getattr(self, name), getattr(other, name)], ignore_index=True) for name in TABLES)
+        )
+
+    # -- asking -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def metafeatures(self) -> pd.DataFrame:
+        """Meta-features, a row per task id."""
+        columns = [name for name in self.tasks.columns if name.startswith(METAFEATURE_PREFIX)]
+        table = self.tasks.set_index("task_id")[columns].astype("float64")
+        return table.rename(columns=lambda name: name.removeprefix(METAFEATURE_PREFIX))
+
+    def task_ids(self, target: str) -> list[str]:
+        """Ids of the classification or regression tasks that have runs."""
+        known = set(self.runs["task_id"])
+        return [i for i, kind in zip(self.tasks["task_id"], self.tasks["kind"], strict=True)
+                if target_of(kind) == target and i in known]  # fmt: skip
+
+    def families(self, task_ids: Sequence[str]) -> list[str]:
+        """Family of each task."""
+        lookup = dict(zip(self.tasks["task_id"], self.tasks["family"], strict=True))
+        return [lookup[task_id] for task_id in task_ids]
+
+    def configuration(self, configuration_id: str, target: str) -> Configuration:
+        """Return a stored configuration."""
+        return self._configurations[target][configuration_id]
+
+    def configurations_of(self, target: str) -> dict[str, Configuration]:
+        """Return all configurations of a target by id, in the order of the table."""
+        return dict(self._configurations[target])
+
+    @cached_property
+    def _configurations(self) -> dict[str, dict[str, Configuration]]:
+        found: dict[str, dict[str, Configuration]] = {"classification": {}, "regression": {}}
+        for row in self.configurations.itertuples(index=False):
+            found[row.target][row.configuration_id] = Configuration(row.algorithm, json.loads(row.params), row.origin)
+        return found
+
+    def scores(self, metric: str, kind: str) -> pd.DataFrame:
+        """Return the scores of a metric in natural units, NaN where there was no successful run.
+
+        Parameters
+        ----------
+        metric : str
+            A stored metric.
+        kind : {"classification", "regression", "binary", "multiclass"}
+
+        Returns
+        -------
+        DataFrame of shape (n_tasks, n_configurations)
+            Where there are several fidelities, the one with the most training rows.
+        """
+        return self._pivot(metric, target_of(kind))
+
+    def seconds(self, kind: str) -> pd.DataFrame:
+        """Return CPU seconds to fit and predict one fold, shaped as :meth:`scores`."""
+        return self._pivot("fit_seconds", target_of(kind)) + self._pivot("predict_seconds", target_of(kind))
+
+    def _pivot(self, column: str, target: str) -> pd.DataFrame:
+        tasks, configurations = self.task_ids(target), list(self._configurations[target])
+        runs = self.runs[self.runs["task_id"].isin(tasks)].sort_values("n_train", kind="stable")
+        runs = runs.drop_duplicates(["task_id", "configuration_id"], keep="last")
+        table = np.full((len(tasks), len(configurations)), np.nan)
+        rows = pd.Index(tasks).get_indexer(runs["task_id"])
+        columns = pd.Index(configurations).get_indexer(runs["configuration_id"])
+        table[rows, columns] = runs[column].to_numpy(dtype="float64")
+        return pd.DataFrame(table, index=tasks, columns=configurations)
+
+    def regrets(self, metric: str, kind: str) -> pd.DataFrame:
+        """Return the normalised regret of each configuration on each task.
+
+        ``(best known - score) / (best known - median of the library defaults)``, clipped to [0, 2]; a run that
+        failed counts 2, one that was not made NaN, and so does a task on which nothing beats the defaults' median.
+
+        Returns
+        -------
+        DataFrame of shape (n_tasks, n_configurations)
+        """
+        target = target_of(kind)
+        gains = as_gain(self._pivot(metric, target), metric)
+        defaults = [i for i, c in self._configurations[target].items() if c.origin == "default"]
+        best = gains.max(axis=1)
+        middle = gains[defaults].fillna(-np.inf).median(axis=1)
+        scale = (best - middle).where(lambda gap: np.isfinite(gap) & (gap > 1e-9 * best.abs().clip(lower=1e-3)))
+        regrets = gains.rsub(best, axis=0).div(scale, axis=0).clip(0.0, MAX_REGRET)
+        made = self._pivot("n_train", target).notna()
+        return regrets.mask(gains.isna() & made, MAX_REGRET).where(scale.notna(), np.nan, axis=0)
+
+    def find(self, fingerprint: str) -> list[str]:
+        """Ids of the tasks with this fingerprint."""
+        return self.tasks.loc[self.tasks["fingerprint"] == fingerprint, "task_id"].tolist()
+
+    def only(self, task_ids: Iterable[str]) -> MetaBase:
+        """Return the part of the base about some tasks."""
+        chosen = set(task_ids)
+        runs = self.runs[self.runs["task_id"].isin(chosen)]
+        return MetaBase(self.tasks[self.tasks["task_id"].isin(chosen)], self.configurations, runs)
+
+    def summary(self) -> dict[str, Any]:
+        """Return counts of tasks, configurations and runs, as plain JSON types."""
+        return {
+            "tasks": {"total": len(self.tasks), **_counts(self.tasks["kind"])},
+            "families": int(self.tasks["family"].nunique()),
+            "configurations": {"total": len(self.configurations), **_counts(self.configurations["algorithm"])},
+            "runs": {"total": len(self.runs), **_counts(self.runs["status"])},
+            "metafeatures": len(self.metafeatures.columns),
+            "metrics": list(METRICS),
+        }
+
+    def verify(self) -> list[str]:
+        """Return what is wrong with the content, a line each: invalid configurations, twins, runs without scores."""
+        problems = []
+        for target, configurations in self._configurations.items():
+            space = SearchSpace.for_kind(target)
+            for configuration_id, configuration in configurations.items():
+                found = space.problems(configuration)
+                if configuration.id != configuration_id:
+                    found.append("its id does not match its content")
+                problems += [f"configuration {configuration_id} ({configuration.algorithm}): {text}" for text in found]
+        twins = self.tasks[self.tasks["fingerprint"].notna() & self.tasks["fingerprint"].duplicated(keep=False)]
+        for fingerprint, group in twins.groupby("fingerprint"):
+            if group["family"].nunique() > 1:
+                problems.append(f"tasks {', '.join(group['task_id'])} are twins ({fingerprint}) in different families")
+        regression = self.runs["task_id"].isin(self.task_ids("regression"))
+        for metrics, rows in ((REGRESSION_METRICS, regression), (CLASSIFICATION_METRICS, ~regression)):
+            holes = int(self.runs.loc[rows & (self.runs["status"] == "ok"), list(metrics)].isna().any(axis=1).sum())
+            if holes:
+                problems.append(f"{holes} successful runs lack a metric")
+        return problems
+
+
+def metabase_directory(path: str | Path | None = None) -> Path:
+    """Return the directory of a metadata base; the bundled one by default.
+
+    Raises
+    ------
+    StorageError
+        AM605 when it holds no metadata base.
+    """
+    if path is None:
+        try:
+            directory = Path(str(files("autometa.metadata")))
+        except ModuleNotFoundError:
+            # A checkout that was not installed: the launcher at its root.
+            directory = Path(__file__).resolve().parent.parent / "metadata"
+    else:
+        directory = Path(path)
+    if not (directory / "manifest.json").is_file():
+        raise StorageError(
+            "AM605", f"{directory} holds no metadata base (no manifest.json).", "Name a directory written by autometa train."
+        )
+    return directory
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Read the manifest of a metadata base."""
+    try:
+        manifest: dict[str, Any] = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StorageError("AM605", f"the manifest of {directory} cannot be read: {error}.") from error
+    if "schema" not in manifest:
+        raise StorageError("AM605", f"the manifest of {directory} names no schema.")
+    return manifest
+
+
+def write_manifest(directory: Path, summary: Mapping[str, Any]) -> None:
+    """Write the manifest: schema, versions, and the sha256 of every data file under the directory."""
+    manifest = {
+        "schema": SCHEMA,
+        "space_version": SPACE_VERSION,
+        "space": {target: SearchSpace.for_kind(target).signature() for target in ("classification", "regression")},
+        "metafeatures_version": METAFEATURES_VERSION,
+        "libraries": {name: importlib.metadata.version(name) for name in ("scikit-learn", "lightgbm", "optuna")},
+        "summary": dict(summary),
+        "sha256": {str(p.relative_to(directory).as_posix()): _sha256(p) for p in _data_files(directory)},
+    }
+    partial = directory / "manifest.json.partial"
+    partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    os.replace(partial, directory / "manifest.json")
+
+
+def verify_files(directory: Path) -> list[str]:
+    """Return the data files whose content differs from the manifest, a line each."""
+    expected = read_manifest(directory).get("sha256", {})
+    problems = []
+    for name, digest in expected.items():
+        path = directory / name
+        if not path.is_file():
+            problems.append(f"{name} is missing")
+        elif _sha256(path) != digest:
+            problems.append(f"{name} differs from the manifest")
+    return problems
+
+
+def _data_files(directory: Path) -> list[Path]:
+    suffixes = {".parquet", ".json", ".npz", ".txt"}
+    found = (p for p in directory.rglob("*") if p.suffix in suffixes and p.name != "manifest.json")
+    return sorted(found)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _counts(values: pd.Series) -> dict[str, int]:
+    return {str(name): int(count) for name, count in values.value_counts().items()}
+
+
+def _configuration_row(configuration: Configuration, target: str) -> dict[str, Any]:
+    return {
+        "configuration_id": configuration.id,
+        "target": target,
+        "algorithm": configuration.algorithm,
+        "params": json.dumps(dict(configuration.params)),
+        "origin": configuration.origin,
+    }
+
+
+def _complete(table: pd.DataFrame, columns: Sequence[str], essential: Sequence[str], name: str) -> pd.DataFrame:
+    missing = [column for column in essential if column not in table]
+    if missing:
+        raise StorageError("AM603", f"the table of {name} lacks the column(s) {', '.join(missing)}.")
+    extra = [column for column in table.columns if column not in columns]
+    if name != "tasks":
+        extra = []
+    return table.reindex(columns=[*columns, *extra]).reset_index(drop=True)
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as float32 or small integers, so that the tables stay small; the rest as strings."""
+    numbers = {*METRICS, *(f"{m}_std" for m in METRICS), "fit_seconds", "predict_seconds"}
+    integers = {"fidelity": "int32", "n_train": "int32", "n_folds": "int8"}
+    result = {}
+    for name in table.columns:
+        column = table[name]
+        if name.startswith(METAFEATURE_PREFIX) or name in numbers:
+            result[name] = pd.to_numeric(column).astype("float32")
+        elif name in integers:
+            result[name] = pd.to_numeric(column).fillna(0).astype(integers[name])
+        elif name in ("n_rows", "n_features", "n_classes", "openml_id"):
+            result[name] = pd.to_numeric(column).astype("Int64")
+        else:
+            result[name] = column.astype("str")
+    return pd.DataFrame(result, index=table.index).reset_index(drop=True)
+

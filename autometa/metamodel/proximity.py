@@ -1,0 +1,248 @@
+"""A learned similarity of tasks: near means that the same configurations do well.
+
+A forest of trees splits the tasks by their meta-features so that the tasks of a leaf have alike results. Two tasks
+are as similar as the share of trees that puts them into one leaf (Breiman 2001, section on proximities); a forest
+is an adaptive nearest-neighbour method in this sense (Lin and Jeon 2006). The weights that a new task gives to the
+known ones predict any table about these: regrets under each metric, scores, and their spread.
+
+Each tree sees a random half of the *families*. What is asked of a task whose family is known is answered by the
+trees that have not seen the family, so recognised tasks and the training report are treated like unseen ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autometa.metamodel.portfolio import fill_with_column_means
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ProximityForest:
+    """Trees over meta-features, with the leaf of every known task in each.
+
+    Attributes
+    ----------
+    medians : ndarray of shape (n_metafeatures,)
+        Stand in for missing meta-features.
+    feature, left, right : ndarray of int32, shape (n_trees, n_nodes)
+        Split feature (-1 in a leaf) and children of each node; the root is node 0.
+    threshold : ndarray of float64, shape (n_trees, n_nodes)
+        A value at or below it goes left.
+    leaves : ndarray of int32, shape (n_trees, n_tasks)
+        Leaf of each known task.
+    in_bag : ndarray of bool, shape (n_trees, n_tasks)
+        Which tasks the tree has seen.
+    families : ndarray of str, shape (n_tasks,)
+    """
+
+    medians: FloatArray
+    feature: NDArray[np.int32]
+    threshold: FloatArray
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    leaves: NDArray[np.int32]
+    in_bag: NDArray[np.bool_]
+    families: NDArray[np.str_]
+
+    @classmethod
+    def fit(
+        cls,
+        metafeatures: FloatArray,
+        results: FloatArray,
+        families: Sequence[str],
+        *,
+        n_trees: int = 200,
+        min_tasks_leaf: int = 3,
+        max_features: float = 0.4,
+        bag_fraction: float = 0.6,
+        n_components: int = 24,
+        random_state: int = 0,
+    ) -> ProximityForest:
+        """Grow the trees.
+
+        Parameters
+        ----------
+        metafeatures : ndarray of shape (n_tasks, n_metafeatures)
+            NaN where undefined.
+        results : ndarray of shape (n_tasks, n_results)
+            What should be alike within a leaf; NaN where not known. Reduced to its principal components.
+        families : sequence of str, one for each task
+        n_trees : int, default=200
+        min_tasks_leaf : int, default=3
+        max_features : float in (0, 1], default=0.4
+            Share of the meta-features that each split may choose from.
+        bag_fraction : float in (0, 1), default=0.6
+            Share of the families that each tree sees.
+        n_components : int, default=24
+        random_state : int, default=0
+        """
+        from sklearn.tree import DecisionTreeRegressor
+
+        medians = column_medians(metafeatures)
+        X = impute(metafeatures, medians)
+        Y = principal_components(fill_with_column_means(results), n_components)
+        names, codes = np.unique(np.asarray(families, dtype=str), return_inverse=True)
+        rng = np.random.default_rng(random_state)
+        trees: list[Any] = []
+        in_bag = np.zeros((n_trees, len(X)), dtype=bool)
+        for number in range(n_trees):
+            size = max(int(round(bag_fraction * len(names))), min(len(names), 2))
+            in_bag[number] = np.isin(codes, rng.choice(len(names), size=size, replace=False))
+            tree = DecisionTreeRegressor(
+                max_features=max_features,
+                min_samples_leaf=min(min_tasks_leaf, max(int(in_bag[number].sum()) // 2, 1)),
+                random_state=int(rng.integers(2**31)),
+            )
+            trees.append(tree.fit(X[in_bag[number]], Y[in_bag[number]]).tree_)
+        n_nodes = max(tree.node_count for tree in trees)
+
+        def stack(attribute: str, dtype: Any, fill: float) -> NDArray[Any]:
+            table = np.full((n_trees, n_nodes), fill, dtype=dtype)
+            for row, tree in zip(table, trees, strict=True):
+                row[: tree.node_count] = getattr(tree, attribute)
+            return table
+
+        left, right = stack("children_left", np.int32, -1), stack("children_right", np.int32, -1)
+        forest = cls(
+            medians,
+            np.where(left < 0, -1, stack("feature", np.int32, -1)).astype(np.int32),
+            stack("threshold", np.float64, 0.0),
+            left,
+            right,
+            np.zeros_like(in_bag, dtype=np.int32),
+            in_bag,
+            np.asarray(families, dtype=str),
+        )
+        object.__setattr__(forest, "leaves", forest.apply(metafeatures).T)
+        return forest
+
+    def apply(self, metafeatures: FloatArray) -> NDArray[np.int32]:
+        """Return the leaf of each task in each tree, shape (n_new_tasks, n_trees)."""
+        # scikit-learn compares in single precision.
+        X = impute(metafeatures, self.medians).astype(np.float32)
+        n_trees = len(self.feature)
+        trees = np.arange(n_trees)
+        nodes = np.zeros((len(X), n_trees), dtype=np.int32)
+        while True:
+            feature = self.feature[trees, nodes]
+            inner = feature >= 0
+            if not inner.any():
+                return nodes
+            values = np.take_along_axis(X, np.maximum(feature, 0), axis=1)
+            goes_left = values <= self.threshold[trees, nodes]
+            children = np.where(goes_left, self.left[trees, nodes], self.right[trees, nodes])
+            nodes = np.where(inner, children, nodes)
+
+    def weights(
+        self, metafeatures: FloatArray, exclude: Sequence[Collection[str]] | None = None
+    ) -> FloatArray:
+        """Return how much each known task says about each new one.
+
+        Parameters
+        ----------
+        metafeatures : ndarray of shape (n_new_tasks, n_metafeatures)
+        exclude : sequence of collections of str, one for each new task, optional
+            Families that must not speak: neither their tasks nor the trees that have seen them.
+
+        Returns
+        -------
+        ndarray of shape (n_new_tasks, n_tasks)
+            Rows sum to 1.
+        """
+        nodes = self.apply(metafeatures)
+        result = np.zeros((len(nodes), len(self.families)))
+        for row, leaf in enumerate(nodes):
+            banned = np.isin(self.families, list(exclude[row])) if exclude else np.zeros(len(self.families), bool)
+            fair = ~(self.in_bag & banned).any(axis=1)
+            if not fair.any():
+                fair[:] = True
+            same = (self.leaves[fair] == leaf[fair, None]) & self.in_bag[fair] & ~banned
+            sizes = same.sum(axis=1, keepdims=True)
+            shares = np.divide(same, sizes, out=np.zeros(same.shape), where=sizes > 0)
+            total = shares.sum(axis=0)
+            result[row] = total / total.sum() if total.sum() > 0 else (~banned) / max((~banned).sum(), 1)
+        return result
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the forest as arrays for an npz file."""
+        return {
+            "medians": self.medians,
+            "feature": self.feature.astype(np.int16),
+            "threshold": self.threshold,
+            "left": self.left.astype(np.int16),
+            "right": self.right.astype(np.int16),
+            "leaves": self.leaves.astype(np.int16),
+            "in_bag": self.in_bag,
+            "families": self.families,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> ProximityForest:
+        """Read a forest back; the inverse of :meth:`to_arrays`."""
+        whole = {name: arrays[name].astype(np.int32) for name in ("feature", "left", "right", "leaves")}
+        n_nodes = whole["feature"].shape[1]
+        for name in ("left", "right", "leaves"):
+            if whole[name].size and whole[name].max() >= n_nodes:
+                raise ValueError(f"array {name!r} names a node that does not exist")
+        return cls(
+            arrays["medians"],
+            whole["feature"],
+            arrays["threshold"],
+            whole["left"],
+            whole["right"],
+            whole["leaves"],
+            arrays["in_bag"].astype(bool),
+            arrays["families"],
+        )
+
+
+def weighted_mean(weights: FloatArray, table: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return mean and standard deviation of each column under each row of weights, over the known cells.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_new_tasks, n_tasks)
+    table : ndarray of shape (n_tasks, n_columns)
+        NaN where not known; a column without known cells under the weights falls back to its plain mean.
+
+    Returns
+    -------
+    mean, spread : ndarray of shape (n_new_tasks, n_columns)
+    """
+    known = np.isfinite(table)
+    filled = np.where(known, table, 0.0)
+    mass = weights @ known
+    plain = fill_with_column_means(table).mean(axis=0)
+    mean = np.divide(weights @ filled, mass, out=np.tile(plain, (len(weights), 1)), where=mass > 1e-12)
+    square = np.divide(weights @ filled**2, mass, out=mean**2, where=mass > 1e-12)
+    return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
+
+
+def column_medians(table: FloatArray) -> FloatArray:
+    """Median of the known values of each column; 0 where there is none."""
+    known = np.isfinite(table).any(axis=0)
+    medians = np.zeros(table.shape[1])
+    if known.any():
+        medians[known] = np.nanmedian(np.where(np.isfinite(table), table, np.nan)[:, known], axis=0)
+    return medians
+
+
+def impute(table: FloatArray, medians: FloatArray) -> FloatArray:
+    """Fill what is missing or infinite with the medians."""
+    return np.where(np.isfinite(table), table, medians)
+
+
+def principal_components(table: FloatArray, n_components: int) -> FloatArray:
+    """Scores of the centred table on its first principal components."""
+    centred = table - table.mean(axis=0)
+    if min(table.shape) <= n_components:
+        return centred
+    left, values, _ = np.linalg.svd(centred, full_matrices=False)
+    return np.asarray(left[:, :n_components] * values[:n_components])

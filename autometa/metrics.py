@@ -1,0 +1,141 @@
+"""The metrics by their scikit-learn names without a sign, and how they relate to each other."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from autometa.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How the quality of predictions is measured.
+
+    Attributes
+    ----------
+    name : str
+        scikit-learn's scorer name without ``neg_`` and ``_score``, or the name of the user's scorer.
+    greater_is_better : bool
+        Direction in natural units; ``log_loss`` is lower-is-better.
+    stored : str
+        The metric of the metadata base that stands for this one: itself, or the nearest known.
+    scorer : str or callable
+        What scikit-learn's ``check_scoring`` takes; its result is always greater-is-better.
+    """
+
+    name: str
+    greater_is_better: bool
+    stored: str
+    scorer: str | Callable[..., float]
+
+    @property
+    def sign(self) -> int:
+        """+1 if greater is better, else -1: ``sign * value`` is always to be maximised."""
+        return 1 if self.greater_is_better else -1
+
+    @property
+    def is_proxied(self) -> bool:
+        """Whether experience is read from another metric than the one asked for."""
+        return self.name != self.stored
+
+
+CLASSIFICATION_METRICS: Final = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss", "f1_macro")
+REGRESSION_METRICS: Final = ("r2", "rmse", "mae")
+DEFAULT_METRIC: Final = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "r2"}
+
+# name: (scikit-learn scorer, greater is better, the stored metric that stands for it)
+_CLASSIFICATION: Final[dict[str, tuple[str, bool, str]]] = {
+    "accuracy": ("accuracy", True, "accuracy"),
+    "balanced_accuracy": ("balanced_accuracy", True, "balanced_accuracy"),
+    "roc_auc": ("roc_auc", True, "roc_auc"),
+    "roc_auc_ovr": ("roc_auc_ovr", True, "roc_auc"),
+    "roc_auc_ovo": ("roc_auc_ovo", True, "roc_auc"),
+    "log_loss": ("neg_log_loss", False, "log_loss"),
+    "brier": ("neg_brier_score", False, "log_loss"),
+    "brier_score": ("neg_brier_score", False, "log_loss"),
+    "average_precision": ("average_precision", True, "roc_auc"),
+    "f1_macro": ("f1_macro", True, "f1_macro"),
+    "f1_micro": ("f1_micro", True, "accuracy"),
+    "f1_weighted": ("f1_weighted", True, "f1_macro"),
+    "f1": ("f1", True, "f1_macro"),
+    "precision_macro": ("precision_macro", True, "f1_macro"),
+    "recall_macro": ("recall_macro", True, "balanced_accuracy"),
+    "matthews_corrcoef": ("matthews_corrcoef", True, "f1_macro"),
+}
+_REGRESSION: Final[dict[str, tuple[str, bool, str]]] = {
+    "r2": ("r2", True, "r2"),
+    "rmse": ("neg_root_mean_squared_error", False, "rmse"),
+    "root_mean_squared_error": ("neg_root_mean_squared_error", False, "rmse"),
+    "mse": ("neg_mean_squared_error", False, "rmse"),
+    "mean_squared_error": ("neg_mean_squared_error", False, "rmse"),
+    "mae": ("neg_mean_absolute_error", False, "mae"),
+    "mean_absolute_error": ("neg_mean_absolute_error", False, "mae"),
+    "median_absolute_error": ("neg_median_absolute_error", False, "mae"),
+    "explained_variance": ("explained_variance", True, "r2"),
+}
+
+
+def stored_metrics(kind: str) -> tuple[str, ...]:
+    """Names of the metrics that every run of this kind of task carries."""
+    return REGRESSION_METRICS if kind == "regression" else CLASSIFICATION_METRICS
+
+
+def resolve_metric(metric: str | Callable[..., float] | None, kind: str) -> Metric:
+    """Find the metric meant by a name, a scikit-learn scorer, or nothing.
+
+    Parameters
+    ----------
+    metric : str, callable or None
+        A scikit-learn scorer name with or without its ``neg_`` sign, a scorer ``(estimator, X, y) -> float``
+        (greater is better), or None for the default of the kind.
+    kind : {"binary", "multiclass", "regression"}
+
+    Returns
+    -------
+    Metric
+
+    Raises
+    ------
+    UsageError
+        AM107 when the name is unknown or does not fit the kind.
+    """
+    if metric is None:
+        metric = DEFAULT_METRIC[kind]
+    known = _REGRESSION if kind == "regression" else _CLASSIFICATION
+    if callable(metric):
+        name = getattr(metric, "__name__", None) or getattr(
+            getattr(metric, "_score_func", None), "__name__", "custom"
+        )
+        return Metric(name, True, DEFAULT_METRIC[kind], metric)
+    name = metric.strip().removeprefix("neg_").replace("roc_auc_score", "roc_auc")
+    if name not in known and name.removesuffix("_score") in known:
+        name = name.removesuffix("_score")
+    if name in known:
+        scorer, greater, stored = known[name]
+        if scorer == "roc_auc" and kind == "multiclass":
+            scorer = "roc_auc_ovr"
+        return Metric(name, greater, stored, scorer)
+    other = _CLASSIFICATION if kind == "regression" else _REGRESSION
+    if name in other:
+        raise UsageError(
+            "AM107",
+            f"metric {metric!r} does not fit a {kind} target.",
+            f"Choose one of: {', '.join(stored_metrics(kind))}.",
+        )
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else f"Choose one of: {', '.join(known)}."
+    raise UsageError("AM107", f"metric {metric!r} is not known.", hint)
+
+
+def score_columns(kind: str) -> list[str]:
+    """Columns of a run that hold scores and their spread over folds."""
+    return [column for name in stored_metrics(kind) for column in (name, f"{name}_std")]
+
+
+def as_gain(values: Any, metric: str) -> Any:
+    """Turn values of a stored metric into greater-is-better."""
+    table = {**_CLASSIFICATION, **_REGRESSION}
+    return values if table[metric][1] else -values

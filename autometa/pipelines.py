@@ -1,0 +1,314 @@
+"""From a configuration to an unfitted scikit-learn pipeline, and to a script that builds the same one.
+
+Pipelines take the user's own table: what a column needs (casting, imputing, encoding) is a step of the pipeline.
+They hold objects of scikit-learn and LightGBM only, so they outlive autometa.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import operator
+import types
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    QuantileTransformer,
+    SplineTransformer,
+    StandardScaler,
+)
+
+from autometa.space import Algorithm, Configuration, SearchSpace
+from autometa.task import Task
+
+DATE_PARTS: Final = ("year", "month", "day", "day_of_week", "day_of_year", "hour")
+N_TEXT_COMPONENTS: Final = 16
+MAX_ONE_HOT: Final = 25
+MAX_LEVELS: Final = 200
+_CALIBRATION_FOLDS: Final = 3
+
+
+def build_pipeline(
+    configuration: Configuration, task: Task, *, random_state: int | None = 0, n_jobs: int = 1
+) -> Pipeline:
+    """Build the unfitted pipeline of a configuration for the columns of a task.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    task : Task
+        Its column types decide the preprocessing.
+    random_state : int or None, default=0
+    n_jobs : int, default=1
+        Threads of the estimator, where it has any.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``prepare`` (a ColumnTransformer) and ``model``.
+    """
+    algorithm = SearchSpace.for_kind(task.kind)[configuration.algorithm]
+    params = dict(configuration.params)
+    scaler = str(params.pop("scaler", "standard"))
+    if algorithm.translate is not None:
+        params = algorithm.translate(params)
+    categorical = task.columns("categorical")
+    extra: dict[str, Any] = dict(algorithm.fixed)
+    if algorithm.preprocessing == "native" and categorical:
+        # The categorical block comes first in the output of the ColumnTransformer.
+        extra["categorical_features"] = list(range(len(categorical)))
+    if params.get("class_weight") == "balanced" and algorithm.name in ("random_forest", "extra_trees"):
+        params["class_weight"] = _forest_class_weight(task)
+    model = _make_estimator(algorithm, {**extra, **params}, random_state, n_jobs)
+    model = _complete_model(model, algorithm, task)
+    steps: list[tuple[str, Any]] = [("prepare", _make_preparation(algorithm, task, scaler)), ("model", model)]
+    if task.is_positional and any(_needs_cast(task.X[name]) for name in task.X.columns):
+        steps.insert(0, ("frame", FunctionTransformer(pd.DataFrame)))
+    return Pipeline(steps)
+
+
+def _make_estimator(algorithm: Algorithm, params: dict[str, Any], random_state: int | None, n_jobs: int) -> Any:
+    if isinstance(algorithm.estimator, str):
+        module, _, name = algorithm.estimator.partition(":")
+        factory = getattr(importlib.import_module(module), name)
+    else:
+        factory = algorithm.estimator
+    accepted = inspect.signature(factory).parameters
+    if "random_state" in accepted:
+        params.setdefault("random_state", random_state)
+    if "n_jobs" in accepted and algorithm.takes_n_jobs:
+        params.setdefault("n_jobs", n_jobs)
+    return factory(**params)
+
+
+def _forest_class_weight(task: Task) -> Any:
+    """Spell ``balanced`` out for labels such as "1": the forests look those up as integers, and would not find them."""
+    labels = task.classes
+    if not all(isinstance(label, str) and label.isdecimal() for label in labels):
+        return "balanced"
+    counts = task.y.value_counts()
+    return {int(label): float(task.n_rows / (len(labels) * counts[label])) for label in labels}
+
+
+def _complete_model(model: Any, algorithm: Algorithm, task: Task) -> Any:
+    if task.kind == "regression":
+        if algorithm.scale_target:
+            return TransformedTargetRegressor(regressor=model, transformer=StandardScaler())
+        return model
+    if not hasattr(model, "predict_proba"):
+        from sklearn.calibration import CalibratedClassifierCV
+
+        return CalibratedClassifierCV(model, ensemble=False, cv=_CALIBRATION_FOLDS)
+    return model
+
+
+def _make_preparation(algorithm: Algorithm, task: Task, scaler: str) -> ColumnTransformer:
+    scaled = algorithm.preprocessing == "scaled"
+    blocks: list[tuple[str, Any, Any]] = []
+    if categorical := task.columns("categorical"):
+        blocks.append(("categorical", _categorical_steps(task, categorical, scaled), _selector(task, categorical)))
+    if numeric := task.columns("numeric"):
+        blocks.append(("numeric", _numeric_steps(task, numeric, scaled, scaler), _selector(task, numeric)))
+    if dates := task.columns("date"):
+        blocks.append(("date", _date_steps(scaled), _selector(task, dates)))
+    for i, name in enumerate(task.columns("text")):
+        blocks.append((f"text{i}", _text_steps(scaled), _selector(task, [name])[0]))
+    return ColumnTransformer(blocks)
+
+
+def _selector(task: Task, names: list[str]) -> list[Any]:
+    """Columns by name, or by position where the user's own names are not strings."""
+    return [task.X.columns.get_loc(name) for name in names] if task.is_positional else names
+
+
+def _needs_cast(column: pd.Series) -> bool:
+    return not isinstance(column.dtype, np.dtype) and not isinstance(
+        column.dtype, pd.CategoricalDtype
+    ) or column.dtype.kind in "bO"  # fmt: skip
+
+
+def _cast(dtype: str) -> FunctionTransformer:
+    return FunctionTransformer(pd.DataFrame.astype, kw_args={"dtype": dtype}, feature_names_out="one-to-one")
+
+
+def _chain(steps: list[Any]) -> Any:
+    if not steps:
+        return "passthrough"
+    return steps[0] if len(steps) == 1 else make_pipeline(*steps)
+
+
+def _numeric_steps(task: Task, names: list[str], scaled: bool, scaler: str) -> Any:
+    steps: list[Any] = []
+    if any(_needs_cast(task.X[name]) for name in names):
+        steps.append(_cast("float64"))
+    if task.infinite_columns:
+        steps.append(
+            FunctionTransformer(
+                pd.DataFrame.replace,
+                kw_args={"to_replace": [math.inf, -math.inf], "value": math.nan},
+                feature_names_out="one-to-one",
+            )
+        )
+    return _chain([*steps, *(_scaling_steps(task.n_rows, scaler) if scaled else [])])
+
+
+def _scaling_steps(n_rows: int, scaler: str) -> list[Any]:
+    impute = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    if scaler == "quantile":
+        n_quantiles = max(min(n_rows // 4, 1000), 5)
+        return [impute, QuantileTransformer(n_quantiles=n_quantiles, output_distribution="normal", random_state=0)]
+    if scaler == "spline":
+        return [impute, SplineTransformer(n_knots=5, degree=3, knots="quantile", extrapolation="linear"), StandardScaler()]
+    return [impute, StandardScaler()]
+
+
+def _categorical_steps(task: Task, names: list[str], scaled: bool) -> Any:
+    steps: list[Any] = []
+    if any(_needs_cast(task.X[name]) for name in names) or task.mixed_columns:
+        steps.append(_cast("str"))
+    if scaled:
+        steps.append(OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MAX_ONE_HOT))
+    else:
+        steps.append(
+            OrdinalEncoder(
+                handle_unknown="use_encoded_value",
+                unknown_value=math.nan,
+                encoded_missing_value=math.nan,
+                max_categories=MAX_LEVELS,
+            )
+        )
+    return _chain(steps)
+
+
+def _date_steps(scaled: bool) -> Any:
+    to_dates = FunctionTransformer(
+        pd.DataFrame.apply, kw_args={"func": pd.to_datetime, "errors": "coerce", "format": "mixed"}
+    )
+    parts = FeatureUnion(
+        [
+            (part, FunctionTransformer(pd.DataFrame.apply, kw_args={"func": operator.attrgetter(f"dt.{part}")}))
+            for part in DATE_PARTS
+        ]
+    )
+    return make_pipeline(to_dates, parts, *(_scaling_steps(1000, "standard") if scaled else []))
+
+
+def _text_steps(scaled: bool) -> Any:
+    from sklearn.decomposition import TruncatedSVD
+
+    return make_pipeline(
+        FunctionTransformer(pd.Series.fillna, kw_args={"value": ""}),
+        HashingVectorizer(n_features=4096, alternate_sign=False),
+        TfidfTransformer(),
+        TruncatedSVD(n_components=N_TEXT_COMPONENTS, random_state=0),
+        *([StandardScaler()] if scaled else []),
+    )
+
+
+def pipeline_code(pipeline: Pipeline, *, target: str = "target", data: str = "data.csv", score: str = "") -> str:
+    """Write a script that builds, checks and fits the same pipeline without autometa.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        As :func:`build_pipeline` makes it.
+    target : str, default="target"
+        Name of the target column.
+    data : str, default="data.csv"
+        Path of the table that the script reads.
+    score : str, default=""
+        scikit-learn's name of the scorer for the cross-validation; empty for the estimator's own.
+
+    Returns
+    -------
+    str
+        Python source.
+    """
+    imports: dict[str, set[str]] = {
+        "sklearn.model_selection": {"cross_val_score"},
+    }
+    body = _render(pipeline, imports, 0)
+    plain = sorted(name for name in imports if not imports[name])
+    lines = [f"import {name}" for name in plain if name not in ("pandas",)]
+    lines.append("import pandas as pd")
+    lines += [f"from {module} import {', '.join(sorted(imports[module]))}" for module in sorted(imports) if imports[module]]
+    reader = "read_parquet" if data.endswith((".parquet", ".pq")) else "read_feather" if data.endswith(".feather") else "read_csv"
+    arguments = ', sep="\\t"' if data.endswith((".tsv", ".tab")) else ""
+    scoring = f", scoring={score!r}" if score else ""
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"data = pd.{reader}({data!r}{arguments})",
+            f"X, y = data.drop(columns=[{target!r}]), data[{target!r}]",
+            "",
+            f"pipeline = {body}",
+            "",
+            'if __name__ == "__main__":',
+            f"    print(cross_val_score(pipeline, X, y{scoring}))",
+            "    pipeline.fit(X, y)",
+            "",
+        ]
+    )
+
+
+def _render(value: Any, imports: dict[str, set[str]], depth: int) -> str:
+    """Python source of a value; estimators show the parameters that differ from their defaults."""
+    inner = "    " * (depth + 1)
+    outer = "    " * depth
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'float("{value}")'
+    if isinstance(value, operator.attrgetter):
+        imports.setdefault("operator", set()).add("attrgetter")
+        return f"attrgetter({value.__reduce__()[1][0]!r})"
+    if isinstance(value, (types.FunctionType, type)):
+        # pandas defines what both classes share on their common base.
+        return f"pd.{value.__qualname__.replace('NDFrame', 'DataFrame')}"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k!r}: {_render(v, imports, depth)}" for k, v in value.items()) + "}"
+    if isinstance(value, BaseEstimator):
+        return _render_estimator(value, imports, depth)
+    if isinstance(value, (list, tuple)):
+        items = [_render(item, imports, depth + 1) for item in value]
+        left, right = "[]" if isinstance(value, list) else "()"
+        joined = ", ".join(items)
+        if len(joined) + len(outer) < 90 and "\n" not in joined:
+            return left + joined + ("," if len(items) == 1 and left == "(" else "") + right
+        return left + "\n" + "".join(f"{inner}{item},\n" for item in items) + outer + right
+    return repr(value)
+
+
+def _render_estimator(estimator: BaseEstimator, imports: dict[str, set[str]], depth: int) -> str:
+    kind = type(estimator)
+    package = kind.__module__.split("._")[0]
+    module = "lightgbm" if package.startswith("lightgbm") else package
+    imports.setdefault(module, set()).add(kind.__name__)
+    defaults = {name: p.default for name, p in inspect.signature(kind).parameters.items()}
+    given = {
+        name: value
+        for name, value in estimator.get_params(deep=False).items()
+        if name not in defaults or not _same(value, defaults[name])
+    }
+    inner = "    " * (depth + 1)
+    parts = [f"{name}={_render(value, imports, depth + 1)}" for name, value in given.items()]
+    joined = ", ".join(parts)
+    if len(joined) + 4 * depth < 90 and "\n" not in joined:
+        return f"{kind.__name__}({joined})"
+    return f"{kind.__name__}(\n" + "".join(f"{inner}{part},\n" for part in parts) + "    " * depth + ")"
+
+
+def _same(value: Any, default: Any) -> bool:
+    if isinstance(value, float) and isinstance(default, float) and math.isnan(value) and math.isnan(default):
+        return True
+    return type(value) is type(default) and bool(np.all(value == default))
