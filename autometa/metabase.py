@@ -22,7 +22,13 @@ import pandas as pd
 
 from autometa.errors import StorageError
 from autometa.metafeatures import METAFEATURES_VERSION, describe_task
-from autometa.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, as_gain
+from autometa.metrics import (
+    CLASSIFICATION_METRICS,
+    REGRESSION_METRICS,
+    as_gain,
+    baseline_scores,
+    perfect_score,
+)
 from autometa.space import SPACE_VERSION, Configuration, SearchSpace
 from autometa.storage import open_storage
 from autometa.task import Task
@@ -58,6 +64,7 @@ RUN_COLUMNS: Final = (
     *(f"{name}_std" for name in METRICS),
 )
 METAFEATURE_PREFIX: Final = "mf_"
+BASELINE_PREFIX: Final = "baseline_"
 
 
 def target_of(kind: str) -> str:
@@ -79,6 +86,7 @@ def describe_for_study(task: Task) -> dict[str, Any]:
         "n_features": task.X.shape[1],
         "n_classes": len(task.classes) or None,
         "fingerprint": task.fingerprint(),
+        "baseline": baseline_scores(task.kind, task.y),
         "metafeatures_version": METAFEATURES_VERSION,
         "metafeatures": {k: (float(v) if np.isfinite(v) else None) for k, v in values.items()},
     }
@@ -91,7 +99,8 @@ class MetaBase:
     Attributes
     ----------
     tasks : DataFrame
-        A row per task: ``TASK_COLUMNS``, then meta-features with the prefix ``mf_``.
+        A row per task: ``TASK_COLUMNS``, scores of the best constant prediction with the prefix ``baseline_``, and
+        meta-features with the prefix ``mf_``.
     configurations : DataFrame
         A row per configuration: id, target (classification or regression), algorithm, params (JSON), origin.
     runs : DataFrame
@@ -160,8 +169,7 @@ class MetaBase:
             record = dict(study.user_attrs.get("task", {}))
             if not record:
                 continue
-            metafeatures = record.pop("metafeatures", {})
-            tasks.append({**record, **{f"{METAFEATURE_PREFIX}{k}": v for k, v in metafeatures.items()}})
+            tasks.append(_task_row(record))
             target = target_of(record["kind"])
             space = SearchSpace.for_kind(record["kind"])
             for trial in study.get_trials(deepcopy=False):
@@ -301,6 +309,22 @@ class MetaBase:
         made = self._pivot("n_train", target).notna()
         return regrets.mask(gains.isna() & made, MAX_REGRET).where(scale.notna(), np.nan, axis=0)
 
+    def levels(self, metric: str, kind: str) -> pd.DataFrame:
+        """Return scores as shares of the way from the best constant prediction (0) to a perfect one (1).
+
+        Returns
+        -------
+        DataFrame of shape (n_tasks, n_configurations)
+            Clipped below at -1; NaN where there was no successful run.
+        """
+        scores = self.scores(metric, kind)
+        column = f"{BASELINE_PREFIX}{metric}"
+        if column not in self.tasks:
+            return scores * np.nan
+        baseline = self.tasks.set_index("task_id")[column].reindex(scores.index).astype("float64")
+        way = (perfect_score(metric) - baseline).where(lambda gap: gap.abs() > 1e-12)
+        return scores.sub(baseline, axis=0).div(way, axis=0).clip(lower=-1.0)
+
     def find(self, fingerprint: str) -> list[str]:
         """Ids of the tasks with this fingerprint."""
         return self.tasks.loc[self.tasks["fingerprint"] == fingerprint, "task_id"].tolist()
@@ -408,7 +432,7 @@ def verify_files(directory: Path) -> list[str]:
 
 
 def _data_files(directory: Path) -> list[Path]:
-    suffixes = {".parquet", ".json", ".npz", ".txt"}
+    suffixes = {".parquet", ".json", ".npz", ".gz"}
     found = (p for p in directory.rglob("*") if p.suffix in suffixes and p.name != "manifest.json")
     return sorted(found)
 
@@ -419,6 +443,13 @@ def _sha256(path: Path) -> str:
 
 def _counts(values: pd.Series) -> dict[str, int]:
     return {str(name): int(count) for name, count in values.value_counts().items()}
+
+
+def _task_row(record: dict[str, Any]) -> dict[str, Any]:
+    row = {name: record.get(name) for name in TASK_COLUMNS}
+    row |= {f"{BASELINE_PREFIX}{name}": value for name, value in record.get("baseline", {}).items()}
+    row |= {f"{METAFEATURE_PREFIX}{name}": value for name, value in record.get("metafeatures", {}).items()}
+    return row
 
 
 def _configuration_row(configuration: Configuration, target: str) -> dict[str, Any]:
@@ -448,7 +479,7 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
     result = {}
     for name in table.columns:
         column = table[name]
-        if name.startswith(METAFEATURE_PREFIX) or name in numbers:
+        if name.startswith((METAFEATURE_PREFIX, BASELINE_PREFIX)) or name in numbers:
             result[name] = pd.to_numeric(column).astype("float32")
         elif name in integers:
             result[name] = pd.to_numeric(column).fillna(0).astype(integers[name])

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from autometa.errors import UsageError
 
 
@@ -128,6 +130,38 @@ def resolve_metric(metric: str | Callable[..., float] | None, kind: str) -> Metr
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"Choose one of: {', '.join(known)}."
     raise UsageError("AM107", f"metric {metric!r} is not known.", hint)
+
+
+def perfect_score(metric: str) -> float:
+    """Return the value of a stored metric for predictions without error."""
+    return 1.0 if as_gain(1.0, metric) > 0 else 0.0
+
+
+def baseline_scores(kind: str, y: Any) -> dict[str, float]:
+    """Return every stored metric of the best constant prediction, in natural units.
+
+    Parameters
+    ----------
+    kind : {"binary", "multiclass", "regression"}
+    y : array-like of shape (n_rows,)
+
+    Returns
+    -------
+    dict of str to float
+        For regression that of the mean, for classification that of the class frequencies.
+    """
+    if kind == "regression":
+        values = np.asarray(y, dtype="float64")
+        deviations = np.abs(values - values.mean())
+        return {"r2": 0.0, "rmse": float(values.std()), "mae": float(deviations.mean())}
+    shares = np.unique(np.asarray(y), return_counts=True)[1] / len(y)
+    return {
+        "accuracy": float(shares.max()),
+        "balanced_accuracy": 1.0 / len(shares),
+        "roc_auc": 0.5,
+        "log_loss": float(-(shares * np.log(shares)).sum()),
+        "f1_macro": float(2 * shares.max() / (1 + shares.max()) / len(shares)),
+    }
 
 
 def score_columns(kind: str) -> list[str]:

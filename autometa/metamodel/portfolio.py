@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+SAFE_PLACES: Final = (2, 5)
 
 
 def greedy_portfolio(
@@ -14,7 +17,6 @@ def greedy_portfolio(
     *,
     weights: NDArray[np.float64] | None = None,
     start: Sequence[int] = (),
-    penalty: NDArray[np.float64] | None = None,
 ) -> list[int]:
     """Choose candidates one after the other, each the one that lowers the mean regret of the best so far most.
 
@@ -31,9 +33,6 @@ def greedy_portfolio(
         How much each task counts; uniform by default.
     start : sequence of int, default=()
         Candidates that are in the set already; they come first in the result.
-    penalty : ndarray of shape (n_candidates,), optional
-        Added to a candidate's mean regret, such as a price for its seconds.
-
     Returns
     -------
     list of int
@@ -46,11 +45,43 @@ def greedy_portfolio(
     while len(chosen) < min(k, filled.shape[1]):
         means = weights @ np.minimum(best[:, None], filled)
         # Candidates that add nothing are told apart by their own mean.
-        means = means + 1e-6 * (weights @ filled) + (0.0 if penalty is None else penalty)
+        means = means + 1e-6 * (weights @ filled)
         means[chosen] = np.inf
         pick = int(np.argmin(means))
         chosen.append(pick)
         best = np.minimum(best, filled[:, pick])
+    return chosen
+
+
+def safe_portfolio(
+    regrets: NDArray[np.float64],
+    k: int,
+    *,
+    weights: NDArray[np.float64],
+    expected: NDArray[np.float64],
+    defaults: Sequence[int],
+) -> list[int]:
+    """Choose a greedy portfolio in which the most promising library defaults have their places.
+
+    Nobody who tries the first few then ends below the defaults that were the best choice among defaults.
+
+    Parameters
+    ----------
+    regrets, k, weights
+        See :func:`greedy_portfolio`.
+    expected : ndarray of shape (n_candidates,)
+        Expected regret, by which the defaults are compared.
+    defaults : sequence of int
+        Columns that are library defaults; the best of them stand at the latest at ``SAFE_PLACES``.
+    """
+    safe = sorted(defaults, key=lambda i: expected[i])
+    due = dict(zip(SAFE_PLACES, safe, strict=False))
+    chosen: list[int] = []
+    for place in range(1, min(k, regrets.shape[1]) + 1):
+        if place in due and due[place] not in chosen:
+            chosen.append(due[place])
+        else:
+            chosen = greedy_portfolio(regrets, place, weights=weights, start=chosen)
     return chosen
 
 

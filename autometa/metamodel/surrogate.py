@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -63,14 +64,15 @@ class Surrogate:
 
     Attributes
     ----------
-    boosters : list of lightgbm.Booster
+    texts : list of str
+        Each bag's trees in LightGBM's text format.
     unseen : list of frozenset of str
         For each bag, the families that it was not trained on.
     noise : float
         Standard deviation of the residuals on unseen families.
     """
 
-    boosters: list[Any]
+    texts: list[str]
     unseen: list[frozenset[str]]
     noise: float
 
@@ -104,19 +106,26 @@ class Surrogate:
 
         names, codes = np.unique(np.asarray(families, dtype=str), return_inverse=True)
         part = np.random.default_rng(random_state).permutation(len(names)) % n_bags
-        boosters, unseen, residuals = [], [], []
+        texts, unseen, residuals = [], [], []
         for bag in range(n_bags):
             left_out = part[codes] == bag
             X, y = _cells(metafeatures[~left_out], encoded, table[~left_out])
             data = lightgbm.Dataset(X, y, free_raw_data=True)
             booster = lightgbm.train({**PARAMETERS, "seed": random_state + bag}, data, n_rounds)
-            boosters.append(booster)
+            texts.append(booster.model_to_string())
             unseen.append(frozenset(names[part == bag].tolist()))
             X_out, y_out = _cells(metafeatures[left_out], encoded, table[left_out])
             if len(y_out):
                 residuals.append(y_out - booster.predict(X_out))
         noise = float(np.std(np.concatenate(residuals))) if residuals else 0.5
-        return cls(boosters, unseen, noise)
+        return cls(texts, unseen, noise)
+
+    @cached_property
+    def boosters(self) -> list[Any]:
+        """The bags as LightGBM boosters, read when they are first used."""
+        import lightgbm
+
+        return [lightgbm.Booster(model_str=text) for text in self.texts]
 
     def predict(
         self, metafeatures: FloatArray, encoded: FloatArray, exclude: Collection[str] = ()

@@ -1,0 +1,455 @@
+"""From a table to a ranked list of pipelines, without fitting any of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, overload
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from autometa.errors import UsageError
+from autometa.metabase import MetaBase
+from autometa.metafeatures import describe_task
+from autometa.metamodel import MetaModel, Prediction
+from autometa.metrics import Metric, baseline_scores, perfect_score
+from autometa.space import Configuration, SearchSpace
+from autometa.task import DataIssue, Task
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+FAR: Final = 0.5
+SMALL_TASK_ROWS: Final = 100
+KERNEL_ROWS: Final = 30_000
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended pipeline.
+
+    Attributes
+    ----------
+    rank : int
+        From 1.
+    configuration : Configuration
+    expected_score, lower, upper : float
+        Of the metric in natural units, with an 80 % interval; of the stored metric that stands for it where the
+        metric itself is not known to the metadata base.
+    expected_seconds : float
+        CPU seconds of one fit on all rows, one thread.
+    expected_regret : float
+        Normalised regret, 0 (best known) to 2.
+    reason : str
+        Why it stands where it stands, in a sentence.
+    """
+
+    rank: int
+    configuration: Configuration
+    expected_score: float
+    lower: float
+    upper: float
+    expected_seconds: float
+    expected_regret: float
+    reason: str
+    task: Task = field(repr=False, compare=False)
+
+    @property
+    def algorithm(self) -> str:
+        """Name of the algorithm."""
+        return self.configuration.algorithm
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Hyperparameters under the library's own names."""
+        return dict(self.configuration.params)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The unfitted pipeline: scikit-learn and LightGBM objects only; made anew at each access."""
+        from autometa.pipelines import build_pipeline
+
+        return build_pipeline(self.configuration, self.task)
+
+    def to_code(self, *, target: str | None = None, data: str = "data.csv") -> str:
+        """Return a Python script that builds, scores and fits the pipeline without autometa."""
+        from autometa.pipelines import pipeline_code
+
+        scorer = self.task.metric.scorer
+        name = target or (str(self.task.y.name) if self.task.y.name is not None else "target")
+        return pipeline_code(self.pipeline, target=name, data=data, score=scorer if isinstance(scorer, str) else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recommendation as plain JSON types."""
+        names = ("rank", "algorithm", "params", "expected_score", "lower", "upper", "expected_seconds", "reason")
+        return {name: _finite(getattr(self, name)) for name in names}
+
+
+class Recommendations(Sequence[Recommendation]):
+    """A ranked list of recommendations with what it was made from.
+
+    Attributes
+    ----------
+    task : Task
+    metric : Metric
+    kind : {"binary", "multiclass", "regression"}
+    novelty : float
+        0 (well known) to 1 (like nothing seen). From .5 on the portfolio that is best on average leads.
+    similar_tasks : DataFrame
+        task_id, name, openml_id, distance.
+    metafeatures : Series
+    warnings : tuple of DataIssue
+    seconds : dict of str to float
+        What each step took.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Recommendation],
+        *,
+        task: Task,
+        novelty: float,
+        similar_tasks: pd.DataFrame,
+        metafeatures: pd.Series,
+        warnings: tuple[DataIssue, ...],
+        seconds: dict[str, float],
+    ) -> None:
+        self._items = tuple(items)
+        self.task = task
+        self.novelty = novelty
+        self.similar_tasks = similar_tasks
+        self.metafeatures = metafeatures
+        self.warnings = warnings
+        self.seconds = seconds
+
+    @overload
+    def __getitem__(self, index: int) -> Recommendation: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Recommendation]: ...
+    def __getitem__(self, index: int | slice) -> Recommendation | Sequence[Recommendation]:
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Recommendation]:
+        return iter(self._items)
+
+    @property
+    def metric(self) -> Metric:
+        """The metric asked for."""
+        return self.task.metric
+
+    @property
+    def kind(self) -> str:
+        """Kind of the task."""
+        return self.task.kind
+
+    def __repr__(self) -> str:
+        return f"Recommendations for a {self.kind} task by {self.metric.name}\n{self.to_frame().to_string(index=False)}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row per recommendation: rank, algorithm, params, expected_score, lower, upper, expected_seconds."""
+        columns = ["rank", "algorithm", "params", "expected_score", "lower", "upper", "expected_seconds"]
+        return pd.DataFrame([[getattr(item, name) for name in columns] for item in self], columns=columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as one object of plain JSON types."""
+        similar = self.similar_tasks.astype(object).where(self.similar_tasks.notna(), None).to_dict("records")
+        return {
+            "schema": "autometa/recommend/1",
+            "kind": self.kind,
+            "metric": self.metric.name,
+            "stored_metric": self.metric.stored,
+            "novelty": _finite(self.novelty),
+            "recommendations": [item.to_dict() for item in self],
+            "similar_tasks": [{k: _finite(v) for k, v in row.items()} for row in similar],
+            "warnings": [issue.to_dict() for issue in self.warnings],
+            "seconds": {k: _finite(v) for k, v in self.seconds.items()},
+        }
+
+
+def recommend(
+    X: Any,
+    y: Any,
+    *,
+    kind: str = "auto",
+    metric: Any = None,
+    k: int = 10,
+    time_budget: float | None = None,
+    algorithms: Sequence[str] | None = None,
+    metabase: MetaBase | MetaModel | str | Path | None = None,
+    exclude_seen: bool = True,
+    random_state: int | None = None,
+) -> Recommendations:
+    """Recommend pipelines for a table, in seconds and without fitting any of them.
+
+    Parameters
+    ----------
+    X : DataFrame or array-like of shape (n_rows, n_columns)
+        Any mix of numbers, strings, categories, booleans, dates and missing values.
+    y : array-like of shape (n_rows,), or str
+        The target, or the name of its column in `X`.
+    kind : {"auto", "classification", "regression", "binary", "multiclass"}, default="auto"
+    metric : str, callable or None, default=None
+        scikit-learn's name without a sign, or a scorer; by default ``roc_auc``, ``log_loss`` or ``r2``.
+    k : int, default=10
+    time_budget : float or None, default=None
+        Leave out what is expected to take more CPU seconds for one fit.
+    algorithms : sequence of str or None, default=None
+        Only these algorithms.
+    metabase : MetaBase, MetaModel, path or None, default=None
+        What to learn from: a metadata base (a meta-model is trained on it, which takes a while), a trained
+        meta-model, or a directory written by ``autometa train``. The bundled meta-model by default.
+    exclude_seen : bool, default=True
+        Whether to ignore what is known about this very table and its relatives, so that nobody measures a memory.
+    random_state : int or None, default=None
+        Seed of the sampling of rows for the meta-features.
+
+    Returns
+    -------
+    Recommendations
+
+    Raises
+    ------
+    DataError
+        When the table or its target cannot be used; see :meth:`autometa.Task.from_frame`.
+    UsageError
+        When an argument is not known or does not fit the data.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> import autometa
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> autometa.recommend(X, y, k=3).to_frame()["rank"].tolist()
+    [1, 2, 3]
+    """
+    start = time.perf_counter()
+    task = Task.from_frame(X, y, kind=kind, metric=metric)
+    checked = time.perf_counter() - start
+    result = recommend_for_task(
+        task,
+        k=k,
+        time_budget=time_budget,
+        algorithms=algorithms,
+        metamodel=_as_metamodel(metabase),
+        exclude_seen=exclude_seen,
+        random_state=random_state,
+    )
+    result.seconds = {"data_check": checked, **result.seconds}
+    return result
+
+
+def recommend_for_task(
+    task: Task,
+    *,
+    k: int = 10,
+    time_budget: float | None = None,
+    algorithms: Sequence[str] | None = None,
+    metamodel: MetaModel | None = None,
+    exclude_seen: bool = True,
+    random_state: int | None = None,
+) -> Recommendations:
+    """Recommend pipelines for a task; see :func:`recommend`."""
+    if k < 1:
+        raise UsageError("AM510", f"k is {k}.", "Ask for at least one recommendation.")
+    clock = _Clock()
+    space = SearchSpace.for_kind(task.kind, algorithms)
+    model = metamodel or load_metamodel()
+    clock.lap("load_metamodel")
+    metafeatures = describe_task(task, random_state=0 if random_state is None else random_state)
+    clock.lap("metafeatures")
+    seen = model.seen_families(task.fingerprint(), task.kind) if exclude_seen else []
+    sizes = (task.n_rows, task.X.shape[1], len(task.classes))
+    prediction = model.predict(metafeatures, task.kind, task.metric.stored, exclude=seen, sizes=sizes)
+    configurations = [model.part(task.kind).configurations[i] for i in prediction.configuration_ids]
+    allowed = np.array([c.algorithm in space and not space.problems(c) and fits_size(c, task) for c in configurations])
+    issues = list(task.warnings)
+    allowed &= _affordable(prediction, allowed, time_budget, issues)
+    if not allowed.any():
+        raise UsageError(
+            "AM511", "no known configuration fits the algorithms asked for.", "Allow more algorithms, or tune without recommendations."
+        )
+    chosen = prediction.portfolio(k, allowed)
+    similar = model.similar_tasks(metafeatures, task.kind, exclude=seen)
+    clock.lap("ranking")
+    issues += _model_issues(task, prediction, seen)
+    scale = _Scale.of(task)
+    items = [
+        _recommendation(rank, i, prediction, configurations[i], task, scale, similar)
+        for rank, i in enumerate(chosen, start=1)
+    ]
+    return Recommendations(
+        items,
+        task=task,
+        novelty=prediction.novelty,
+        similar_tasks=similar,
+        metafeatures=metafeatures,
+        warnings=tuple(issues),
+        seconds=clock.laps,
+    )
+
+
+@lru_cache(maxsize=4)
+def load_metamodel(path: str | None = None) -> MetaModel:
+    """Read a meta-model once per process; the bundled one by default."""
+    return MetaModel.load(path)
+
+
+def fits_size(configuration: Configuration, task: Task) -> bool:
+    """Whether a configuration can work at all on so few, or so many, rows.
+
+    A tree must be able to split, neighbours must exist in every fold, and a kernel matrix must stay affordable.
+    """
+    algorithm = SearchSpace.for_kind(task.kind)[configuration.algorithm]
+    params = configuration.params
+    n_train = task.n_rows * 2 // 3
+    if algorithm.min_leaf and configuration.origin != "default":
+        leaf = params.get(algorithm.min_leaf)
+        if isinstance(leaf, int) and 4 * leaf > n_train:
+            return False
+    neighbours = params.get("n_neighbors")
+    if isinstance(neighbours, int) and neighbours > n_train // 2:
+        return False
+    return not (algorithm.name == "svm" and task.n_rows > KERNEL_ROWS)
+
+
+def _as_metamodel(metabase: MetaBase | MetaModel | str | Path | None) -> MetaModel | None:
+    if metabase is None or isinstance(metabase, MetaModel):
+        return metabase
+    if isinstance(metabase, MetaBase):
+        return MetaModel.fit(metabase)
+    return load_metamodel(str(metabase))
+
+
+class _Clock:
+    """Seconds between laps."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = now - self._last
+        self._last = now
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Turns levels (shares of the way from a constant prediction to a perfect one) into the metric's own units."""
+
+    baseline: float
+    perfect: float
+
+    @classmethod
+    def of(cls, task: Task) -> _Scale:
+        metric = task.metric.stored
+        return cls(baseline_scores(task.kind, task.y)[metric], perfect_score(metric))
+
+    def __call__(self, level: float) -> float:
+        return self.baseline + level * (self.perfect - self.baseline)
+
+
+def _affordable(
+    prediction: Prediction, allowed: NDArray[np.bool_], time_budget: float | None, issues: list[DataIssue]
+) -> NDArray[np.bool_]:
+    if time_budget is None or not allowed.any():
+        return np.ones_like(allowed)
+    if time_budget <= 0:
+        raise UsageError("AM510", f"time_budget is {time_budget}.", "Give a positive number of seconds.")
+    within = prediction.seconds <= time_budget
+    if not (within & allowed).any():
+        fastest = prediction.seconds[allowed].min()
+        issues.append(
+            DataIssue(
+                "AM402",
+                (),
+                f"nothing is expected to fit within {time_budget:g} s; the fastest is expected to take {fastest:.2g} s.",
+                "The fastest are shown.",
+            )
+        )
+        within = prediction.seconds <= 2 * fastest
+    return np.asarray(within)
+
+
+def _model_issues(task: Task, prediction: Prediction, seen: Sequence[str]) -> list[DataIssue]:
+    issues = []
+    if seen:
+        issues.append(
+            DataIssue(
+                "AM403",
+                (),
+                f"this table is known to the metadata base; what is known about its family ({seen[0]}) was left out.",
+                "Pass exclude_seen=False to use it.",
+            )
+        )
+    if prediction.novelty >= FAR:
+        issues.append(
+            DataIssue(
+                "AM404",
+                (),
+                f"the table is unlike the known ones (novelty {prediction.novelty:.2f}); what is best on average leads.",
+                "Trust a search more than this ranking.",
+            )
+        )
+    if task.metric.is_proxied:
+        issues.append(
+            DataIssue(
+                "AM405",
+                (),
+                f"the metadata base does not know {task.metric.name}; expected scores are those of {task.metric.stored}.",
+            )
+        )
+    if task.n_rows < SMALL_TASK_ROWS:
+        issues.append(
+            DataIssue(
+                "AM406", (), f"{task.n_rows} rows are few; expect scores to vary widely.", "Prefer repeated cross-validation."
+            )
+        )
+    return issues
+
+
+def _recommendation(
+    rank: int,
+    i: int,
+    prediction: Prediction,
+    configuration: Configuration,
+    task: Task,
+    scale: _Scale,
+    similar: pd.DataFrame,
+) -> Recommendation:
+    ends = sorted((scale(float(prediction.lower[i])), scale(float(prediction.upper[i]))))
+    likely = np.argsort(-prediction.weights)[:20]
+    near_best = float((prediction.scenarios[likely, i] <= 0.25).mean())
+    what = "library defaults" if configuration.origin == "default" else "configuration"
+    reason = (
+        f"{what} of {configuration.algorithm}: expected regret {prediction.regret[i]:.2f}, "
+        f"near the best on {near_best:.0%} of the 20 most similar tasks"
+        + (f" (nearest: {similar['name'].iloc[0]})" if len(similar) else "")
+    )
+    return Recommendation(
+        rank=rank,
+        configuration=configuration,
+        expected_score=scale(float(prediction.level[i])),
+        lower=ends[0],
+        upper=ends[1],
+        expected_seconds=float(prediction.seconds[i]),
+        expected_regret=float(prediction.regret[i]),
+        reason=reason,
+        task=task,
+    )
+
+
+def _finite(value: Any) -> Any:
+    """Plain JSON types; numbers that are not finite become None."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
