@@ -11,6 +11,8 @@ import inspect
 import math
 import operator
 import types
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -37,6 +39,23 @@ N_TEXT_COMPONENTS: Final = 16
 MAX_ONE_HOT: Final = 25
 MAX_LEVELS: Final = 200
 _CALIBRATION_FOLDS: Final = 3
+
+# What the FunctionTransformers of our pipelines call. Saved models hold these names and never a function, so that
+# loading one cannot call anything else (see autometa/persistence.py).
+FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]] = MappingProxyType(
+    {
+        "array to frame": (pd.DataFrame, {}),
+        "to numbers": (pd.DataFrame.astype, {"dtype": "float64"}),
+        "to text": (pd.DataFrame.astype, {"dtype": "str"}),
+        "to dates": (pd.DataFrame.apply, {"func": pd.to_datetime, "errors": "coerce", "format": "mixed"}),
+        **{
+            f"{part} of date": (pd.DataFrame.apply, {"func": operator.attrgetter(f"dt.{part}")})
+            for part in DATE_PARTS
+        },
+        "infinite to missing": (pd.DataFrame.replace, {"to_replace": [math.inf, -math.inf], "value": math.nan}),
+        "missing to empty text": (pd.Series.fillna, {"value": ""}),
+    }
+)
 
 
 def build_pipeline(
@@ -73,8 +92,8 @@ def build_pipeline(
     model = _make_estimator(algorithm, {**extra, **params}, random_state, n_jobs)
     model = _complete_model(model, algorithm, task)
     steps: list[tuple[str, Any]] = [("prepare", _make_preparation(algorithm, task, scaler)), ("model", model)]
-    if task.is_positional and any(_needs_cast(task.X[name]) for name in task.X.columns):
-        steps.insert(0, ("frame", FunctionTransformer(pd.DataFrame)))
+    if task.is_positional and _needs_frame(task):
+        steps.insert(0, ("frame", _apply("array to frame")))
     return Pipeline(steps)
 
 
@@ -132,14 +151,21 @@ def _selector(task: Task, names: list[str]) -> list[Any]:
     return [task.X.columns.get_loc(name) for name in names] if task.is_positional else names
 
 
+def _needs_frame(task: Task) -> bool:
+    """Whether a step of the preparation is a method of DataFrame, which an array lacks."""
+    is_plain = not task.infinite_columns and not task.columns("date", "text")
+    return not is_plain or any(_needs_cast(task.X[name]) for name in task.X.columns)
+
+
 def _needs_cast(column: pd.Series) -> bool:
     return not isinstance(column.dtype, np.dtype) and not isinstance(
         column.dtype, pd.CategoricalDtype
     ) or column.dtype.kind in "bO"  # fmt: skip
 
 
-def _cast(dtype: str) -> FunctionTransformer:
-    return FunctionTransformer(pd.DataFrame.astype, kw_args={"dtype": dtype}, feature_names_out="one-to-one")
+def _apply(name: str, feature_names_out: str | None = None) -> FunctionTransformer:
+    function, options = FUNCTIONS[name]
+    return FunctionTransformer(function, kw_args=dict(options) or None, feature_names_out=feature_names_out)
 
 
 def _chain(steps: list[Any]) -> Any:
@@ -151,15 +177,9 @@ def _chain(steps: list[Any]) -> Any:
 def _numeric_steps(task: Task, names: list[str], scaled: bool, scaler: str) -> Any:
     steps: list[Any] = []
     if any(_needs_cast(task.X[name]) for name in names):
-        steps.append(_cast("float64"))
+        steps.append(_apply("to numbers", "one-to-one"))
     if task.infinite_columns:
-        steps.append(
-            FunctionTransformer(
-                pd.DataFrame.replace,
-                kw_args={"to_replace": [math.inf, -math.inf], "value": math.nan},
-                feature_names_out="one-to-one",
-            )
-        )
+        steps.append(_apply("infinite to missing", "one-to-one"))
     return _chain([*steps, *(_scaling_steps(task.n_rows, scaler) if scaled else [])])
 
 
@@ -176,7 +196,7 @@ def _scaling_steps(n_rows: int, scaler: str) -> list[Any]:
 def _categorical_steps(task: Task, names: list[str], scaled: bool) -> Any:
     steps: list[Any] = []
     if any(_needs_cast(task.X[name]) for name in names) or task.mixed_columns:
-        steps.append(_cast("str"))
+        steps.append(_apply("to text", "one-to-one"))
     if scaled:
         steps.append(OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MAX_ONE_HOT))
     else:
@@ -192,23 +212,15 @@ def _categorical_steps(task: Task, names: list[str], scaled: bool) -> Any:
 
 
 def _date_steps(scaled: bool) -> Any:
-    to_dates = FunctionTransformer(
-        pd.DataFrame.apply, kw_args={"func": pd.to_datetime, "errors": "coerce", "format": "mixed"}
-    )
-    parts = FeatureUnion(
-        [
-            (part, FunctionTransformer(pd.DataFrame.apply, kw_args={"func": operator.attrgetter(f"dt.{part}")}))
-            for part in DATE_PARTS
-        ]
-    )
-    return make_pipeline(to_dates, parts, *(_scaling_steps(1000, "standard") if scaled else []))
+    parts = FeatureUnion([(part, _apply(f"{part} of date")) for part in DATE_PARTS])
+    return make_pipeline(_apply("to dates"), parts, *(_scaling_steps(1000, "standard") if scaled else []))
 
 
 def _text_steps(scaled: bool) -> Any:
     from sklearn.decomposition import TruncatedSVD
 
     return make_pipeline(
-        FunctionTransformer(pd.Series.fillna, kw_args={"value": ""}),
+        _apply("missing to empty text"),
         HashingVectorizer(n_features=4096, alternate_sign=False),
         TfidfTransformer(),
         TruncatedSVD(n_components=N_TEXT_COMPONENTS, random_state=0),

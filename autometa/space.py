@@ -137,9 +137,12 @@ class Algorithm:
         if isinstance(distribution, CategoricalDistribution):
             return any(value is choice or (value == choice and type(value) is type(choice))
                        for choice in distribution.choices)  # fmt: skip
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        number = int if isinstance(distribution, IntDistribution) else (int, float)
+        if isinstance(value, bool) or not isinstance(value, number):
             return False
-        return bool(distribution._contains(distribution.to_internal_repr(value)))
+        # Optuna raises on NaN, and on zero on a logarithmic range: the bounds come first.
+        low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
+        return bool(low <= value <= high and distribution._contains(distribution.to_internal_repr(value)))
 
     def default_configuration(self) -> Configuration:
         """Return the library's defaults."""

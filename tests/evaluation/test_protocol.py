@@ -1,0 +1,182 @@
+"""The protocol: the same folds for everybody, and a row for whatever comes out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import get_scorer
+
+from autometa.errors import DataError
+from autometa.evaluation import Protocol, Run, evaluate, make_splits
+from autometa.metrics import score_columns, stored_metrics
+from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
+from autometa.task import Task
+
+
+def make_task(kind: str = "binary", n_rows: int = 120, seed: int = 0) -> Task:
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame(rng.normal(size=(n_rows, 3)), columns=list("abc"))
+    signal = X["a"] + 0.3 * rng.normal(size=n_rows)
+    if kind == "regression":
+        return Task.from_frame(X, signal)
+    return Task.from_frame(X, pd.qcut(signal, 2 if kind == "binary" else 4, labels=False))
+
+
+def default(name: str, kind: str) -> Configuration:
+    return SearchSpace.for_kind(kind)[name].default_configuration()
+
+
+KINDS = ["binary", "multiclass", "regression"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_protocol_always_draws_the_same_folds(kind):
+    task = make_task(kind)
+    for one, other in zip(make_splits(task, Protocol()), make_splits(task, Protocol()), strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+    moved = make_splits(task, Protocol(seed=1))
+    assert any(a[1].tolist() != b[1].tolist() for a, b in zip(moved, make_splits(task, Protocol()), strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_folds_part_the_rows(kind):
+    task = make_task(kind)
+    splits = make_splits(task, Protocol(n_folds=4))
+    assert len(splits) == 4
+    assert sorted(np.concatenate([test for _, test in splits])) == list(range(task.n_rows))
+    for train, test in splits:
+        assert sorted([*train, *test]) == list(range(task.n_rows))
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_folds_keep_the_shares_of_the_classes(kind):
+    task = make_task(kind)
+    for train, test in make_splits(task, Protocol(max_train_rows=40)):
+        shares = [task.y.iloc[rows].value_counts(normalize=True).to_numpy() for rows in (train, test)]
+        for share in shares:
+            np.testing.assert_allclose(share, 1 / task.y.nunique(), atol=0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_limits_on_rows_hold_and_large_tests_need_fewer_folds(kind):
+    task = make_task(kind, n_rows=300)
+    splits = make_splits(task, Protocol(max_train_rows=50, max_test_rows=30))
+    assert len(splits) == 2
+    for train, test in splits:
+        assert (len(train), len(test)) == (50, 30)
+        assert not set(train) & set(test)
+        assert (np.diff(train) > 0).all()
+
+
+def test_classes_with_fewer_rows_than_folds_are_left_out():
+    task = make_task("multiclass")
+    y = task.y.astype(str)
+    y.iloc[:2] = "rare"
+    splits = make_splits(Task.from_frame(task.X, y), Protocol())
+    used = np.concatenate([np.concatenate(split) for split in splits])
+    assert {0, 1}.isdisjoint(used)
+    for train, test in splits:
+        assert set(y.iloc[test]) <= set(y.iloc[train])
+
+
+def test_too_few_rows_or_classes_are_refused():
+    task = make_task()
+    with pytest.raises(DataError) as caught:
+        make_splits(task.subset(range(5)), Protocol())
+    assert caught.value.code == "AM201"
+    lonely = Task.from_frame(task.X, pd.Series(["a"] * 118 + ["b"] * 2))
+    with pytest.raises(DataError) as caught:
+        make_splits(lonely, Protocol())
+    assert caught.value.code == "AM104"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_holds_every_stored_metric_its_spread_and_seconds(kind):
+    task = make_task(kind)
+    run = evaluate(task, default("knn", kind), make_splits(task, Protocol()))
+    assert run.ok
+    assert set(run.scores) == set(run.spread) == set(stored_metrics(kind))
+    assert run.fit_seconds >= 0
+    assert run.predict_seconds >= 0
+    assert (run.n_train, run.n_folds) == (80, 3)
+    record = run.to_record()
+    assert set(score_columns(kind)) <= set(record)
+    assert all(isinstance(value, (str, int, float)) for value in record.values())
+
+
+@pytest.mark.parametrize(("kind", "metric"), [("binary", "neg_log_loss"), ("regression", "r2")])
+def test_scores_are_means_over_folds_of_what_scikit_learn_says(kind, metric):
+    task = make_task(kind)
+    run = evaluate(task, default("linear", kind), make_splits(task, Protocol()), scorer=get_scorer(metric))
+    sign = -1 if metric.startswith("neg_") else 1
+    assert run.scores["scorer"] == pytest.approx(sign * run.scores[metric.removeprefix("neg_")])
+
+
+def test_the_same_run_twice_gives_the_same_scores():
+    task = make_task("multiclass")
+    splits = make_splits(task, Protocol())
+    runs = [evaluate(task, default("extra_trees", "multiclass"), splits) for _ in range(2)]
+    assert runs[0].scores == runs[1].scores
+
+
+def test_weights_reach_the_model():
+    task = make_task("regression")
+    splits = make_splits(task, Protocol())
+    weight = np.where(task.X["b"] > 0, 1000.0, 1.0)
+    plain = evaluate(task, default("linear", "regression"), splits)
+    weighted = evaluate(task, default("linear", "regression"), splits, sample_weight=weight)
+    same = evaluate(task, default("linear", "regression"), splits, sample_weight=np.ones(task.n_rows))
+    assert weighted.scores != plain.scores
+    assert same.scores == pytest.approx(plain.scores)
+
+
+def test_after_each_fold_the_caller_may_stop():
+    task = make_task()
+    seen = []
+
+    def stop(fold: int, scores: dict[str, float]) -> None:
+        seen.append((fold, set(scores)))
+        if fold == 1:
+            raise StopAsyncIteration
+
+    with pytest.raises(StopAsyncIteration):
+        evaluate(task, default("linear", "binary"), make_splits(task, Protocol()), on_fold=stop)
+    assert seen == [(0, set(stored_metrics("binary"))), (1, set(stored_metrics("binary")))]
+
+
+class Failing(ClassifierMixin, BaseEstimator):
+    def __init__(self, error: type[BaseException] | None = None, answer: float = 0.5) -> None:
+        self.error = error
+        self.answer = answer
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        if self.error is not None:
+            raise self.error("line one\nline two")
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), self.answer)
+
+
+@pytest.mark.parametrize(
+    ("error", "answer", "status", "reason"),
+    [
+        (ValueError, 0.5, "failed", "ValueError: line one line two"),
+        (MemoryError, 0.5, "memory", "out of memory"),
+        (None, float("nan"), "failed", "not finite"),
+        (None, 0.5, "ok", ""),
+    ],
+)
+def test_whatever_a_model_does_is_a_run_with_its_reason(error, answer, status, reason):
+    register_algorithm(Algorithm("failing", lambda: Failing(error, answer), {}, {}), ["classification"])
+    task = make_task()
+    run = evaluate(task, Configuration("failing", {}), make_splits(task, Protocol()))
+    assert isinstance(run, Run)
+    assert run.status == status
+    assert reason in run.reason
+    assert "\n" not in run.reason
+    assert run.n_train == 80

@@ -1,0 +1,207 @@
+"""Pipelines: they take any table, hold only other libraries' objects, and equal the script that is written of them."""
+
+from __future__ import annotations
+
+import io
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings, strategies as st
+from sklearn.base import clone
+
+from autometa.pipelines import build_pipeline, pipeline_code
+from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
+from autometa.task import Task
+
+KINDS = ("binary", "multiclass", "regression")
+ALGORITHMS = sorted(SearchSpace.for_kind("binary").algorithms)
+CASES = [(name, kind) for kind in KINDS for name in ALGORITHMS]
+LIBRARIES = {"sklearn", "lightgbm", "pandas", "numpy", "scipy", "operator", "builtins", "_operator", "collections"}
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture(scope="module")
+def mixed(make_mixed, make_target):
+    frame = make_mixed()
+    return {kind: Task.from_frame(frame, make_target(frame, kind)) for kind in KINDS}
+
+
+def small(name: str, kind: str) -> Configuration:
+    """Return a configuration that fits in no time."""
+    algorithm = SearchSpace.for_kind(kind)[name]
+    few = {"n_estimators": 50, "max_iter": 50, "hidden_layer_sizes": 16, "min_child_samples": 5}
+    return Configuration(name, {**algorithm.default, **{k: v for k, v in few.items() if k in algorithm.default}})
+
+
+def is_sound(prediction: np.ndarray, task: Task, n_rows: int | None = None) -> bool:
+    shape = (n_rows or task.n_rows, *([] if task.kind == "regression" else [len(task.classes)]))
+    sums = np.ones(1) if task.kind == "regression" else prediction.sum(axis=1)
+    return prediction.shape == shape and bool(np.isfinite(prediction).all()) and np.allclose(sums, 1, atol=1e-6)
+
+
+def predict(pipeline, X):
+    return pipeline.predict_proba(X) if hasattr(pipeline, "predict_proba") else pipeline.predict(X)
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_every_algorithm_takes_the_users_own_table(name, kind, mixed):
+    task = mixed[kind]
+    pipeline = build_pipeline(small(name, kind), task)
+    pipeline.fit(task.X, task.y)
+    assert is_sound(predict(pipeline, task.X), task)
+    if kind != "regression":
+        assert pipeline.classes_.tolist() == task.classes
+    # It learned: the target follows a number and a flag.
+    assert pipeline.score(task.X, task.y) > (0.3 if kind == "regression" else 1.2 / len(task.classes))
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_new_rows_may_hold_what_training_did_not(name, kind, mixed):
+    task = mixed[kind]
+    pipeline = build_pipeline(small(name, kind), task).fit(task.X, task.y)
+    new = task.X.iloc[:6].copy()
+    new["level"] = "never seen"
+    new["string"] = pd.array([pd.NA] * 6, dtype="string")
+    new["object"] = None
+    new["text"] = None
+    new["mixed"] = 3
+    new["count"] = np.array([-np.inf, 1e12, np.nan, 0, 1, 2])
+    new["day"] = pd.NaT
+    new["day as text"] = "no day"
+    assert is_sound(predict(pipeline, new), task, n_rows=6)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_columns_are_found_by_name_whatever_their_order(name, mixed):
+    task = mixed["binary"]
+    pipeline = build_pipeline(small(name, "binary"), task).fit(task.X, task.y)
+    rows = np.random.default_rng(0).permutation(task.n_rows)
+    moved = task.X.iloc[rows, ::-1].assign(extra=1)
+    np.testing.assert_allclose(predict(pipeline, moved), predict(pipeline, task.X)[rows], rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_arrays_are_tables_of_positions(name):
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(80, 4))
+    numbers[rng.random(numbers.shape) < 0.1] = np.nan
+    numbers[0, 2] = np.inf
+    objects = np.column_stack([numbers.astype(object), rng.choice(["a", "b"], 80), rng.integers(0, 9, 80)])
+    y = (np.nan_to_num(numbers[:, 0]) > 0).astype(int)
+    for X in (numbers, objects, pd.DataFrame(numbers)):
+        task = Task.from_frame(X, y)
+        pipeline = build_pipeline(small(name, "binary"), task).fit(X, y)
+        assert is_sound(pipeline.predict_proba(X), task)
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_a_pipeline_outlives_autometa(name, kind, mixed):
+    task = mixed[kind]
+    pipeline = build_pipeline(small(name, kind), task)
+    assert {module.partition(".")[0] for module in _modules(pipeline)} <= LIBRARIES
+    pipeline.fit(task.X, task.y)
+    assert not any(module.startswith("autometa") for module in _modules(pipeline))
+
+
+def _modules(value: object) -> set[str]:
+    """Return the modules that unpickling a value would import from."""
+    found: set[str] = set()
+
+    class Recorder(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> object:
+            found.add(module)
+            return super().find_class(module, name)
+
+    Recorder(io.BytesIO(pickle.dumps(value))).load()
+    return found
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_the_script_gives_the_same_predictions(name, kind, make_mixed, make_target, tmp_path):
+    frame = make_mixed(90).drop(columns="mixed")
+    path = tmp_path / ("data.csv" if kind == "binary" else "data.parquet")
+    frame = frame.assign(**{"the target": make_target(frame, kind)})
+    if kind == "binary":
+        frame.to_csv(path, index=False)
+        frame = pd.read_csv(path)
+    else:
+        frame.to_parquet(path)
+        frame = pd.read_parquet(path)
+    task = Task.from_frame(frame, "the target")
+    pipeline = build_pipeline(small(name, kind), task)
+    code = pipeline_code(pipeline, target="the target", data=str(path), score=task.metric.scorer)
+    assert "autometa" not in code
+    script: dict[str, object] = {"__name__": "script"}
+    exec(compile(code, "script.py", "exec"), script)
+    np.testing.assert_array_equal(
+        predict(script["pipeline"].fit(script["X"], script["y"]), script["X"]),
+        predict(pipeline.fit(task.X, task.y), task.X),
+    )
+
+
+def test_the_script_runs_as_a_program_and_reads_each_format(mixed):
+    pipeline = build_pipeline(small("linear", "binary"), mixed["binary"])
+    readers = {"a.csv": "read_csv('a.csv')", "a.tsv": "sep=", "a.parquet": "read_parquet", "a.feather": "read_feather"}
+    for data, reader in readers.items():
+        code = pipeline_code(pipeline, data=data, target="it's")
+        compile(code, data, "exec")
+        assert reader in code
+        assert 'data["it\'s"]' in code
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_every_configuration_can_be_built_written_and_cloned(name, kind, mixed):
+    algorithm = SearchSpace.for_kind(kind)[name]
+    task = mixed[kind]
+
+    @settings(max_examples=5)
+    @given(st.tuples(*[st.floats(0, 1, exclude_max=True)] * len(algorithm.distributions)))
+    def check(unit):
+        pipeline = build_pipeline(algorithm.from_unit(unit), task)
+        code = pipeline_code(pipeline)
+        script: dict[str, object] = {}
+        exec(code.replace("\ndata = ", "\n# ").replace("\nX, y = ", "\n# "), script)
+        assert pipeline_code(script["pipeline"]) == pipeline_code(clone(pipeline)) == code
+
+    check()
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_seed_decides(name, mixed):
+    task = mixed["multiclass"]
+
+    def fit(seed: int) -> np.ndarray:
+        return build_pipeline(small(name, "multiclass"), task, random_state=seed).fit(task.X, task.y).predict_proba(task.X)
+
+    np.testing.assert_array_equal(fit(0), fit(0))
+
+
+def test_threads_are_passed_to_the_estimators_that_have_them(mixed):
+    def jobs(name: str) -> object:
+        return build_pipeline(small(name, "binary"), mixed["binary"], n_jobs=3)["model"].get_params().get("n_jobs")
+
+    assert {name: jobs(name) for name in ("lightgbm", "random_forest", "knn")} == dict.fromkeys(
+        ("lightgbm", "random_forest", "knn"), 3
+    )
+
+
+def test_string_labels_that_look_like_numbers_can_be_balanced(mixed):
+    X = mixed["binary"].X
+    y = pd.Series(np.where(X["number"] > 0.8, "1", "0"))
+    task = Task.from_frame(X, y)
+    for name in ("random_forest", "extra_trees", "linear", "hist_gradient_boosting", "lightgbm"):
+        configuration = Configuration(name, {**small(name, "binary").params, "class_weight": "balanced"})
+        pipeline = build_pipeline(configuration, task).fit(X, y)
+        assert set(pipeline.predict(X)) == {"0", "1"}
+
+
+def test_a_registered_estimator_gets_the_same_preparation(mixed):
+    from sklearn.naive_bayes import GaussianNB
+
+    register_algorithm(Algorithm("bayes", lambda: GaussianNB(), {}, {}, preprocessing="scaled"), ["classification"])
+    task = mixed["binary"]
+    pipeline = build_pipeline(Configuration("bayes", {}), task)
+    assert is_sound(pipeline.fit(task.X, task.y).predict_proba(task.X), task)
