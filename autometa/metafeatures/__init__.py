@@ -1,0 +1,108 @@
+"""Meta-features: a table described by a fixed set of numbers, in bounded time and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from autometa.metafeatures.definition import MetaFeature
+from autometa.metafeatures.registry import GROUPS, Group, select_groups
+from autometa.metafeatures.summary import MAX_ROWS, Summary
+from autometa.task import Task
+
+if TYPE_CHECKING:
+    Groups = str | Sequence[str]
+
+__all__ = [
+    "GROUPS",
+    "METAFEATURES_VERSION",
+    "Group",
+    "MetaFeature",
+    "Summary",
+    "describe_task",
+    "extract_metafeatures",
+    "metafeature_names",
+]
+
+METAFEATURES_VERSION: Final = 1
+
+
+def extract_metafeatures(
+    X: Any,
+    y: Any,
+    *,
+    kind: str = "auto",
+    groups: Groups = "all",
+    max_rows: int = MAX_ROWS,
+    random_state: int = 0,
+) -> pd.Series:
+    """Describe a table and its target by meta-features.
+
+    Parameters
+    ----------
+    X : DataFrame or array-like of shape (n_rows, n_columns)
+        Any mix of numbers, strings, categories, booleans, dates and missing values.
+    y : array-like of shape (n_rows,), or str
+        The target, or the name of its column in `X`.
+    kind : {"auto", "classification", "regression", "binary", "multiclass"}, default="auto"
+    groups : "all", str or sequence of str, default="all"
+        Names of groups, see :data:`GROUPS`.
+    max_rows : int, default=2000
+        Rows that are looked at; more are sampled, evenly over the target. At least 2.
+    random_state : int, default=0
+        Seed of all samples. The same seed gives the same values.
+
+    Returns
+    -------
+    Series of float64
+        Named values in fixed order; NaN where undefined by design.
+
+    Raises
+    ------
+    DataError
+        When the table or its target cannot be used, see :meth:`autometa.task.Task.from_frame`.
+    UsageError
+        AM506 when a group is unknown or `max_rows` is less than 2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> values = extract_metafeatures(*load_iris(return_X_y=True), groups="target")
+    >>> round(values["class_entropy"], 3)
+    1.585
+    """
+    task = Task.from_frame(X, y, kind=kind)
+    return describe_task(task, groups=groups, max_rows=max_rows, random_state=random_state)
+
+
+def describe_task(
+    task: Task, *, groups: Groups = "all", max_rows: int = MAX_ROWS, random_state: int = 0
+) -> pd.Series:
+    """Describe a task by meta-features, see :func:`extract_metafeatures`."""
+    selected = select_groups(groups)
+    summary = Summary.from_task(task, max_rows=max_rows, random_state=random_state)
+    values: dict[str, float] = {}
+    for group in selected:
+        values.update(group.compute(summary))
+    return pd.Series(values, index=metafeature_names(groups), dtype="float64")
+
+
+def metafeature_names(groups: Groups = "all") -> list[str]:
+    """Names of the meta-features of some groups, in the order in which they are reported.
+
+    Parameters
+    ----------
+    groups : "all", str or sequence of str, default="all"
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    UsageError
+        AM506 when a group is unknown.
+    """
+    return [feature.name for group in select_groups(groups) for feature in group.features]

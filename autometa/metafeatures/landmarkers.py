@@ -1,0 +1,326 @@
+"""Landmarkers: how well cheap models do on few rows (Pfahringer, Bensusan and Giraud-Carrier, 2000)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from autometa.metafeatures.definition import MetaFeature
+from autometa.metafeatures.summary import FloatArray, IntArray, Summary, count_levels, rank_columns
+
+MAX_LANDMARK_ROWS: Final = 500
+MIN_LANDMARK_ROWS: Final = 10
+_MAX_ENCODED: Final = 100
+_CLIP: Final = 4.0
+_INF: Final = float("inf")
+_NAN: Final = float("nan")
+_FEW: Final = f"fewer than {MIN_LANDMARK_ROWS} rows, or the sampled target is constant"
+_PFAHRINGER: Final = "Pfahringer et al. (2000)"
+_SKILL: Final = (-1.0, 1.0)
+_GAIN: Final = (-2.0, 2.0)
+
+FEATURES: Final = (
+    MetaFeature("landmark_stump", "skill of a tree with one split", _SKILL, _FEW, _PFAHRINGER),
+    MetaFeature("landmark_tree", "skill of a tree of depth 4 with at least 5 rows per leaf", _SKILL, _FEW, _PFAHRINGER),
+    MetaFeature("landmark_deep_tree", "skill of a fully grown tree", _SKILL, _FEW, _PFAHRINGER),
+    MetaFeature("landmark_forest", "skill of 8 fully grown trees with random splits", _SKILL, _FEW),
+    MetaFeature("landmark_knn1", "skill of the nearest neighbour", _SKILL, _FEW, _PFAHRINGER),
+    MetaFeature("landmark_knn5", "skill of the mean of 5 nearest neighbours", _SKILL, _FEW),
+    MetaFeature("landmark_knn15", "skill of the mean of 15 nearest neighbours", _SKILL, _FEW),
+    MetaFeature("landmark_naive_bayes", "skill of Gaussian naive Bayes on classes, or on tenths of a numeric target", _SKILL, _FEW,
+                _PFAHRINGER),
+    MetaFeature("landmark_linear", "skill of ridge regression on the response, penalty by generalised cross-validation", _SKILL,
+                _FEW, "Golub, Heath and Wahba (1979)"),
+    MetaFeature("landmark_kernel", "skill of kernel ridge regression, Gaussian kernel of median width", _SKILL, _FEW),
+    MetaFeature("landmark_best", "skill of the best of these models", _SKILL, _FEW),
+    MetaFeature("landmark_spread", "standard deviation of the skills of these models", (0, 1), _FEW),
+    MetaFeature("tree_over_linear", "landmark_tree less landmark_linear", _GAIN, _FEW),
+    MetaFeature("forest_over_tree", "landmark_forest less landmark_tree", _GAIN, _FEW),
+    MetaFeature("forest_over_linear", "landmark_forest less landmark_linear", _GAIN, _FEW),
+    MetaFeature("kernel_over_linear", "landmark_kernel less landmark_linear", _GAIN, _FEW),
+    MetaFeature("kernel_over_forest", "landmark_kernel less landmark_forest", _GAIN, _FEW),
+    MetaFeature("knn5_over_knn1", "landmark_knn5 less landmark_knn1: large where the target is noisy", _GAIN, _FEW),
+    MetaFeature("knn15_over_knn5", "landmark_knn15 less landmark_knn5", _GAIN, _FEW),
+    MetaFeature("tree_over_stump", "landmark_tree less landmark_stump", _GAIN, _FEW),
+    MetaFeature("tree_over_deep_tree", "landmark_tree less landmark_deep_tree: large where deep trees overfit", _GAIN, _FEW),
+    MetaFeature("naive_bayes_over_linear", "landmark_naive_bayes less landmark_linear", _GAIN, _FEW),
+    MetaFeature("linear_growth", "landmark_linear less its skill with half of the training rows", _GAIN, _FEW, "Leite and Brazdil (2005)"),
+    MetaFeature("knn5_growth", "landmark_knn5 less its skill with half of the training rows", _GAIN, _FEW, "Leite and Brazdil (2005)"),
+    MetaFeature("tree_growth", "landmark_tree less its skill with half of the training rows", _GAIN, _FEW, "Leite and Brazdil (2005)"),
+    MetaFeature("ranking_tree", "ranking skill of the tree", _SKILL, _FEW),
+    MetaFeature("ranking_forest", "ranking skill of the forest", _SKILL, _FEW),
+    MetaFeature("ranking_linear", "ranking skill of the ridge regression", _SKILL, _FEW),
+    MetaFeature("ranking_kernel", "ranking skill of the kernel ridge regression", _SKILL, _FEW),
+    MetaFeature("linear_freedom", "effective degrees of freedom of the ridge regression, per encoded column", (0, 1), _FEW),
+    MetaFeature("log_intrinsic_dimension", "log10 of the dimension that distances to the two nearest neighbours tell", (-_INF, _INF),
+                f"{_FEW}, or no such distances", "Facco et al. (2017)"),
+    MetaFeature("distance_variation", "standard deviation over mean of the distances between rows: near 0 where all are "
+                "equally far", (0, _INF), f"{_FEW}, or all rows are equal", "Beyer et al. (1999)"),
+)  # fmt: skip
+
+_DIFFERENCES: Final = {
+    "tree_over_linear": ("landmark_tree", "landmark_linear"),
+    "forest_over_tree": ("landmark_forest", "landmark_tree"),
+    "forest_over_linear": ("landmark_forest", "landmark_linear"),
+    "kernel_over_linear": ("landmark_kernel", "landmark_linear"),
+    "kernel_over_forest": ("landmark_kernel", "landmark_forest"),
+    "knn5_over_knn1": ("landmark_knn5", "landmark_knn1"),
+    "knn15_over_knn5": ("landmark_knn15", "landmark_knn5"),
+    "tree_over_stump": ("landmark_tree", "landmark_stump"),
+    "tree_over_deep_tree": ("landmark_tree", "landmark_deep_tree"),
+    "naive_bayes_over_linear": ("landmark_naive_bayes", "landmark_linear"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class _Bench:
+    """The rows that landmarkers see, as each of them likes its input.
+
+    Attributes
+    ----------
+    ordinal : ndarray of float32 of shape (n, p + q)
+        Ranks and levels: all that trees look at.
+    encoded : ndarray of shape (n, d)
+        Standardised numbers and one-hot levels.
+    squared_distances : ndarray of shape (n, n)
+        Between rows of `encoded`.
+    response : ndarray of shape (n, k)
+    groups : ndarray of int of shape (n,)
+    parts : ndarray of int of shape (n,)
+        Quarters with about the same distribution of the target: 0 and 2 are one fold, 1 and 3 the other.
+    seed : int
+    """
+
+    ordinal: npt.NDArray[np.float32]
+    encoded: FloatArray
+    squared_distances: FloatArray
+    response: FloatArray
+    groups: IntArray
+    parts: IntArray
+    seed: int
+
+    @classmethod
+    def from_summary(cls, summary: Summary) -> _Bench:
+        by_target = np.argsort(summary.target, kind="stable")
+        n_rows = min(summary.n_sampled, MAX_LANDMARK_ROWS)
+        chosen = by_target[np.linspace(0, summary.n_sampled - 1, n_rows).round().astype("int64")]
+        rows = np.sort(chosen)
+        encoded = _encode(summary)[rows]
+        return cls(
+            ordinal=np.hstack([summary.ranks, summary.levels])[rows].astype("float32"),
+            encoded=encoded,
+            squared_distances=_square_distances(encoded),
+            response=summary.response[rows],
+            groups=summary.groups[rows],
+            parts=(np.arange(n_rows) % 4)[np.argsort(np.argsort(chosen))],
+            seed=summary.random_state % 2**32,
+        )
+
+
+# Takes the bench and positions of training and test rows; returns predictions of shape (n_test, k).
+_Learner = Callable[[_Bench, IntArray, IntArray], FloatArray]
+
+
+def compute(summary: Summary) -> dict[str, float]:
+    """Compute the group, see ``FEATURES``.
+
+    Every model is trained on one half of at most 500 rows and judged on the other, then the other way round. Its
+    *skill* is the share of the response's variance around the mean of the training rows that it explains, at least -1.
+    Its *ranking skill* is the covariance of its ranks with the response's (with each class: 2 AUC - 1, averaged),
+    over that of a perfect ranking.
+    """
+    values = {feature.name: _NAN for feature in FEATURES}
+    if summary.n_sampled < MIN_LANDMARK_ROWS or summary.groups.max() == 0:
+        return values
+    bench = _Bench.from_summary(summary)
+    predictions = {name: _cross_predict(learner, bench) for name, learner in _LEARNERS.items()}
+    dummy = _cross_predict(_predict_mean, bench)
+    skills = {f"landmark_{name}": _skill(predicted, dummy, bench) for name, predicted in predictions.items()}
+    values |= skills
+    values["landmark_best"] = max(skills.values())
+    values["landmark_spread"] = float(np.std(list(skills.values())))
+    values |= {name: skills[first] - skills[second] for name, (first, second) in _DIFFERENCES.items()}
+    for name in ("linear", "knn5", "tree"):
+        with_half = _cross_predict(_LEARNERS[name], bench, with_half=True)
+        values[f"{name}_growth"] = skills[f"landmark_{name}"] - _skill(with_half, dummy, bench)
+    for name in ("tree", "forest", "linear", "kernel"):
+        values[f"ranking_{name}"] = _ranking_skill(predictions[name], bench.response)
+    values["linear_freedom"] = _fit_ridge(bench.encoded, bench.response)[1]
+    return values | _geometry(bench.squared_distances)
+
+
+def _encode(summary: Summary) -> FloatArray:
+    """Clipped standardised numbers and the most frequent levels as 0/1, on a grid that makes distances exact."""
+    numbers = np.round(np.clip(summary.standardised, -_CLIP, _CLIP) * 2**18) / 2**18
+    counts = count_levels(summary.levels)
+    frequent = np.argsort(-counts, axis=None, kind="stable")[:_MAX_ENCODED]
+    columns, levels = np.unravel_index(frequent[counts.ravel()[frequent] > 1], counts.shape)
+    return np.hstack([numbers, summary.levels[:, columns] == levels])
+
+
+def _square_distances(encoded: FloatArray) -> FloatArray:
+    squares = (encoded**2).sum(axis=1)
+    return np.asarray(squares[:, None] + squares - 2 * encoded @ encoded.T)
+
+
+def _cross_predict(learner: _Learner, bench: _Bench, *, with_half: bool = False) -> FloatArray:
+    """Predict each fold by a model trained on the other, or on half of the other."""
+    predicted = np.empty_like(bench.response)
+    for fold in (0, 1):
+        test = np.flatnonzero(bench.parts % 2 == fold)
+        train = np.flatnonzero(bench.parts == 1 - fold if with_half else bench.parts % 2 != fold)
+        predicted[test] = learner(bench, train, test)
+    return predicted
+
+
+def _skill(predicted: FloatArray, dummy: FloatArray, bench: _Bench) -> float:
+    error = ((bench.response - predicted) ** 2).sum()
+    baseline = ((bench.response - dummy) ** 2).sum()
+    return max(float(1 - error / baseline), -1.0) if baseline > 0 else 0.0
+
+
+def _ranking_skill(predicted: FloatArray, response: FloatArray) -> float:
+    ranks, wanted = rank_columns(predicted.round(9)), response
+    if response.shape[1] == 1:
+        wanted = rank_columns(response).astype("float64")
+    perfect = 2.0 * np.arange(len(ranks)) - (len(ranks) - 1)
+    reached = ((ranks - ranks.mean(axis=0)) * wanted).sum(axis=0)
+    best = perfect @ np.sort(wanted, axis=0)
+    return float((reached[best > 0] / best[best > 0]).mean()) if (best > 0).any() else 0.0
+
+
+def _predict_mean(bench: _Bench, train: IntArray, test: IntArray) -> FloatArray:
+    return np.broadcast_to(bench.response[train].mean(axis=0), (len(test), bench.response.shape[1]))
+
+
+def _grow_trees(
+    n_trees: int = 1, *, max_depth: int | None = None, min_samples_leaf: int = 1, splitter: str = "best"
+) -> _Learner:
+    def predict(bench: _Bench, train: IntArray, test: IntArray) -> FloatArray:
+        from sklearn.tree import DecisionTreeRegressor
+
+        total = np.zeros((len(test), bench.response.shape[1]))
+        for i in range(n_trees):
+            tree = DecisionTreeRegressor(
+                max_depth=max_depth,
+                min_samples_leaf=min_samples_leaf,
+                splitter=splitter,
+                random_state=(bench.seed + i) % 2**32,
+            )
+            tree.fit(bench.ordinal[train], bench.response[train], check_input=False)
+            total += tree.predict(bench.ordinal[test], check_input=False).reshape(total.shape)
+        return total / n_trees
+
+    return predict
+
+
+def _average_neighbours(n_neighbours: int) -> _Learner:
+    def predict(bench: _Bench, train: IntArray, test: IntArray) -> FloatArray:
+        # Distances are exact multiples of 2**-36, so that the position of the row breaks ties.
+        scaled = (bench.squared_distances[np.ix_(test, train)] * 2.0**36).astype("int64")
+        keys = scaled * len(train) + np.arange(len(train))
+        k = min(n_neighbours, len(train))
+        nearest = np.partition(keys, k - 1, axis=1)[:, :k] % len(train)
+        return np.asarray(bench.response[train][nearest].mean(axis=1))
+
+    return predict
+
+
+def _predict_naive_bayes(bench: _Bench, train: IntArray, test: IntArray) -> FloatArray:
+    """Weigh the mean response of each group by its posterior; variances are shrunk to 1 by one pseudo-row."""
+    members = np.eye(int(bench.groups.max()) + 1)[bench.groups[train]]
+    members = members[:, members.any(axis=0)]
+    count = members.sum(axis=0)[:, None]
+    x, new = bench.encoded[train], bench.encoded[test]
+    mean = members.T @ x / count
+    variance = (np.maximum(members.T @ x**2 - count * mean**2, 0.0) + 1) / (count + 1)
+    fit = new**2 @ (1 / variance).T - 2 * new @ (mean / variance).T
+    fit += (mean**2 / variance + np.log(variance)).sum(axis=1)
+    log_posterior = np.log(count[:, 0]) - fit / 2
+    posterior = np.exp(log_posterior - log_posterior.max(axis=1, keepdims=True))
+    posterior /= posterior.sum(axis=1, keepdims=True)
+    return np.asarray(posterior @ (members.T @ bench.response[train] / count))
+
+
+def _predict_linear(bench: _Bench, train: IntArray, test: IntArray) -> FloatArray:
+    x, y = bench.encoded[train], bench.response[train]
+    coefficients, _ = _fit_ridge(x, y)
+    return np.asarray((bench.encoded[test] - x.mean(axis=0)) @ coefficients + y.mean(axis=0))
+
+
+def _fit_ridge(x: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:
+    """Fit ridge regression with the penalty of least generalised cross-validation error.
+
+    Returns
+    -------
+    coefficients : ndarray of shape (d, k)
+        For centred columns.
+    freedom : float
+        Effective degrees of freedom per column; 0 without columns.
+    """
+    n_rows, n_columns = x.shape
+    if n_columns == 0:
+        return np.zeros((0, y.shape[1])), 0.0
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    eigenvalues, vectors = np.linalg.eigh(x.T @ x)
+    eigenvalues = np.maximum(eigenvalues, 0.0)
+    projected = vectors.T @ (x.T @ y)
+    shrunk = 1 / (eigenvalues + n_rows * _PENALTIES[:, None])
+    freedom = (eigenvalues * shrunk).sum(axis=1)
+    squares = (projected**2).sum(axis=1)
+    error = (y**2).sum() - (squares * shrunk * (2 - eigenvalues * shrunk)).sum(axis=1)
+    best = int(np.argmin(error / np.maximum(n_rows - 1 - freedom, 1e-6) ** 2))
+    return vectors @ (shrunk[best][:, None] * projected), float(freedom[best] / n_columns)
+
+
+def _predict_kernel(bench: _Bench, train: IntArray, test: IntArray) -> FloatArray:
+    """Gaussian kernel ridge regression, the penalty by leave-one-out error."""
+    off_diagonal = ~np.eye(len(bench.parts), dtype=bool)
+    width = float(np.median(bench.squared_distances[off_diagonal])) or 1.0
+    kernel = np.exp(-bench.squared_distances[:, train] / width)
+    mean = bench.response[train].mean(axis=0)
+    candidates = []
+    for penalty in _KERNEL_PENALTIES:
+        inverse = np.linalg.inv(kernel[train] + penalty * np.eye(len(train)))
+        weights = inverse @ (bench.response[train] - mean)
+        error = float(((weights / np.diag(inverse)[:, None]) ** 2).sum())
+        candidates.append((error, penalty, weights))
+    _, _, weights = min(candidates, key=lambda candidate: candidate[:2])
+    return np.asarray(kernel[test] @ weights + mean)
+
+
+def _geometry(squared_distances: FloatArray) -> dict[str, float]:
+    n_rows = len(squared_distances)
+    others = squared_distances[~np.eye(n_rows, dtype=bool)].reshape(n_rows, n_rows - 1)
+    nearest = np.sort(np.partition(others, 1, axis=1)[:, :2], axis=1)
+    nearest = nearest[nearest[:, 0] > 0]
+    log_ratio = float(np.log(nearest[:, 1] / nearest[:, 0]).mean()) / 2 if len(nearest) else 0.0
+    distances = np.sqrt(others)
+    mean = float(distances.mean())
+    return {
+        "log_intrinsic_dimension": float(-np.log10(log_ratio)) if log_ratio > 0 else _NAN,
+        "distance_variation": float(distances.std()) / mean if mean > 0 else _NAN,
+    }
+
+
+_PENALTIES: Final = np.logspace(-4, 1, 6)
+_KERNEL_PENALTIES: Final = (0.1, 1.0)
+_LEARNERS: Final[Mapping[str, _Learner]] = MappingProxyType(
+    {
+        "stump": _grow_trees(max_depth=1),
+        "tree": _grow_trees(max_depth=4, min_samples_leaf=5),
+        "deep_tree": _grow_trees(),
+        "forest": _grow_trees(8, splitter="random"),
+        "knn1": _average_neighbours(1),
+        "knn5": _average_neighbours(5),
+        "knn15": _average_neighbours(15),
+        "naive_bayes": _predict_naive_bayes,
+        "linear": _predict_linear,
+        "kernel": _predict_kernel,
+    }
+)
