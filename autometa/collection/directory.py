@@ -40,8 +40,20 @@ class TaskSource:
     properties: dict[str, Any]
 
     def load(self) -> Task:
-        """Read the table and check it."""
-        frame, y = split_target(pd.read_parquet(self.path), self.target)
+        """Read the table and check it.
+
+        Raises
+        ------
+        DataError
+            AM111 when the file cannot be read, and what :meth:`Task.from_frame` raises.
+        """
+        try:
+            table = pd.read_parquet(self.path)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                "AM111", f"{self.path.name} is not a Parquet file that can be read.", "Write it again."
+            ) from error
+        frame, y = split_target(table, self.target)
         return Task.from_frame(frame, y, kind=self.kind, name=self.task_id, properties=self.properties)
 
 
@@ -67,10 +79,13 @@ def read_catalog(directory: str | Path) -> list[TaskSource]:
     catalog_path = Path(directory) / "catalog.csv"
     if not catalog_path.is_file():
         raise DataError("AM111", f"there is no {catalog_path}.", "Name a directory with a catalog.csv and Parquet files.")
-    catalog = pd.read_csv(catalog_path)
+    try:
+        catalog = pd.read_csv(catalog_path, dtype={"name": str, "target": str})
+    except ValueError as error:
+        raise DataError("AM111", f"{catalog_path} cannot be read as CSV.", "Save it as UTF-8 text.") from error
     missing = [column for column in REQUIRED_COLUMNS if column not in catalog]
     if missing:
-        raise DataError("AM111", f"{catalog_path} lacks the column(s) {', '.join(missing)}.")
+        raise DataError("AM111", f"{catalog_path} lacks the column(s) {', '.join(missing)}.", "Add them.")
     sources = [_source(Path(directory), row) for row in catalog.to_dict("records")]
     return list(_mixed(sources))
 
@@ -79,7 +94,11 @@ def _source(directory: Path, row: dict[Any, Any]) -> TaskSource:
     name = str(row["name"])
     path = directory / f"{name}.parquet"
     if path.parent != directory or not path.is_file():
-        raise DataError("AM111", f"the catalog names {name!r}, and there is no {path.name}.")
+        raise DataError(
+            "AM111",
+            f"the catalog names {name!r}, and there is no such Parquet file beside it.",
+            "Add the file or take the row out.",
+        )
     if row["task_type"] not in KINDS:
         raise DataError("AM111", f"task {name!r} has task_type {row['task_type']!r}.", f"Use one of {', '.join(KINDS)}.")
     openml_id, family = row.get("openml_id"), row.get("family")

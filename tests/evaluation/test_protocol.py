@@ -167,7 +167,7 @@ class Failing(ClassifierMixin, BaseEstimator):
     [
         (ValueError, 0.5, "failed", "ValueError: line one line two"),
         (MemoryError, 0.5, "memory", "out of memory"),
-        (None, float("nan"), "failed", "not finite"),
+        (None, float("nan"), "failed", "NaN"),
         (None, 0.5, "ok", ""),
     ],
 )
@@ -180,3 +180,12 @@ def test_whatever_a_model_does_is_a_run_with_its_reason(error, answer, status, r
     assert reason in run.reason
     assert "\n" not in run.reason
     assert run.n_train == 80
+
+
+def test_a_score_that_cannot_be_had_fails_the_run_unless_it_is_not_required():
+    task = make_task()
+    one_class = np.flatnonzero(task.y == 1)[:5]
+    splits = [(np.setdiff1d(np.arange(task.n_rows), one_class), one_class)]
+    run = evaluate(task, default("linear", "binary"), splits)
+    assert (run.status, run.reason) == ("failed", "roc_auc is not finite")
+    assert evaluate(task, default("linear", "binary"), splits, required=["log_loss"]).ok

@@ -1,0 +1,176 @@
+"""The collector: every run once, whatever happens, and nothing lost."""
+
+from __future__ import annotations
+
+import _thread
+import time
+from collections import Counter
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+from autometa import space
+from autometa.collection import collect, read_catalog
+from autometa.evaluation import Protocol
+from autometa.metrics import stored_metrics
+from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
+from autometa.storage import open_storage
+
+pytestmark = pytest.mark.timeout(180)
+KINDS = ["binary", "multiclass", "regression"]
+
+
+@pytest.fixture(autouse=True)
+def _two_algorithms(monkeypatch):
+    """Leave two quick algorithms: the collector treats all alike."""
+    built_in = space._built_in
+    quick = ("linear", "knn")
+    monkeypatch.setattr(space, "_built_in", lambda family: {k: v for k, v in built_in(family).items() if k in quick})
+
+
+@pytest.fixture
+def sources(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = []
+    for kind in KINDS:
+        frame = pd.DataFrame(rng.normal(size=(45, 3)), columns=list("abc"))
+        frame["y"] = frame["a"] + 0.3 * rng.normal(size=45)
+        if kind != "regression":
+            frame["y"] = pd.qcut(frame["y"], 2 if kind == "binary" else 3, labels=False)
+        frame.to_parquet(tmp_path / f"{kind}.parquet")
+        rows.append({"name": kind, "task_type": kind, "target": "y", "n_rows": 45})
+    pd.DataFrame(rows).to_csv(tmp_path / "catalog.csv", index=False)
+    return read_catalog(tmp_path)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return str(tmp_path / "runs.journal")
+
+
+def stored(journal: str) -> dict[str, list[optuna.trial.FrozenTrial]]:
+    storage = open_storage(journal)
+    return {
+        name: optuna.load_study(study_name=name, storage=storage).trials
+        for name in optuna.get_all_study_names(storage)
+    }
+
+
+def ids(journal: str) -> Counter[tuple[str, str]]:
+    return Counter((name, t.user_attrs["configuration_id"]) for name, trials in stored(journal).items() for t in trials)
+
+
+def test_a_collection_stores_every_run_once_and_resumes_with_what_is_missing(sources, journal):
+    seen = []
+    first = collect(sources, journal, n_configurations=2, n_jobs=2, on_run=lambda *args: seen.append(args))
+    assert (first.n_total, first.n_done, first.n_known) == (12, 12, 0)
+    assert first.counts == {"ok": 12}
+    assert len(seen) == 12
+    assert not first.interrupted
+    again = collect(sources, journal, n_configurations=2)
+    assert (again.n_total, again.n_done, again.n_known) == (12, 0, 12)
+    longer = collect(sources, journal, n_configurations=3)
+    assert (longer.n_total, longer.n_done, longer.n_known) == (18, 6, 12)
+    expected = {(s.task_id, c.id) for s in sources for c in SearchSpace.for_kind(s.kind).design(3)}
+    assert ids(journal) == Counter(expected)
+    _check_stored_runs(journal)
+    # Another fidelity is another run.
+    smaller = collect(sources[:1], journal, n_configurations=1, protocol=Protocol(max_train_rows=20))
+    assert smaller.counts == {"ok": 2}
+    assert {t.user_attrs["fidelity"] for t in stored(journal)[sources[0].task_id]} == {1000, 20}
+
+
+def _check_stored_runs(journal: str) -> None:
+    for kind, trials in stored(journal).items():
+        space_of_kind = SearchSpace.for_kind(kind)
+        for trial in trials:
+            run = trial.user_attrs["run"]
+            configuration = space_of_kind.configuration(trial.params)
+            assert configuration.id == trial.user_attrs["configuration_id"]
+            assert trial.user_attrs["origin"] in ("default", "space-filling")
+            assert trial.value == run["r2" if kind == "regression" else "roc_auc"]
+            assert set(stored_metrics(kind)) <= set(run)
+            assert run["n_train"] == 30
+
+
+def test_the_study_says_what_its_task_is(sources, journal):
+    collect(sources, journal, n_configurations=1)
+    storage = open_storage(journal)
+    for source in sources:
+        facts = optuna.load_study(study_name=source.task_id, storage=storage).user_attrs["task"]
+        assert facts["kind"] == source.kind
+        assert facts["fingerprint"] == source.load().fingerprint()
+        assert facts["family"] == source.task_id
+        assert (facts["n_rows"], facts["n_features"]) == (45, 3)
+
+
+def make_troubled():
+    from sklearn.dummy import DummyClassifier
+
+    class Troubled(DummyClassifier):
+        def __init__(self, strategy="prior", trouble=None):
+            super().__init__(strategy=strategy)
+            self.trouble = trouble
+
+        def fit(self, X, y, sample_weight=None):
+            if self.trouble == "hangs":
+                time.sleep(600)
+            if self.trouble == "fails":
+                raise ValueError("nothing goes")
+            return super().fit(X, y)
+
+    return Troubled
+
+
+def test_failures_and_time_outs_are_rows_with_their_reason_and_are_not_tried_again(sources, journal):
+    choices = optuna.distributions.CategoricalDistribution((None, "hangs", "fails"))
+    troubled = Algorithm("troubled", make_troubled(), {"trouble": choices}, {"trouble": None})
+    register_algorithm(troubled, ["classification"])
+    space_of_kind = SearchSpace([troubled])
+    design = [Configuration("troubled", {"trouble": trouble}) for trouble in (None, "hangs", "fails")]
+    space_of_kind.design = lambda n, seed: design[:n]  # type: ignore[method-assign]
+    binary = [s for s in sources if s.kind == "binary"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SearchSpace, "for_kind", classmethod(lambda cls, kind: space_of_kind))
+        report = collect(binary, journal, n_configurations=3, time_limit=2.0)
+        assert report.counts == {"ok": 1, "timeout": 1, "failed": 1}
+        assert collect(binary, journal, n_configurations=3, time_limit=2.0).n_done == 0
+    by_trouble = {t.params["troubled__trouble"]: t for t in stored(journal)["binary"]}
+    assert by_trouble["hangs"].state == by_trouble["fails"].state == optuna.trial.TrialState.FAIL
+    assert by_trouble["hangs"].user_attrs["run"]["status"] == "timeout"
+    assert by_trouble["fails"].user_attrs["run"]["reason"] == "ValueError: nothing goes"
+    assert by_trouble[None].state == optuna.trial.TrialState.COMPLETE
+
+
+def test_an_interrupted_collection_reports_it_keeps_its_runs_and_goes_on_later(sources, journal):
+    def interrupt(report, task_id, run):
+        if report.n_done == 2:
+            _thread.interrupt_main()
+
+    report = collect(sources, journal, n_configurations=4, on_run=interrupt)
+    assert report.interrupted
+    assert 2 <= report.n_done < 24
+    assert sum(ids(journal).values()) == report.n_done
+    later = collect(sources, journal, n_configurations=4)
+    assert later.n_done == 24 - report.n_done
+    assert set(ids(journal).values()) == {1}
+
+
+def test_a_task_that_cannot_be_read_is_named_and_the_others_run(sources, journal):
+    (sources[0].path).write_bytes(b"PAR1 broken")
+    pd.DataFrame({"a": range(45), "y": 1}).to_parquet(sources[1].path)
+    report = collect(sources, journal, n_configurations=1)
+    assert set(report.unreadable) == {sources[0].task_id, sources[1].task_id}
+    assert report.unreadable[sources[1].task_id].startswith("AM103")
+    assert report.counts == {"ok": 2}
+
+
+def test_an_error_in_the_callback_ends_the_collection_and_is_raised(sources, journal):
+    def fail(report, task_id, run):
+        raise LookupError("no such thing")
+
+    with pytest.raises(LookupError, match="no such thing"):
+        collect(sources, journal, n_configurations=2, on_run=fail)
+    assert sum(ids(journal).values()) == 1
