@@ -30,6 +30,7 @@ MODEL_SCHEMA: Final = 1
 METHODS: Final = ("portfolio", "nearest", "forest", "surrogate", "blend")
 Z_80: Final = 1.2816
 N_NEIGHBOURS: Final = 5
+SHARPNESS: Final = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +152,10 @@ class TargetModel:
             X,
             regrets,
             levels,
-            ProximityForest.fit(X, np.hstack([regrets[m] for m in metrics]), families, random_state=random_state),
+            # Beyond the median of the defaults, how bad a configuration is does not matter for what is alike.
+            ProximityForest.fit(
+                X, np.hstack([np.minimum(regrets[m], 1.0) for m in metrics]), families, random_state=random_state
+            ),
             ProximityForest.fit(X, np.hstack([levels[m] for m in metrics]), families, random_state=random_state + 1),
             SecondsModel.fit(
                 metabase.seconds(target).to_numpy(), sizes, [c.algorithm for c in configurations.values()]
@@ -220,13 +224,16 @@ class TargetModel:
             allowed[:] = True
         if method == "portfolio":
             return allowed / allowed.sum()
+        if method == "blend":
+            return 0.5 * (self.weights(x, "forest", exclude) + self.weights(x, "nearest", exclude))
         if method == "nearest":
             distance = np.where(allowed, self.distances(x), np.inf)
             nearest = np.argsort(distance, kind="stable")[:N_NEIGHBOURS]
             weights = np.zeros(len(distance))
             weights[nearest] = 1.0 / (0.1 + distance[nearest])
             return np.asarray(weights / weights.sum())
-        return self.ranking.weights(x[None, :], [exclude])[0]
+        weights = self.ranking.weights(x[None, :], [exclude])[0] ** SHARPNESS
+        return np.asarray(weights / weights.sum())
 
     def predict(
         self, x: FloatArray, metric: str, *, exclude: Collection[str] = (), method: str | None = None
@@ -243,15 +250,11 @@ class TargetModel:
         table = self.regrets[metric]
         weights = self.weights(x, method, exclude)
         mean, spread = (values[0] for values in weighted_mean(weights[None, :], table))
-        if method in ("surrogate", "blend") and metric in self.surrogates:
-            other, other_spread = self.surrogates[metric].predict(x, self.encoded, exclude)
-            share = 1.0 if method == "surrogate" else 0.5
-            moved = (1 - share) * mean + share * other
-            spread = np.sqrt((1 - share) * spread**2 + share * other_spread**2)
-        else:
-            moved = mean
-        filled = np.where(np.isfinite(table), table, mean)
-        return moved, spread, filled + (moved - mean), weights
+        scenarios = np.where(np.isfinite(table), table, mean)
+        if method == "surrogate" and metric in self.surrogates:
+            moved, spread = self.surrogates[metric].predict(x, self.encoded, exclude)
+            return moved, spread, scenarios + (moved - mean), weights
+        return mean, spread, scenarios, weights
 
     def predict_levels(
         self, x: FloatArray, metric: str, exclude: Collection[str] = ()

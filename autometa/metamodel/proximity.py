@@ -58,7 +58,7 @@ class ProximityForest:
         results: FloatArray,
         families: Sequence[str],
         *,
-        n_trees: int = 200,
+        n_trees: int = 400,
         min_tasks_leaf: int = 3,
         max_features: float = 0.4,
         bag_fraction: float = 0.6,
@@ -74,7 +74,7 @@ class ProximityForest:
         results : ndarray of shape (n_tasks, n_results)
             What should be alike within a leaf; NaN where not known. Reduced to its principal components.
         families : sequence of str, one for each task
-        n_trees : int, default=200
+        n_trees : int, default=400
         min_tasks_leaf : int, default=3
         max_features : float in (0, 1], default=0.4
             Share of the meta-features that each split may choose from.
