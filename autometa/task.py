@@ -459,7 +459,7 @@ def _infer_numeric(column: pd.Series) -> tuple[ColumnType, str]:
     present = column.dropna()
     if present.empty:
         return "ignored", "AM205"
-    if len(column) > 1 and present.nunique() == 1 and len(present) == len(column):
+    if len(present) == len(column) > 1 and (present == present.iloc[0]).all():
         return "ignored", "AM208"
     if pd.api.types.is_integer_dtype(column.dtype) and len(column) >= 20 and len(present) == len(column):
         # Only a gapless count is an id: other unique integers may well carry information.
