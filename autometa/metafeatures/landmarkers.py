@@ -28,7 +28,7 @@ FEATURES: Final = (
     MetaFeature("landmark_stump", "skill of a tree with one split", _SKILL, _FEW, _PFAHRINGER),
     MetaFeature("landmark_tree", "skill of a tree of depth 4 with at least 5 rows per leaf", _SKILL, _FEW, _PFAHRINGER),
     MetaFeature("landmark_deep_tree", "skill of a fully grown tree", _SKILL, _FEW, _PFAHRINGER),
-    MetaFeature("landmark_forest", "skill of 8 fully grown trees with random splits", _SKILL, _FEW),
+    MetaFeature("landmark_forest", "skill of 8 fully grown trees with random splits in a third of the columns", _SKILL, _FEW),
     MetaFeature("landmark_knn1", "skill of the nearest neighbour", _SKILL, _FEW, _PFAHRINGER),
     MetaFeature("landmark_knn5", "skill of the mean of 5 nearest neighbours", _SKILL, _FEW),
     MetaFeature("landmark_knn15", "skill of the mean of 15 nearest neighbours", _SKILL, _FEW),
@@ -59,7 +59,7 @@ FEATURES: Final = (
     MetaFeature("linear_freedom", "effective degrees of freedom of the ridge regression, per encoded column", (0, 1), _FEW),
     MetaFeature("log_intrinsic_dimension", "log10 of the dimension that distances to the two nearest neighbours tell", (-_INF, _INF),
                 f"{_FEW}, or no such distances", "Facco et al. (2017)"),
-    MetaFeature("distance_variation", "standard deviation over mean of the distances between rows: near 0 where all are "
+    MetaFeature("distance_variation", "standard deviation over mean of the distances between rows of the two halves: near 0 where all are "
                 "equally far", (0, _INF), f"{_FEW}, or all rows are equal", "Beyer et al. (1999)"),
 )  # fmt: skip
 
@@ -89,6 +89,8 @@ class _Bench:
         Standardised numbers and one-hot levels.
     squared_distances : ndarray of shape (n, n)
         Between rows of `encoded`.
+    width : float
+        Median of the squared distances between rows of the two folds, or 1 if that is 0.
     response : ndarray of shape (n, k)
     groups : ndarray of int of shape (n,)
     parts : ndarray of int of shape (n,)
@@ -99,6 +101,7 @@ class _Bench:
     ordinal: npt.NDArray[np.float32]
     encoded: FloatArray
     squared_distances: FloatArray
+    width: float
     response: FloatArray
     groups: IntArray
     parts: IntArray
@@ -111,13 +114,16 @@ class _Bench:
         chosen = by_target[np.linspace(0, summary.n_sampled - 1, n_rows).round().astype("int64")]
         rows = np.sort(chosen)
         encoded = _encode(summary)[rows]
+        parts = (np.arange(n_rows) % 4)[np.argsort(np.argsort(chosen))]
+        squared_distances = _square_distances(encoded)
         return cls(
             ordinal=np.hstack([summary.ranks, summary.levels])[rows].astype("float32"),
             encoded=encoded,
-            squared_distances=_square_distances(encoded),
+            squared_distances=squared_distances,
+            width=float(np.median(squared_distances[np.ix_(parts % 2 == 0, parts % 2 == 1)])) or 1.0,
             response=summary.response[rows],
             groups=summary.groups[rows],
-            parts=(np.arange(n_rows) % 4)[np.argsort(np.argsort(chosen))],
+            parts=parts,
             seed=summary.random_state % 2**32,
         )
 
@@ -151,7 +157,7 @@ def compute(summary: Summary) -> dict[str, float]:
     for name in ("tree", "forest", "linear", "kernel"):
         values[f"ranking_{name}"] = _ranking_skill(predictions[name], bench.response)
     values["linear_freedom"] = _fit_ridge(bench.encoded, bench.response)[1]
-    return values | _geometry(bench.squared_distances)
+    return values | _geometry(bench)
 
 
 def _encode(summary: Summary) -> FloatArray:
@@ -199,7 +205,12 @@ def _predict_mean(bench: _Bench, train: IntArray, test: IntArray) -> FloatArray:
 
 
 def _grow_trees(
-    n_trees: int = 1, *, max_depth: int | None = None, min_samples_leaf: int = 1, splitter: str = "best"
+    n_trees: int = 1,
+    *,
+    max_depth: int | None = None,
+    min_samples_leaf: int = 1,
+    max_features: float = 1.0,
+    splitter: str = "best",
 ) -> _Learner:
     def predict(bench: _Bench, train: IntArray, test: IntArray) -> FloatArray:
         from sklearn.tree import DecisionTreeRegressor
@@ -209,6 +220,7 @@ def _grow_trees(
             tree = DecisionTreeRegressor(
                 max_depth=max_depth,
                 min_samples_leaf=min_samples_leaf,
+                max_features=max_features,
                 splitter=splitter,
                 random_state=(bench.seed + i) % 2**32,
             )
@@ -280,27 +292,26 @@ def _fit_ridge(x: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:
 
 def _predict_kernel(bench: _Bench, train: IntArray, test: IntArray) -> FloatArray:
     """Gaussian kernel ridge regression, the penalty by leave-one-out error."""
-    off_diagonal = ~np.eye(len(bench.parts), dtype=bool)
-    width = float(np.median(bench.squared_distances[off_diagonal])) or 1.0
-    kernel = np.exp(-bench.squared_distances[:, train] / width)
+    known = np.exp(-bench.squared_distances[np.ix_(train, train)] / bench.width)
+    new = np.exp(-bench.squared_distances[np.ix_(test, train)] / bench.width)
     mean = bench.response[train].mean(axis=0)
     candidates = []
     for penalty in _KERNEL_PENALTIES:
-        inverse = np.linalg.inv(kernel[train] + penalty * np.eye(len(train)))
+        inverse = np.linalg.inv(known + penalty * np.eye(len(train)))
         weights = inverse @ (bench.response[train] - mean)
         error = float(((weights / np.diag(inverse)[:, None]) ** 2).sum())
         candidates.append((error, penalty, weights))
     _, _, weights = min(candidates, key=lambda candidate: candidate[:2])
-    return np.asarray(kernel[test] @ weights + mean)
+    return np.asarray(new @ weights + mean)
 
 
-def _geometry(squared_distances: FloatArray) -> dict[str, float]:
-    n_rows = len(squared_distances)
-    others = squared_distances[~np.eye(n_rows, dtype=bool)].reshape(n_rows, n_rows - 1)
+def _geometry(bench: _Bench) -> dict[str, float]:
+    others = bench.squared_distances.copy()
+    np.fill_diagonal(others, np.inf)
     nearest = np.sort(np.partition(others, 1, axis=1)[:, :2], axis=1)
     nearest = nearest[nearest[:, 0] > 0]
     log_ratio = float(np.log(nearest[:, 1] / nearest[:, 0]).mean()) / 2 if len(nearest) else 0.0
-    distances = np.sqrt(others)
+    distances = np.sqrt(bench.squared_distances[np.ix_(bench.parts % 2 == 0, bench.parts % 2 == 1)])
     mean = float(distances.mean())
     return {
         "log_intrinsic_dimension": float(-np.log10(log_ratio)) if log_ratio > 0 else _NAN,
@@ -315,7 +326,7 @@ _LEARNERS: Final[Mapping[str, _Learner]] = MappingProxyType(
         "stump": _grow_trees(max_depth=1),
         "tree": _grow_trees(max_depth=4, min_samples_leaf=5),
         "deep_tree": _grow_trees(),
-        "forest": _grow_trees(8, splitter="random"),
+        "forest": _grow_trees(8, max_features=1 / 3, splitter="random"),
         "knn1": _average_neighbours(1),
         "knn5": _average_neighbours(5),
         "knn15": _average_neighbours(15),
