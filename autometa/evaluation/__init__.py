@@ -1,7 +1,7 @@
 """One configuration on one task at one fidelity, inside limits of time and memory."""
 
-from autometa.evaluation._protocol import Protocol, Run, Split, evaluate, make_splits
+from autometa.evaluation._protocol import Protocol, Run, Split, evaluate, fit_pipeline, make_splits
 from autometa.evaluation._scoring import score_predictions
 from autometa.evaluation._worker import Worker
 
-__all__ = ["Protocol", "Run", "Split", "Worker", "evaluate", "make_splits", "score_predictions"]
+__all__ = ["Protocol", "Run", "Split", "Worker", "evaluate", "fit_pipeline", "make_splits", "score_predictions"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
 
 from autometa.errors import DataError
 from autometa.evaluation._scoring import align_probabilities, score_predictions
@@ -145,6 +146,7 @@ def evaluate(
     splits: Sequence[Split],
     *,
     scorer: Callable[..., float] | None = None,
+    required: Sequence[str] | None = None,
     sample_weight: NDArray[Any] | None = None,
     on_fold: Callable[[int, dict[str, float]], None] | None = None,
     random_state: int = 0,
@@ -159,6 +161,9 @@ def evaluate(
     splits : sequence of (train rows, test rows)
     scorer : callable, optional
         A scikit-learn scorer; its mean is added to the scores as ``"scorer"``, greater is better.
+    required : sequence of str, optional
+        Scores without which the run has failed; every stored metric by default. A test fold of one class, for
+        example, has no area under its curve.
     sample_weight : ndarray of shape (n_rows,), optional
         Passed to the fit of the model.
     on_fold : callable, optional
@@ -180,7 +185,8 @@ def evaluate(
                 task, configuration, train, test, scorer, sample_weight, random_state, n_jobs
             )
         except MemoryError as error:
-            return Run(configuration, "memory", n_train=n_train, reason=f"out of memory: {error}"[:200])
+            reason = f"out of memory: {error}".replace("\n", " ")[:200]
+            return Run(configuration, "memory", n_train=n_train, reason=reason)
         except Exception as error:
             # What a library raises on odd data is a result of the experiment: it is recorded with its reason.
             reason = f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
@@ -190,7 +196,8 @@ def evaluate(
         if on_fold is not None:
             on_fold(number, scores)
     values = {name: np.array([fold[name] for fold in folds]) for name in folds[0]}
-    broken = [name for name in stored_metrics(task.kind) if not np.isfinite(values[name]).all()]
+    needed = stored_metrics(task.kind) if required is None else required
+    broken = [name for name in needed if not np.isfinite(values[name]).all()]
     if broken:
         return Run(configuration, "failed", n_train=n_train, reason=f"{broken[0]} is not finite")
     return Run(
@@ -205,6 +212,25 @@ def evaluate(
     )
 
 
+def fit_pipeline(
+    task: Task,
+    configuration: Configuration,
+    rows: NDArray[np.intp] | None = None,
+    *,
+    sample_weight: NDArray[Any] | None = None,
+    random_state: int = 0,
+    n_jobs: int = 1,
+) -> Pipeline:
+    """Build the pipeline of a configuration and fit it on some rows (positions), or on all."""
+    chosen = np.arange(task.n_rows) if rows is None else rows
+    pipeline = build_pipeline(configuration, task, random_state=random_state, n_jobs=n_jobs)
+    fit_params = {} if sample_weight is None else {"model__sample_weight": sample_weight[chosen]}
+    with warnings.catch_warnings():
+        # Convergence and rank warnings are not the user's concern; failures are raised.
+        warnings.simplefilter("ignore")
+        return pipeline.fit(task.X.iloc[chosen], task.y.to_numpy()[chosen], **fit_params)
+
+
 def _evaluate_fold(
     task: Task,
     configuration: Configuration,
@@ -216,13 +242,12 @@ def _evaluate_fold(
     n_jobs: int,
 ) -> tuple[dict[str, float], tuple[float, float]]:
     y = task.y.to_numpy()
-    pipeline = build_pipeline(configuration, task, random_state=random_state, n_jobs=n_jobs)
-    fit_params = {} if sample_weight is None else {"model__sample_weight": sample_weight[train]}
     with warnings.catch_warnings():
-        # Convergence and rank warnings of a trial are not the user's concern; failures are recorded.
         warnings.simplefilter("ignore")
         start = time.process_time()
-        pipeline.fit(task.X.iloc[train], y[train], **fit_params)
+        pipeline = fit_pipeline(
+            task, configuration, train, sample_weight=sample_weight, random_state=random_state, n_jobs=n_jobs
+        )
         fitted = time.process_time()
         if task.kind == "regression":
             prediction, classes = pipeline.predict(task.X.iloc[test]), None

@@ -13,16 +13,25 @@ import struct
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from typing import IO, Any, Self
 
 import cloudpickle
+from sklearn.pipeline import Pipeline
 
-from autometa.evaluation._protocol import Run, Split, evaluate
+from autometa.evaluation._protocol import Run, Split, evaluate, fit_pipeline
 from autometa.space import Configuration, register_algorithm, registered_algorithms
 from autometa.task import Task
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """The message that asks for a pipeline fitted on all rows."""
+
+    configuration: Configuration
 
 
 class Worker:
@@ -59,40 +68,65 @@ class Worker:
 
     def submit(self, configuration: Configuration) -> None:
         """Start one run in the child; fetch it with :meth:`result`."""
-        if self._process is None or self._process.poll() is not None:
-            self._start()
-        self._send(cloudpickle.dumps(configuration))
+        self._ask(configuration)
 
     def result(self, configuration: Configuration, time_limit: float | None = None) -> Run:
         """Wait for the submitted run, at most `time_limit` seconds; then stop the child and say so."""
-        try:
-            reply = self._replies.get(timeout=time_limit)
-        except queue.Empty:
-            self.stop()
-            return Run(configuration, "timeout", reason=f"longer than {time_limit:.3g} s")
-        if isinstance(reply, Run):
-            return reply
-        self.stop()
-        return Run(configuration, "memory" if self._memory_limit else "failed", reason="the worker process died")
+        reply = self._answer(configuration, time_limit)
+        return reply if isinstance(reply, Run) else self._died(configuration)
 
     def evaluate(self, configuration: Configuration, time_limit: float | None = None) -> Run:
         """Run one configuration and wait for it."""
         self.submit(configuration)
         return self.result(configuration, time_limit)
 
+    def fit(self, configuration: Configuration, time_limit: float | None = None) -> Pipeline | Run:
+        """Fit one configuration on all rows of the task; a run that says why, if that fails."""
+        self._ask(_Fit(configuration))
+        reply = self._answer(configuration, time_limit)
+        return self._died(configuration) if reply is None else reply
+
     def stop(self) -> None:
-        """Kill the child, if there is one."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout):
+        """Kill the child, if there is one; from any thread."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
                 if stream is not None:
                     stream.close()
-            self._process = None
 
-    def _start(self) -> None:
+    def _ask(self, message: Configuration | _Fit) -> None:
         if self._payload is None:
             raise RuntimeError("set_task comes before the first run")
+        if not self.is_running:
+            self.start()
+        self._send(cloudpickle.dumps(message))
+
+    def _answer(self, configuration: Configuration, time_limit: float | None) -> Any:
+        try:
+            return self._replies.get(timeout=time_limit)
+        except queue.Empty:
+            self.stop()
+            return Run(configuration, "timeout", reason=f"longer than {time_limit:.3g} s")
+
+    def _died(self, configuration: Configuration) -> Run:
+        self.stop()
+        return Run(configuration, "memory" if self._memory_limit else "failed", reason="the worker process died")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the child lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, time_limit: float = _START_SECONDS) -> None:
+        """Start the child ahead of the first run, which would do it otherwise; takes a second or two.
+
+        Raises
+        ------
+        RuntimeError
+            When the child is not ready in time.
+        """
         self.stop()
         environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
@@ -103,18 +137,20 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
+            start_new_session=True,  # an interrupt from the keyboard is the parent's to handle
         )
         self._replies = queue.Queue()
         reader = threading.Thread(target=_read_replies, args=(self._process.stdout, self._replies), daemon=True)
         reader.start()
         try:
-            ready = self._replies.get(timeout=_START_SECONDS)
+            ready = self._replies.get(timeout=time_limit)
         except queue.Empty:
             ready = None
         if ready != "ready":
             self.stop()
             raise RuntimeError("a worker process could not be started")
-        self._send(self._payload)
+        if self._payload is not None:
+            self._send(self._payload)
 
     def _send(self, payload: bytes) -> None:
         if self._process is None or self._process.stdin is None:
@@ -164,12 +200,22 @@ def serve() -> None:
         if isinstance(message, Configuration) and current is not None:
             task, splits, options = current
             _write(answers, pickle.dumps(evaluate(task, message, splits, **options)))
+        elif isinstance(message, _Fit) and current is not None:
+            _write(answers, cloudpickle.dumps(_fit(message.configuration, *current)))
         else:
             task, splits, options, registered = message
             current = (task, splits, options)
             for kind, algorithms in registered.items():
                 for algorithm in algorithms.values():
                     register_algorithm(algorithm, [kind])
+
+
+def _fit(configuration: Configuration, task: Task, _: list[Split], options: dict[str, Any]) -> Pipeline | Run:
+    accepted = {name: options[name] for name in ("sample_weight", "random_state", "n_jobs") if name in options}
+    try:
+        return fit_pipeline(task, configuration, **accepted)
+    except Exception as error:
+        return Run(configuration, "failed", reason=f"{type(error).__name__}: {error}".replace("\n", " ")[:200])
 
 
 def _limit_memory(limit: int) -> None:

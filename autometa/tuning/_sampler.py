@@ -1,0 +1,246 @@
+"""An Optuna sampler that starts where other searches ended."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, zip_longest
+from typing import Any, Final, Self
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from autometa.errors import UsageError
+from autometa.metamodel import MetaModel
+from autometa.recommendation import recommend_for_task
+from autometa.space import Configuration, SearchSpace, Value
+from autometa.task import Task
+from autometa.tuning._adapt import fit_value
+from autometa.tuning._past import select_portfolio
+from autometa.tuning._warm_start import RANK_ATTRIBUTE
+
+N_SUGGESTIONS: Final = 10
+_JOINT: Final = "*"
+
+Params = Mapping[str, Value]
+
+
+class MetaSampler(BaseSampler):
+    """Ranked configurations first, then a model-based sampler that knows all finished trials.
+
+    The n-th trial runs the n-th configuration that fits the search space as it shows. Values outside a range are
+    moved to its nearest end; what a configuration lacks is sampled by the wrapped sampler, and so is every later
+    trial. Failed, pruned and running trials keep their configuration, enqueued trials use none up, and workers on
+    one storage share the list. No score of another task enters the study; a trial that runs a configuration carries
+    its rank as user attribute ``autometa:rank``.
+
+    With several objectives, and on spaces that neither source of experience knows, all trials are the wrapped
+    sampler's.
+
+    Parameters
+    ----------
+    X : DataFrame or array-like of shape (n_rows, n_columns), optional
+        The table that the study is about. Recommendations for it are used where the study's space is autometa's
+        (``algorithm``, ``<algorithm>__<parameter>``), or a part of one algorithm's under its library's own names.
+    y : array-like of shape (n_rows,) or str, optional
+        The target, or the name of its column in `X`.
+    past_studies : mapping or sequence of optuna.Study, default=()
+        Finished studies of other tasks, on any search space.
+    metamodel : MetaModel, optional
+        The bundled one by default.
+    seed : int, optional
+        Of the default wrapped sampler and of the recommendations.
+    kind : str, default="auto"
+        See :func:`autometa.recommend`.
+    metric : str or callable, optional
+        What the study optimises, see :func:`autometa.recommend`.
+    algorithm : str, optional
+        The algorithm that the study tunes, where its parameters are not autometa's alone.
+    sampler : optuna sampler, optional
+        What takes over; by default a multivariate TPE on groups of parameters that occur together, which looks at
+        running trials too.
+
+    Examples
+    --------
+    >>> import optuna
+    >>> from sklearn.datasets import load_iris
+    >>> from autometa import MetaSampler
+    >>> study = optuna.create_study(sampler=MetaSampler(*load_iris(return_X_y=True), seed=0))
+    """
+
+    def __init__(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        past_studies: Mapping[Any, optuna.Study] | Sequence[optuna.Study] = (),
+        metamodel: MetaModel | None = None,
+        seed: int | None = None,
+        kind: str = "auto",
+        metric: Any = None,
+        algorithm: str | None = None,
+        sampler: BaseSampler | None = None,
+    ) -> None:
+        if (X is None) != (y is None):
+            raise UsageError("AM523", "X and y are needed together.", "Pass both, or past_studies alone.")
+        self._task = None if X is None else Task.from_frame(X, y, kind=kind, metric=metric)
+        self._shapes = {} if self._task is None else _shapes(SearchSpace.for_kind(self._task.kind))
+        self._algorithm = algorithm
+        self._metamodel = metamodel
+        self._seed = seed
+        self._sampler = _default_sampler(seed) if sampler is None else sampler
+        self._portfolio: tuple[Params, ...] = select_portfolio(past_studies, N_SUGGESTIONS)
+        self._suggestions: dict[str, tuple[Params, ...]] = {}
+        # What the unfinished trials of this process were given, and whose storage says so: nothing but a cache.
+        self._given: dict[int, int | None] = {}
+        self._marked: set[int] = set()
+
+    @classmethod
+    def from_configurations(
+        cls, configurations: Iterable[Configuration], space: SearchSpace, *, seed: int | None = None
+    ) -> Self:
+        """Make a sampler of ranked configurations that are at hand, for the joint space."""
+        made = cls(seed=seed)
+        made._shapes = _shapes(space)
+        made._suggestions[_JOINT] = tuple(c.joint_params() for c in configurations)
+        return made
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return nothing for a trial that runs a configuration, else what the wrapped sampler wants."""
+        if self._configuration_of(study, trial, None) is not None:
+            return {}
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Leave it to the wrapped sampler, which was not asked for a space where there is none."""
+        return self._sampler.sample_relative(study, trial, search_space) if search_space else {}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Return the configuration's value where it has one that fits, else the wrapped sampler's."""
+        found = self._configuration_of(study, trial, param_name)
+        if found is not None and param_name in found[1]:
+            try:
+                value = fit_value(found[1][param_name], param_distribution)
+            except ValueError:
+                pass  # the space has no value near the configuration's
+            else:
+                self._mark(study, trial, found[0] + 1)
+                return value
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Pass on to the wrapped sampler."""
+        self._sampler.before_trial(study, trial)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        """Pass on to the wrapped sampler, and forget what the trial was given."""
+        self._given.pop(trial._trial_id, None)
+        self._marked.discard(trial._trial_id)
+        self._sampler.after_trial(study, trial, state, values)
+
+    def reseed_rng(self) -> None:
+        """Pass on to the wrapped sampler; the order of configurations does not depend on chance."""
+        self._sampler.reseed_rng()
+
+    def _mark(self, study: optuna.Study, trial: FrozenTrial, rank: int) -> None:
+        if trial._trial_id not in self._marked:
+            study._storage.set_trial_user_attr(trial._trial_id, RANK_ATTRIBUTE, rank)
+            self._marked.add(trial._trial_id)
+
+    def _configuration_of(
+        self, study: optuna.Study, trial: FrozenTrial, name: str | None
+    ) -> tuple[int, Params] | None:
+        """Return the position and the values of the configuration that a trial runs, if it runs one.
+
+        Before the first parameter of a study is named, nothing can be said; then the answer is made once.
+        """
+        if len(study.directions) > 1 or "fixed_params" in trial.system_attrs:
+            return None
+        if trial._trial_id in self._given:
+            position = self._given[trial._trial_id]
+            if position is None:
+                return None
+        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        names = {n for t in trials for n in t.distributions} | ({name} if name else set())
+        suggestions = self._fitting(names)
+        if trial._trial_id not in self._given:
+            position = _position_of(trial, trials, suggestions)
+            if position is not None or (names and name is None):
+                self._given[trial._trial_id] = position
+        return None if position is None or position >= len(suggestions) else (position, suggestions[position])
+
+    def _fitting(self, names: set[str]) -> tuple[Params, ...]:
+        """Return the configurations for a space that has shown these names."""
+        if not names:
+            return ()
+        past = tuple(params for params in self._portfolio if params.keys() & names)
+        key = self._key_of(names)
+        if key is None:
+            return past
+        if key not in self._suggestions:
+            self._suggestions[key] = self._recommend(key)
+        own = self._suggestions[key]
+        mixed = chain.from_iterable(zip_longest(past, own)) if past else own
+        return tuple(params for params in mixed if params is not None)
+
+    def _key_of(self, names: set[str]) -> str | None:
+        """Tell the joint space and the space of one algorithm by the names seen so far."""
+        if self._algorithm is not None and self._shapes:
+            return self._algorithm
+        return next((key for key, known in self._shapes.items() if names <= known), None)
+
+    def _recommend(self, key: str) -> tuple[Params, ...]:
+        if self._task is None:
+            return ()
+        algorithms = None if key == _JOINT else [key]
+        found = recommend_for_task(
+            self._task,
+            k=N_SUGGESTIONS,
+            algorithms=algorithms,
+            metamodel=self._metamodel,
+            random_state=self._seed,
+        )
+        configurations = [r.configuration for r in found]
+        return tuple(c.joint_params() if key == _JOINT else dict(c.params) for c in configurations)
+
+
+def _shapes(space: SearchSpace) -> dict[str, frozenset[str]]:
+    """Return the parameter names by which the joint space and that of each algorithm are told apart."""
+    return {_JOINT: frozenset(space.distributions()), **{a.name: frozenset(a.distributions) for a in space}}
+
+
+def _default_sampler(seed: int | None) -> TPESampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+
+
+def _position_of(
+    trial: FrozenTrial, trials: Sequence[FrozenTrial], suggestions: Sequence[Params]
+) -> int | None:
+    """Choose the configuration of a trial so that workers who choose at the same moment choose differently.
+
+    Each looks at the trials before its own alone: their configurations are taken, and one more is left to each that
+    still runs without having been given one.
+    """
+    earlier = [t for t in trials if t.number < trial.number]
+    own = [t for t in earlier if "fixed_params" not in t.system_attrs]
+    taken = {t.user_attrs[RANK_ATTRIBUTE] - 1 for t in own if RANK_ATTRIBUTE in t.user_attrs}
+    tried = [t.system_attrs.get("fixed_params", t.params) for t in earlier]
+    free = [
+        i
+        for i, params in enumerate(suggestions)
+        if i not in taken and not any(params.items() <= other.items() for other in tried)
+    ]
+    n_undecided = sum(t.state == TrialState.RUNNING and RANK_ATTRIBUTE not in t.user_attrs for t in own)
+    return free[n_undecided] if n_undecided < len(free) else None

@@ -1,0 +1,354 @@
+"""The search: ask, evaluate, tell, until the trials or the time are used up."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, Protocol as Interface, cast
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from autometa.errors import EvaluationError
+from autometa.evaluation import Run, Split, Worker, evaluate, fit_pipeline
+from autometa.space import Configuration, SearchSpace
+from autometa.task import Task
+from autometa.tuning._deadline import Deadline
+
+FIRST_FAILURES: Final = 5
+_REFIT_SHARE: Final = 0.2
+_REFIT_MARGIN: Final = 1.5
+_START_SECONDS: Final = 60.0
+_INTERRUPTED: Final = "interrupted"
+_OUT_OF_TIME: Final = "the time of the search ran out"
+
+Callback = Callable[[optuna.Study, FrozenTrial], object]
+
+
+class Evaluator(Interface):
+    """Something that evaluates and fits configurations of one task, inside a limit of seconds where it can."""
+
+    @property
+    def is_ready(self) -> bool: ...
+    def evaluate(self, configuration: Configuration, time_limit: float) -> Run: ...
+    def fit(self, configuration: Configuration, time_limit: float) -> Pipeline | Run: ...
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A task with its folds and how to judge on them.
+
+    Attributes
+    ----------
+    options : mapping
+        Keywords of :func:`autometa.evaluation.evaluate`.
+    """
+
+    task: Task
+    splits: list[Split]
+    options: dict[str, Any]
+
+    def score_of(self, run: Run) -> tuple[float, float]:
+        """Return the metric of a run and its spread over folds, in natural units."""
+        metric = self.task.metric
+        if "scorer" in run.scores:
+            return metric.sign * run.scores["scorer"], run.spread["scorer"]
+        return run.scores.get(metric.name, math.nan), run.spread.get(metric.name, math.nan)
+
+
+class InProcess:
+    """Evaluates here and now, in one thread; no limit can be kept."""
+
+    is_ready = True
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+
+    def evaluate(self, configuration: Configuration, time_limit: float) -> Run:
+        """Run one configuration."""
+        with threadpool_limits(1):
+            return evaluate(self._problem.task, configuration, self._problem.splits, **self._problem.options)
+
+    def fit(self, configuration: Configuration, time_limit: float) -> Pipeline | Run:
+        """Fit one configuration on all rows."""
+        options = self._problem.options
+        try:
+            with threadpool_limits(1):
+                return fit_pipeline(
+                    self._problem.task,
+                    configuration,
+                    sample_weight=options["sample_weight"],
+                    random_state=options["random_state"],
+                )
+        except Exception as error:
+            return Run(configuration, "failed", reason=f"{type(error).__name__}: {error}")
+
+    def stop(self) -> None:
+        """Do nothing: there is nothing to stop."""
+
+
+class InChild:
+    """Evaluates in a child process that is killed when its time is up."""
+
+    def __init__(self) -> None:
+        self._worker = Worker()
+        self._starter: threading.Thread | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the child has come up."""
+        is_starting = self._starter is not None and self._starter.is_alive()
+        return not is_starting and self._worker.is_running
+
+    def start(self, time_limit: float) -> None:
+        """Start the child in the background; a later run tries again where this takes too long."""
+        if self._starter is None and not self._worker.is_running:
+            self._starter = threading.Thread(target=self._start, args=[time_limit], daemon=True)
+            self._starter.start()
+
+    def set_problem(self, problem: Problem) -> None:
+        """Hand over what the coming runs are about."""
+        self._join()
+        self._worker.set_task(problem.task, problem.splits, **problem.options)
+
+    def evaluate(self, configuration: Configuration, time_limit: float) -> Run:
+        """Run one configuration."""
+        return cast(Run, self._within(self._worker.evaluate, configuration, time_limit))
+
+    def fit(self, configuration: Configuration, time_limit: float) -> Pipeline | Run:
+        """Fit one configuration on all rows."""
+        return self._within(self._worker.fit, configuration, time_limit)
+
+    def stop(self) -> None:
+        """Kill the child, if there is one; from any thread."""
+        self._worker.stop()
+
+    def _start(self, time_limit: float) -> None:
+        with suppress(RuntimeError):
+            self._worker.start(min(time_limit, _START_SECONDS))
+
+    def _join(self) -> None:
+        if self._starter is not None:
+            self._starter.join()
+            self._starter = None
+
+    def _within(
+        self,
+        job: Callable[[Configuration, float | None], Any],
+        configuration: Configuration,
+        time_limit: float,
+    ) -> Any:
+        """Do a job, the start of the child included in the limit."""
+        end = time.monotonic() + time_limit
+        self._join()
+        if not self._worker.is_running:
+            self._start(time_limit)
+        left = end - time.monotonic()
+        if not self._worker.is_running or left <= 0:
+            return Run(configuration, "timeout", reason="a worker process could not be started in time")
+        return job(configuration, None if math.isinf(left) else left)
+
+
+class Search:
+    """One search on one study.
+
+    Parameters
+    ----------
+    study : optuna.Study
+    space : SearchSpace
+    problem : Problem
+    evaluators : sequence of Evaluator
+        As many trials run at a time.
+    deadline : Deadline
+    n_trials : float
+        Trials to run, in addition to those that the study has; may be infinite.
+    callbacks : sequence of callable
+        Called with the study and the finished trial, one at a time.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: SearchSpace,
+        problem: Problem,
+        evaluators: Sequence[Evaluator],
+        deadline: Deadline,
+        *,
+        n_trials: float,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self._study = study
+        self._space = space
+        self._problem = problem
+        self._evaluators = evaluators
+        self._deadline = deadline
+        self._n_left = n_trials
+        self._callbacks = callbacks
+        self._lock = threading.RLock()
+        self._stopped = threading.Event()
+        self._known = {t.user_attrs["configuration_id"]: t for t in _finished(study)}
+        self._seconds: list[float] = []
+        self._failures: list[str] = []
+        self._has_success = any(t.state == TrialState.COMPLETE for t in self._known.values())
+        self.interrupted = False
+
+    def run(self) -> None:
+        """Run the trials; an interruption from the keyboard ends them early and is noted, not raised.
+
+        Raises
+        ------
+        EvaluationError
+            AM801 when the first five trials, or all, fail.
+        """
+        try:
+            if len(self._evaluators) == 1:
+                self._work(self._evaluators[0])
+            else:
+                self._work_together()
+        except KeyboardInterrupt:
+            self.interrupted = True
+        if self._failures and not self._has_success and not self.interrupted:
+            raise self._all_failed()
+
+    def _work_together(self) -> None:
+        with ThreadPoolExecutor(len(self._evaluators)) as pool:
+            futures = [pool.submit(self._work, evaluator) for evaluator in self._evaluators]
+            try:
+                pending = set(futures)
+                while pending and not any(f.done() and f.exception() for f in futures):
+                    pending = wait(pending, timeout=0.2).not_done
+            finally:
+                self._stopped.set()
+                for evaluator in self._evaluators:
+                    evaluator.stop()
+        for future in futures:
+            future.result()
+
+    def _work(self, evaluator: Evaluator) -> None:
+        while (limit := self._next_limit()) > 0:
+            self._run_trial(evaluator, limit)
+
+    def _next_limit(self) -> float:
+        """Seconds that the next trial may take; 0 when there shall be none.
+
+        A trial gets half of the time that is left, so that a slow one leaves room for others; or three times the
+        usual, where that is more.
+        """
+        with self._lock:
+            left = self._deadline.remaining - self.reserve
+            if self._stopped.is_set() or self._n_left < 1 or left < min(self._seconds, default=0.0):
+                return 0.0
+            self._n_left -= 1
+            return max(left / 2, min(left, 3 * float(np.median(self._seconds))) if self._seconds else 0.0)
+
+    @property
+    def reserve(self) -> float:
+        """Seconds to keep for fitting the best configuration on all rows."""
+        if self._deadline.seconds is None:
+            return 0.0
+        best = best_trial(self._study)
+        if best is None:
+            return _REFIT_SHARE * self._deadline.seconds
+        return min(
+            max(refit_seconds(best, self._problem), 0.05 * self._deadline.seconds),
+            0.5 * self._deadline.seconds,
+        )
+
+    def _run_trial(self, evaluator: Evaluator, limit: float) -> None:
+        with self._lock:
+            trial = self._study.ask()
+            configuration = self._space.suggest(trial)
+            known = self._known.get(configuration.id)
+        if known is not None:
+            record = {**known.user_attrs["run"], "seconds": 0.0, "duplicate_of": known.number}
+            self._tell(trial, configuration, record, known.value)
+            return
+        start = time.monotonic()
+        try:
+            run = evaluator.evaluate(configuration, limit)
+        except BaseException:
+            self._tell(
+                trial, configuration, Run(configuration, "failed", reason=_INTERRUPTED).to_record(), None
+            )
+            raise
+        seconds = time.monotonic() - start
+        score, spread = self._problem.score_of(run)
+        record = {**run.to_record(), "score_std": spread, "seconds": seconds}
+        if run.status == "timeout" and self._deadline.remaining <= self.reserve:
+            record["reason"] = _OUT_OF_TIME
+        elif self._stopped.is_set() and not run.ok:
+            record["reason"] = _INTERRUPTED
+        self._tell(trial, configuration, record, score if run.ok and math.isfinite(score) else None)
+
+    def _tell(
+        self, trial: Trial, configuration: Configuration, record: dict[str, Any], value: float | None
+    ) -> None:
+        with self._lock:
+            trial.set_user_attr("configuration_id", configuration.id)
+            trial.set_user_attr("fidelity", record["n_train"])
+            trial.set_user_attr("run", record)
+            if value is None:
+                frozen = self._study.tell(trial, state=TrialState.FAIL)
+            else:
+                frozen = self._study.tell(trial, value)
+            self._note(frozen, record)
+            for callback in self._callbacks:
+                callback(self._study, frozen)
+
+    def _note(self, frozen: FrozenTrial, record: dict[str, Any]) -> None:
+        """Keep count, and stop when the first trials all fail."""
+        if record["reason"] in (_OUT_OF_TIME, _INTERRUPTED):
+            return
+        self._known.setdefault(frozen.user_attrs["configuration_id"], frozen)
+        if frozen.state == TrialState.COMPLETE:
+            self._has_success = True
+            if "duplicate_of" not in record:
+                self._seconds.append(record["seconds"])
+            return
+        self._failures.append(record["reason"])
+        if len(self._failures) >= FIRST_FAILURES and not self._has_success:
+            raise self._all_failed()
+
+    def _all_failed(self) -> EvaluationError:
+        ((cause, count),) = Counter(self._failures).most_common(1)
+        n = len(self._failures)
+        return EvaluationError(
+            "AM801",
+            f"all of the first {n} trials failed, {count} of them with: {cause}.",
+            "Check the data and the metric.",
+        )
+
+
+def _finished(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials whose outcome holds for their configuration: not those that ran out of time."""
+    states = (TrialState.COMPLETE, TrialState.FAIL)
+    return [
+        trial
+        for trial in study.get_trials(deepcopy=False, states=states)
+        if trial.user_attrs.get("run", {}).get("status") in ("ok", "failed", "memory")
+        and trial.user_attrs["run"]["reason"] != _INTERRUPTED
+    ]
+
+
+def best_trial(study: optuna.Study) -> FrozenTrial | None:
+    """Return the complete trial with the best value, if there is one."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    sign = 1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
+    return max(trials, key=lambda t: sign * float(t.value or 0.0), default=None)
+
+
+def refit_seconds(trial: FrozenTrial, problem: Problem) -> float:
+    """Estimate the seconds of a fit on all rows from the trial's folds, on the safe side."""
+    run = trial.user_attrs["run"]
+    growth = problem.task.n_rows / max(run["n_train"], 1)
+    return float(_REFIT_MARGIN * growth * run["seconds"] / max(run["n_folds"], 1))

@@ -1,0 +1,151 @@
+"""The folds of a search: drawn once, checked, and the same for every trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autometa.errors import DataError, UsageError
+from autometa.evaluation import Protocol, Split, make_splits
+from autometa.task import Task
+
+DEFAULT_FOLDS: Final = 3
+MAX_ROWS: Final = 100_000
+
+
+def resolve_splits(task: Task, cv: Any = None, groups: Any = None, seed: int = 0) -> list[Split]:
+    """Turn what users call `cv` into row positions.
+
+    Parameters
+    ----------
+    task : Task
+    cv : int, splitter, iterable of (train, test) or None, default=None
+        A number of shuffled folds, stratified for classification (None: 3); a scikit-learn splitter; or positions,
+        or boolean masks, of the training and test rows of each fold. Folds that autometa draws itself are cut to
+        100,000 training and test rows.
+    groups : array-like of shape (n_rows,), optional
+        Rows of one group never stand on both sides of a split that autometa draws.
+    seed : int, default=0
+
+    Returns
+    -------
+    list of (train rows, test rows)
+
+    Raises
+    ------
+    DataError
+        AM104 when a class has fewer rows than there are folds; AM201 when the table has; AM110 when `groups` has
+        another length than the table.
+    UsageError
+        AM520 when `cv` is none of the above, or its folds are empty, overlap or leave the table.
+    """
+    labels = None if groups is None else _group_codes(groups, task)
+    if cv is None or (isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)):
+        n_folds = DEFAULT_FOLDS if cv is None else int(cv)
+        if n_folds < 2:
+            raise UsageError("AM520", f"cv is {cv}.", "Use at least 2 folds.")
+        return _draw(task, n_folds, labels, seed)
+    try:
+        folds = list(cv.split(task.X, task.y, labels)) if hasattr(cv, "split") else list(cv)
+    except (TypeError, ValueError) as error:
+        raise UsageError("AM520", f"cv could not split the table: {error}.", _CURE) from error
+    return _checked(folds, task.n_rows)
+
+
+_CURE: Final = "Pass a number of folds, a scikit-learn splitter, or a list of (train rows, test rows)."
+
+
+def _group_codes(groups: Any, task: Task) -> NDArray[np.intp]:
+    values = np.asarray(groups)
+    if values.shape != (task.n_rows,):
+        raise DataError(
+            "AM110", f"X has {task.n_rows} rows and groups has shape {values.shape}.", "Give a label a row."
+        )
+    return np.unique(values, return_inverse=True)[1]
+
+
+def _draw(task: Task, n_folds: int, groups: NDArray[np.intp] | None, seed: int) -> list[Split]:
+    if task.kind != "regression":
+        _check_classes(task, n_folds)
+    if groups is None:
+        return make_splits(
+            task, Protocol(n_folds, max_train_rows=MAX_ROWS, max_test_rows=MAX_ROWS, seed=seed)
+        )
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    n_groups = len(np.unique(groups))
+    if n_groups < n_folds:
+        raise UsageError(
+            "AM520", f"{n_groups} groups cannot fill {n_folds} folds.", f"Use cv={max(n_groups, 2)} or less."
+        )
+    if task.kind == "regression":
+        splitter: Any = GroupKFold(n_folds, shuffle=True, random_state=seed)
+    else:
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    return list(splitter.split(np.zeros(task.n_rows), task.y.astype("str"), groups))
+
+
+def _check_classes(task: Task, n_folds: int) -> None:
+    counts = task.y.value_counts()
+    label, count = counts.index[-1], int(counts.iloc[-1])
+    if count < n_folds:
+        merge = "Merge it with another class or drop its rows"
+        cure = f"{merge}, or use cv={count}." if count >= 2 else f"{merge}."
+        raise DataError("AM104", f"class {label!r} has {count} row(s), fewer than the {n_folds} folds.", cure)
+
+
+def _checked(folds: Iterable[Any], n_rows: int) -> list[Split]:
+    splits: list[Split] = []
+    for number, fold in enumerate(folds):
+        if not isinstance(fold, Sequence) or len(fold) != 2:
+            raise UsageError("AM520", f"fold {number} of cv is not a pair (train rows, test rows).", _CURE)
+        train, test = (_positions(rows, n_rows, number) for rows in fold)
+        both = np.intersect1d(train, test)
+        if len(both):
+            raise UsageError(
+                "AM520", f"fold {number} of cv trains and tests on row {both[0]}.", "Keep them apart."
+            )
+        splits.append((train, test))
+    if not splits:
+        raise UsageError("AM520", "cv has no folds.", _CURE)
+    return splits
+
+
+def _positions(rows: Any, n_rows: int, fold: int) -> NDArray[np.intp]:
+    values = np.asarray(rows)
+    if values.dtype == bool and values.shape == (n_rows,):
+        values = np.flatnonzero(values)
+    if values.ndim != 1 or len(values) == 0 or values.dtype.kind not in "iu":
+        raise UsageError("AM520", f"fold {fold} of cv has no row positions on one side.", _CURE)
+    if values.min() < 0 or values.max() >= n_rows:
+        raise UsageError(
+            "AM520", f"fold {fold} of cv names rows outside 0..{n_rows - 1}.", "Pass positions, not labels."
+        )
+    return values.astype(np.intp)
+
+
+def resolve_weights(sample_weight: Any, task: Task) -> NDArray[np.float64] | None:
+    """Check the weights of rows.
+
+    Raises
+    ------
+    DataError
+        AM110 when their number differs from that of the rows; AM113 when one is negative, not finite, or all are 0.
+    """
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, dtype="float64")
+    if weights.shape != (task.n_rows,):
+        raise DataError(
+            "AM110",
+            f"X has {task.n_rows} rows and sample_weight has shape {weights.shape}.",
+            "Give one a row.",
+        )
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad) or not weights.any():
+        what = f"is {weights[bad[0]]} in row {bad[0]}" if len(bad) else "is 0 in every row"
+        raise DataError("AM113", f"sample_weight {what}.", "Weights are finite, not negative, and not all 0.")
+    return weights

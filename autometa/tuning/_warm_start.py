@@ -1,0 +1,318 @@
+"""Recommendations as the first trials of the user's own Optuna study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from autometa.errors import UsageError
+from autometa.recommendation import recommend_for_task
+from autometa.space import Configuration, SearchSpace, Value
+from autometa.task import Task
+from autometa.tuning._adapt import Adaptation, Change, Conditions, Policy, adapt
+
+RANK_ATTRIBUTE: Final = "autometa:rank"
+_STARTED: Final = "autometa:warm_start"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One recommendation and what became of it.
+
+    Attributes
+    ----------
+    rank : int
+        Position among the recommendations, from 1.
+    status : {"enqueued", "clipped", "dropped", "known"}
+        As recommended; changed to fit; not used; in the study already.
+    algorithm : str
+    params : dict of str to value
+        What was enqueued, under the user's names.
+    changes : tuple of Change
+    reason : str
+        Why the suggestion was dropped.
+    trial_number : int or None
+        The trial that ran it; filled in by :meth:`WarmStartReport.update`.
+    state : str
+    score : float or None
+    position : int or None
+        Rank of the score among the study's complete trials, from 1.
+    ignored : tuple of str
+        Enqueued parameters that the objective never asked for, or asked for under another range.
+    """
+
+    rank: int
+    status: str
+    algorithm: str
+    params: Mapping[str, Value]
+    changes: tuple[Change, ...] = ()
+    reason: str = ""
+    trial_number: int | None = None
+    state: str = "waiting"
+    score: float | None = None
+    position: int | None = None
+    ignored: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        notes = "; ".join([*map(str, self.changes), *([self.reason] if self.reason else [])])
+        line = f"{self.rank:>3}  {self.status:<9} {self.algorithm:<23} {notes}".rstrip()
+        if self.trial_number is None:
+            return line
+        score = "" if self.score is None else f", score {self.score:.6g} (rank {self.position})"
+        ignored = f", not asked for: {', '.join(self.ignored)}" if self.ignored else ""
+        return f"{line}  -> trial {self.trial_number} {self.state}{score}{ignored}"
+
+
+@dataclass(frozen=True)
+class WarmStartReport:
+    """What was enqueued, changed and dropped, a row for each suggestion.
+
+    Attributes
+    ----------
+    suggestions : tuple of Suggestion
+    """
+
+    suggestions: tuple[Suggestion, ...] = field(default=())
+
+    @property
+    def n_enqueued(self) -> int:
+        """How many suggestions wait in the study because of this call."""
+        return sum(s.status in ("enqueued", "clipped") for s in self.suggestions)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row for each suggestion; the columns are those of :class:`Suggestion`."""
+        columns = list(Suggestion.__dataclass_fields__)
+        rows = [{name: getattr(s, name) for name in columns} for s in self.suggestions]
+        frame = pd.DataFrame(rows, columns=columns)
+        frame["changes"] = ["; ".join(map(str, s.changes)) for s in self.suggestions]
+        return frame
+
+    def update(self, study: optuna.Study) -> WarmStartReport:
+        """Return the report joined with the trials that ran the suggestions.
+
+        Parameters
+        ----------
+        study : optuna.Study
+            The study that was warm-started, at any later time.
+        """
+        trials = study.get_trials(deepcopy=False)
+        by_rank = {t.user_attrs[RANK_ATTRIBUTE]: t for t in trials if RANK_ATTRIBUTE in t.user_attrs}
+        is_single = len(study.directions) == 1
+        scores = _complete_scores(trials) if is_single else np.empty(0)
+        sign = -1.0 if is_single and study.direction == optuna.study.StudyDirection.MAXIMIZE else 1.0
+        return WarmStartReport(
+            tuple(
+                s
+                if s.status == "dropped" or s.rank not in by_rank
+                else _joined(s, by_rank[s.rank], sign * scores, sign)
+                for s in self.suggestions
+            )
+        )
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                f"{self.n_enqueued} of {len(self.suggestions)} suggestions enqueued",
+                *map(str, self.suggestions),
+            ]
+        )
+
+
+def _complete_scores(trials: Sequence[FrozenTrial]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.array([t.value for t in trials if t.state == TrialState.COMPLETE], dtype="float64")
+
+
+def _joined(
+    suggestion: Suggestion, trial: FrozenTrial, losses: np.ndarray[Any, np.dtype[np.float64]], sign: float
+) -> Suggestion:
+    score = trial.values[0] if trial.state == TrialState.COMPLETE and len(trial.values) == 1 else None
+    ignored = [name for name, value in suggestion.params.items() if trial.params.get(name, _ABSENT) != value]
+    return replace(
+        suggestion,
+        trial_number=trial.number,
+        state=trial.state.name.lower(),
+        score=score,
+        position=None if score is None else int(np.sum(losses < sign * score)) + 1,
+        ignored=tuple(ignored) if trial.state.is_finished() else (),
+    )
+
+
+_ABSENT: Final = object()
+
+
+def warm_start(
+    study: optuna.Study,
+    X: Any,
+    y: Any,
+    *,
+    k: int = 10,
+    algorithm: str | None = None,
+    rename: Mapping[str, str] | None = None,
+    policy: Policy = "clip",
+    space: Mapping[str, BaseDistribution] | None = None,
+    kind: str = "auto",
+    metric: Any = None,
+    random_state: int | None = None,
+) -> WarmStartReport:
+    """Enqueue recommendations into an Optuna study, checked and repaired first.
+
+    Only configurations are enqueued; no score of another task ever enters the study.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        Yours, with any objective. Calling again with the same data, from this or another process, adds nothing.
+    X : DataFrame or array-like of shape (n_rows, n_columns)
+    y : array-like of shape (n_rows,), or str
+        The target, or the name of its column in `X`.
+    k : int, default=10
+        How many suggestions.
+    algorithm : str, optional
+        Enqueue the parameters of this algorithm alone, under its library's own names (``num_leaves``). Without it
+        they are ``algorithm`` and ``<algorithm>__<parameter>``.
+    rename : mapping of str to str, optional
+        From these names to those of your objective, where they differ.
+    policy : {"clip", "drop", "error"}, default="clip"
+        What to do with a value outside your search space, see :func:`adapt`.
+    space : mapping of str to optuna distribution, optional
+        Your search space under your names. Without it, it is read from the trials that the study has; a new study
+        has none, and then what the objective does not ask for shows in :meth:`WarmStartReport.update` only.
+    kind : str, default="auto"
+        See :func:`autometa.recommend`.
+    metric : str or callable, optional
+        See :func:`autometa.recommend`.
+    random_state : int, optional
+
+    Returns
+    -------
+    WarmStartReport
+
+    Raises
+    ------
+    UsageError
+        AM501 when a value does not fit and the policy is ``"error"`` (nothing is enqueued then), or `rename` names
+        an unknown parameter; AM504 when `algorithm` is not known.
+    DataError
+        When the data cannot be used.
+    """
+    task = Task.from_frame(X, y, kind=kind, metric=metric)
+    algorithms = None if algorithm is None else [algorithm]
+    own = _OwnSpace(SearchSpace.for_kind(task.kind, algorithms), algorithm, rename or {})
+    trials = study.get_trials(deepcopy=False)
+    known = dict(space) if space is not None else own.seen_in(trials)
+    recommendations = recommend_for_task(task, k=k, algorithms=algorithms, random_state=random_state)
+    adapted = [
+        adapt(own.params(r.configuration), known, policy, conditions=own.conditions) for r in recommendations
+    ]
+
+    mark = {"task": task.fingerprint(), "algorithm": algorithm}
+    is_repeated = study.user_attrs.get(_STARTED) == mark and any(
+        RANK_ATTRIBUTE in t.user_attrs for t in trials
+    )
+    study.set_user_attr(_STARTED, mark)
+    existing = [dict(t.system_attrs.get("fixed_params", t.params)) for t in trials]
+    rows = []
+    for recommendation, result in zip(recommendations, adapted, strict=True):
+        row = _judge(recommendation.rank, recommendation.configuration, result, existing, is_repeated)
+        if row.status in ("enqueued", "clipped"):
+            study.enqueue_trial(result.params, user_attrs={RANK_ATTRIBUTE: row.rank}, skip_if_exists=True)
+            existing.append(result.params)
+        rows.append(row)
+    return WarmStartReport(tuple(rows))
+
+
+def _judge(
+    rank: int,
+    configuration: Configuration,
+    result: Adaptation,
+    existing: Sequence[Mapping[str, Any]],
+    is_repeated: bool,
+) -> Suggestion:
+    def row(status: str, reason: str = "") -> Suggestion:
+        return Suggestion(rank, status, configuration.algorithm, result.params, result.changes, reason)
+
+    misfits = [change for change in result.changes if change.is_misfit]
+    if result.dropped:
+        return row(
+            "dropped", "does not fit the search space" if misfits else "nothing of it is in the search space"
+        )
+    if is_repeated or result.params in existing:
+        return row("known", "the study has it already")
+    return row("clipped" if misfits else "enqueued")
+
+
+class _OwnSpace:
+    """autometa's search space under the names of the user's objective."""
+
+    def __init__(self, space: SearchSpace, algorithm: str | None, rename: Mapping[str, str]) -> None:
+        self._algorithm = algorithm
+        own = dict(space[algorithm].distributions) if algorithm else space.distributions()
+        _check_rename(rename, own)
+        self._rename = rename
+        self._distributions = {self._user_name(name): distribution for name, distribution in own.items()}
+        self.conditions: Conditions = {
+            self._user_name(name): [(self._user_name(parent), values) for parent, values in parents]
+            for name, parents in _conditions(space, joint=algorithm is None).items()
+        }
+
+    def _user_name(self, name: str) -> str:
+        return self._rename.get(name, name)
+
+    def params(self, configuration: Configuration) -> dict[str, Value]:
+        """Return a configuration under the user's names."""
+        values = configuration.params if self._algorithm else configuration.joint_params()
+        return {self._user_name(name): value for name, value in values.items()}
+
+    def seen_in(self, trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
+        """Return the user's space as far as trials show it.
+
+        A parameter that no trial had a reason to ask for, since its parent never had the value, keeps our own range.
+        """
+        seen = {name: distribution for t in trials for name, distribution in t.distributions.items()}
+        if not seen:
+            return self._distributions
+        unseen = {
+            name: distribution
+            for name, distribution in self._distributions.items()
+            if name not in seen and not any(self._could_ask(name, t.params) for t in trials)
+        }
+        return {**seen, **unseen}
+
+    def _could_ask(self, name: str, params: Mapping[str, Any]) -> bool:
+        return bool(params) and all(
+            params.get(parent) in values for parent, values in self.conditions.get(name, ())
+        )
+
+
+def _conditions(space: SearchSpace, joint: bool) -> dict[str, list[tuple[str, Sequence[Value]]]]:
+    found: dict[str, list[tuple[str, Sequence[Value]]]] = {}
+    for algorithm in space:
+        prefix = f"{algorithm.name}__" if joint else ""
+        for name in algorithm.distributions:
+            parents: list[tuple[str, Sequence[Value]]] = [("algorithm", (algorithm.name,))] if joint else []
+            if name in algorithm.conditions:
+                parent, values = algorithm.conditions[name]
+                parents.append((prefix + parent, values))
+            found[prefix + name] = parents
+    return found
+
+
+def _check_rename(rename: Mapping[str, str], own: Mapping[str, BaseDistribution]) -> None:
+    for name in rename:
+        if name not in own:
+            raise UsageError(
+                "AM501", f"rename: {name!r} is not one of our parameters.", f"They are: {', '.join(own)}."
+            )
+    names = [rename.get(name, name) for name in own]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(
+            "AM501", f"rename: {twice!r} would stand for two parameters.", "Choose another name."
+        )

@@ -1,0 +1,285 @@
+"""MetaSampler is an Optuna sampler like any other, and runs the ranked configurations first, each once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+import pytest
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.testing.pytest_samplers import (
+    BasicSamplerTestCase,
+    MultiObjectiveSamplerTestCase,
+    RelativeSamplerTestCase,
+)
+from optuna.trial import TrialState
+
+from autometa.errors import UsageError
+from autometa.space import SearchSpace
+from autometa.storage import open_storage
+from autometa.tuning import MetaSampler, warm_start
+
+SPACE = SearchSpace.for_kind("multiclass")
+
+
+def past_study(seed: int = 0, direction: str = "minimize") -> optuna.Study:
+    """Return a study whose best x is near 3, and whose parameters carry the names that Optuna's own suite uses."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed), direction=direction)
+    sign = 1 if direction == "minimize" else -1
+    study.optimize(
+        lambda t: sign * (t.suggest_float("x", 0, 10) - 3) ** 2 + sign * t.suggest_int("y", 0, 10),
+        n_trials=20,
+    )
+    return study
+
+
+class TestOptunasOwnSuite(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Callable[[], BaseSampler]:
+        past = [past_study()]
+        return lambda: MetaSampler(past_studies=past, seed=0)
+
+
+class TestOptunasOwnSuiteWithData(BasicSamplerTestCase):
+    @pytest.fixture
+    def sampler(self, iris: Any) -> Callable[[], BaseSampler]:
+        return lambda: MetaSampler(*iris, seed=0)
+
+
+class TestOptunasOwnRelativeSuite(RelativeSamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Callable[[], BaseSampler]:
+        past = [past_study()]
+        return lambda: MetaSampler(
+            past_studies=past, sampler=TPESampler(n_startup_trials=0, multivariate=True, seed=0)
+        )
+
+
+def joint_objective(trial: optuna.Trial) -> float:
+    configuration = SPACE.suggest(trial)
+    return float(int(configuration.id, 16) % 1000)
+
+
+def test_joint_space_runs_the_recommendations_in_order(iris, suggested) -> None:
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    study.optimize(joint_objective, n_trials=14)
+    assert [SPACE.configuration(t.params) for t in study.trials[:10]] == suggested()
+    assert [t.user_attrs.get("autometa:rank") for t in study.trials] == [
+        *range(1, 11),
+        None,
+        None,
+        None,
+        None,
+    ]
+
+
+def test_one_algorithm_under_its_own_names(iris, suggested) -> None:
+    def objective(trial: optuna.Trial) -> float:
+        return trial.suggest_int("num_leaves", 2, 16) * trial.suggest_float("reg_lambda", 1e-4, 30, log=True)
+
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    study.optimize(objective, n_trials=5)
+    for trial, configuration in zip(study.trials, suggested(5, algorithms=["lightgbm"]), strict=True):
+        assert trial.params["num_leaves"] == min(configuration.params["num_leaves"], 16)
+        assert trial.params["reg_lambda"] == configuration.params["reg_lambda"]
+
+
+def test_names_of_another_library_get_no_recommendation_but_for_a_named_algorithm(iris) -> None:
+    def objective(trial: optuna.Trial) -> float:
+        return trial.suggest_int("max_depth", 1, 9) + trial.suggest_float("learning_rate", 1e-3, 1)
+
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    study.optimize(objective, n_trials=3)
+    assert all("autometa:rank" not in t.user_attrs for t in study.trials)
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0, algorithm="lightgbm"))
+    study.optimize(objective, n_trials=3)
+    assert [t.user_attrs["autometa:rank"] for t in study.trials] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("make", [lambda: {"past_studies": [past_study()]}, lambda: {}])
+def test_same_seed_same_trials(iris, make) -> None:
+    def run() -> list[dict[str, Any]]:
+        study = optuna.create_study(sampler=MetaSampler(*iris, seed=3, **make()))
+        study.optimize(joint_objective, n_trials=20)
+        return [t.params for t in study.trials]
+
+    assert run() == run()
+
+
+def test_failed_and_pruned_trials_keep_their_configuration(iris, suggested) -> None:
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    for state in (TrialState.FAIL, TrialState.PRUNED, TrialState.COMPLETE, TrialState.COMPLETE):
+        trial = study.ask()
+        value = joint_objective(trial)
+        study.tell(trial, value if state == TrialState.COMPLETE else None, state)
+    assert [SPACE.configuration(t.params) for t in study.trials] == suggested(4)
+
+
+def test_running_trials_count(iris, suggested) -> None:
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    trials = [study.ask() for _ in range(3)]
+    # Suggested in another order than asked for: each trial still has its own.
+    found = {trial.number: SPACE.suggest(trial) for trial in reversed(trials)}
+    assert sorted(c.id for c in found.values()) == sorted(c.id for c in suggested(3))
+
+
+def test_enqueued_trials_use_no_suggestion_up(iris, suggested) -> None:
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    study.optimize(joint_objective, n_trials=1)
+    study.enqueue_trial({"algorithm": "knn", "knn__n_neighbors": 33})
+    study.optimize(joint_objective, n_trials=3)
+    assert study.trials[1].params["knn__n_neighbors"] == 33
+    assert "autometa:rank" not in study.trials[1].user_attrs
+    others = [SPACE.configuration(study.trials[i].params) for i in (0, 2, 3)]
+    assert others == suggested(3)
+
+
+def test_what_warm_start_enqueued_is_not_run_again(iris) -> None:
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    warm_start(study, *iris, k=4)
+    study.optimize(joint_objective, n_trials=10)
+    ids = [SPACE.configuration(t.params).id for t in study.trials]
+    assert len(set(ids)) == 10
+
+
+def test_trials_of_another_sampler_use_no_suggestion_up(iris, suggested) -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(joint_objective, n_trials=3)
+    study.sampler = MetaSampler(*iris, seed=0)
+    study.optimize(joint_objective, n_trials=2)
+    assert [SPACE.configuration(t.params) for t in study.trials[3:]] == suggested(2)
+
+
+def test_a_continued_study_goes_on_in_the_list(iris, suggested, tmp_path) -> None:
+    for _ in range(2):
+        storage = open_storage(str(tmp_path / "s.journal"))
+        study = optuna.create_study(
+            study_name="s", storage=storage, load_if_exists=True, sampler=MetaSampler(*iris)
+        )
+        study.optimize(joint_objective, n_trials=3)
+    assert [SPACE.configuration(t.params) for t in study.trials] == suggested(6)
+
+
+def _work(path: str, configurations: Any) -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    sampler = MetaSampler.from_configurations(configurations, SPACE)
+    study = optuna.load_study(study_name="s", storage=open_storage(path), sampler=sampler)
+    study.optimize(joint_objective, n_trials=5)
+
+
+def test_workers_on_one_storage_share_the_list(suggested, tmp_path) -> None:
+    path = str(tmp_path / "s.journal")
+    optuna.create_study(study_name="s", storage=open_storage(path))
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_work, args=(path, suggested())) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    study = optuna.load_study(study_name="s", storage=open_storage(path))
+    assert {SPACE.configuration(t.params).id for t in study.trials} == {c.id for c in suggested()}
+
+
+def test_threads_share_the_list(iris, suggested) -> None:
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    study.optimize(joint_objective, n_trials=10, n_jobs=2)
+    assert {SPACE.configuration(t.params).id for t in study.trials} == {c.id for c in suggested()}
+
+
+@pytest.mark.parametrize(
+    "pruner", [optuna.pruners.MedianPruner(), optuna.pruners.HyperbandPruner(max_resource=4)]
+)
+def test_pruners_beside_it(iris, suggested, pruner) -> None:
+    def objective(trial: optuna.Trial) -> float:
+        value = joint_objective(trial)
+        for step in range(4):
+            trial.report(value, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return value
+
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0), pruner=pruner)
+    study.optimize(objective, n_trials=8)
+    assert [SPACE.configuration(t.params) for t in study.trials] == suggested(8)
+
+
+def test_several_objectives_fall_back(iris) -> None:
+    study = optuna.create_study(directions=["minimize", "maximize"], sampler=MetaSampler(*iris, seed=0))
+    study.optimize(lambda t: (joint_objective(t), 1.0), n_trials=3)
+    assert all("autometa:rank" not in t.user_attrs for t in study.trials)
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_past_studies_say_where_to_start(direction) -> None:
+    past = {name: past_study(seed, direction) for seed, name in enumerate("abc")}
+    study = optuna.create_study(sampler=MetaSampler(past_studies=past, seed=0))
+    study.optimize(lambda t: t.suggest_float("x", 0, 10) + t.suggest_int("y", 0, 10), n_trials=3)
+    assert all(abs(t.params["x"] - 3) < 3 for t in study.trials)
+    best = [s.best_params for s in past.values()]
+    assert study.trials[0].params in best
+
+
+def test_scales_of_past_studies_do_not_matter() -> None:
+    def first(scale: float) -> dict[str, Any]:
+        big = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=9))
+        big.optimize(lambda t: scale * (t.suggest_float("x", 0, 10) - 8) ** 2, n_trials=20)
+        small = [past_study(seed) for seed in range(2)]
+        study = optuna.create_study(sampler=MetaSampler(past_studies=[big, *small], seed=0))
+        study.optimize(lambda t: t.suggest_float("x", 0, 10), n_trials=1)
+        return study.trials[0].params
+
+    assert first(1.0) == first(1e9)
+
+
+def test_spaces_that_changed_since() -> None:
+    past = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+
+    def before(trial: optuna.Trial) -> float:
+        kind = trial.suggest_categorical("kind", ["a", "gone"])
+        return trial.suggest_float("rate", 1e-5, 10, log=True) + (
+            trial.suggest_int("n", 1, 99) if kind == "a" else 0
+        )
+
+    past.optimize(before, n_trials=30)
+    study = optuna.create_study(sampler=MetaSampler(past_studies=[past], seed=0))
+
+    def now(trial: optuna.Trial) -> float:
+        kind = trial.suggest_categorical("kind", ["b", "a"])
+        return trial.suggest_float("rate", 0.1, 1.0) + trial.suggest_float("new", 0, 1) + (kind == "a")
+
+    study.optimize(now, n_trials=15)
+    assert all(0.1 <= t.params["rate"] <= 1.0 for t in study.trials)
+    assert study.trials[0].params["rate"] == 0.1
+    assert study.trials[0].user_attrs["autometa:rank"] == 1
+
+
+def test_wrong_past_studies() -> None:
+    with pytest.raises(UsageError, match="AM521"):
+        MetaSampler(past_studies=["study"])  # type: ignore[list-item]
+    with pytest.raises(UsageError, match="AM521"):
+        MetaSampler(past_studies=[optuna.create_study(directions=["minimize", "minimize"])])
+    with pytest.raises(UsageError, match="AM523"):
+        MetaSampler([[1.0]])
+
+
+def test_without_experience_it_is_the_wrapped_sampler() -> None:
+    def run(sampler: BaseSampler) -> list[dict[str, Any]]:
+        study = optuna.create_study(sampler=sampler)
+        study.optimize(joint_objective, n_trials=15)
+        return [t.params for t in study.trials]
+
+    plain = TPESampler(seed=1, multivariate=True, group=True, constant_liar=True)
+    empty = optuna.create_study()
+    assert run(MetaSampler(past_studies=[empty], seed=1)) == run(plain)
+
+
+def test_it_can_be_pickled(iris) -> None:
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    study.optimize(joint_objective, n_trials=2)
+    copied = pickle.loads(pickle.dumps(study))
+    for one in (study, copied):
+        one.optimize(joint_objective, n_trials=12)
+    assert [t.params for t in study.trials] == [t.params for t in copied.trials]
