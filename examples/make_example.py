@@ -88,7 +88,9 @@ def _pick(rng: np.random.Generator, shares: dict[str, float], n_rows: int) -> ND
 
 
 def _with_gaps(rng: np.random.Generator, values: list[object], share: float) -> list[object]:
-    return ["" if is_gap else value for value, is_gap in zip(values, rng.random(len(values)) < share, strict=True)]
+    return [
+        "" if is_gap else value for value, is_gap in zip(values, rng.random(len(values)) < share, strict=True)
+    ]
 
 
 if __name__ == "__main__":

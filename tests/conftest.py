@@ -32,7 +32,9 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: object) -> None:
-        is_local = self.family == getattr(socket, "AF_UNIX", None) or str(address).startswith(("('127.", "('::1"))
+        is_local = self.family == getattr(socket, "AF_UNIX", None) or str(address).startswith(
+            ("('127.", "('::1")
+        )
         if not is_local:
             raise OSError(f"a test tried to connect to {address}")
         connect(self, address)  # type: ignore[arg-type]
@@ -56,7 +58,9 @@ def make_mixed() -> Callable[..., pd.DataFrame]:
 
     def make(n_rows: int = 120, seed: int = 0) -> pd.DataFrame:
         rng = np.random.default_rng(seed)
-        words = np.array("the quick brown fox jumps over a lazy dog and then sleeps for hours".split())
+        words = np.array(
+            ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "and", "sleeps"]
+        )
         gaps = rng.random(n_rows) < 0.15
         number = rng.normal(size=n_rows)
         days = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 2000, n_rows), unit="D")
@@ -75,7 +79,9 @@ def make_mixed() -> Callable[..., pd.DataFrame]:
                 "number category": pd.Categorical(rng.choice([10, 20, 30], n_rows)),
                 "string": pd.Series(rng.choice(["x", "y"], n_rows), dtype="string").mask(gaps),
                 "object": pd.Series(rng.choice(["u", "v"], n_rows), dtype=object).mask(gaps, None),
-                "mixed": pd.Series([i if i % 3 else "many" for i in rng.integers(0, 6, n_rows)], dtype=object),
+                "mixed": pd.Series(
+                    [i if i % 3 else "many" for i in rng.integers(0, 6, n_rows)], dtype=object
+                ),
                 "day": days,
                 "moment": days.tz_localize("UTC") + pd.to_timedelta(rng.integers(0, 24, n_rows), unit="h"),
                 "day as text": np.where(gaps, None, days.strftime("%Y-%m-%d")),

@@ -12,7 +12,16 @@ from autometa.errors import UsageError
 from autometa.metrics import as_gain, resolve_metric, score_columns, stored_metrics
 
 CLASSIFICATION = [
-    *("accuracy", "balanced_accuracy", "roc_auc", "roc_auc_ovr", "roc_auc_ovo", "log_loss", "brier", "f1_macro"),
+    *(
+        "accuracy",
+        "balanced_accuracy",
+        "roc_auc",
+        "roc_auc_ovr",
+        "roc_auc_ovo",
+        "log_loss",
+        "brier",
+        "f1_macro",
+    ),
     *("average_precision", "f1_micro", "f1_weighted", "precision_macro", "recall_macro", "matthews_corrcoef"),
 ]
 REGRESSION = ["r2", "rmse", "mse", "mae", "median_absolute_error", "explained_variance"]
@@ -66,7 +75,13 @@ def test_stored_metrics_stand_for_themselves_and_hold_the_default(kind):
 
 
 def test_the_contract_names_the_stored_metrics():
-    assert set(stored_metrics("binary")) == {"accuracy", "balanced_accuracy", "roc_auc", "log_loss", "f1_macro"}
+    assert set(stored_metrics("binary")) == {
+        "accuracy",
+        "balanced_accuracy",
+        "roc_auc",
+        "log_loss",
+        "f1_macro",
+    }
     assert stored_metrics("binary") == stored_metrics("multiclass")
     assert set(stored_metrics("regression")) == {"r2", "rmse", "mae"}
 

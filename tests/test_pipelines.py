@@ -18,7 +18,17 @@ from autometa.task import Task
 KINDS = ("binary", "multiclass", "regression")
 ALGORITHMS = sorted(SearchSpace.for_kind("binary").algorithms)
 CASES = [(name, kind) for kind in KINDS for name in ALGORITHMS]
-LIBRARIES = {"sklearn", "lightgbm", "pandas", "numpy", "scipy", "operator", "builtins", "_operator", "collections"}
+LIBRARIES = {
+    "sklearn",
+    "lightgbm",
+    "pandas",
+    "numpy",
+    "scipy",
+    "operator",
+    "builtins",
+    "_operator",
+    "collections",
+}
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -33,13 +43,17 @@ def small(name: str, kind: str) -> Configuration:
     """Return a configuration that fits in no time."""
     algorithm = SearchSpace.for_kind(kind)[name]
     few = {"n_estimators": 50, "max_iter": 50, "hidden_layer_sizes": 16, "min_child_samples": 5}
-    return Configuration(name, {**algorithm.default, **{k: v for k, v in few.items() if k in algorithm.default}})
+    return Configuration(
+        name, {**algorithm.default, **{k: v for k, v in few.items() if k in algorithm.default}}
+    )
 
 
 def is_sound(prediction: np.ndarray, task: Task, n_rows: int | None = None) -> bool:
     shape = (n_rows or task.n_rows, *([] if task.kind == "regression" else [len(task.classes)]))
     sums = np.ones(1) if task.kind == "regression" else prediction.sum(axis=1)
-    return prediction.shape == shape and bool(np.isfinite(prediction).all()) and np.allclose(sums, 1, atol=1e-6)
+    return (
+        prediction.shape == shape and bool(np.isfinite(prediction).all()) and np.allclose(sums, 1, atol=1e-6)
+    )
 
 
 def predict(pipeline, X):
@@ -144,7 +158,12 @@ def test_the_script_gives_the_same_predictions(name, kind, make_mixed, make_targ
 
 def test_the_script_runs_as_a_program_and_reads_each_format(mixed):
     pipeline = build_pipeline(small("linear", "binary"), mixed["binary"])
-    readers = {"a.csv": "read_csv('a.csv')", "a.tsv": "sep=", "a.parquet": "read_parquet", "a.feather": "read_feather"}
+    readers = {
+        "a.csv": "read_csv('a.csv')",
+        "a.tsv": "sep=",
+        "a.parquet": "read_parquet",
+        "a.feather": "read_feather",
+    }
     for data, reader in readers.items():
         code = pipeline_code(pipeline, data=data, target="it's")
         compile(code, data, "exec")
@@ -174,14 +193,22 @@ def test_the_seed_decides(name, mixed):
     task = mixed["multiclass"]
 
     def fit(seed: int) -> np.ndarray:
-        return build_pipeline(small(name, "multiclass"), task, random_state=seed).fit(task.X, task.y).predict_proba(task.X)
+        return (
+            build_pipeline(small(name, "multiclass"), task, random_state=seed)
+            .fit(task.X, task.y)
+            .predict_proba(task.X)
+        )
 
     np.testing.assert_array_equal(fit(0), fit(0))
 
 
 def test_threads_are_passed_to_the_estimators_that_have_them(mixed):
     def jobs(name: str) -> object:
-        return build_pipeline(small(name, "binary"), mixed["binary"], n_jobs=3)["model"].get_params().get("n_jobs")
+        return (
+            build_pipeline(small(name, "binary"), mixed["binary"], n_jobs=3)["model"]
+            .get_params()
+            .get("n_jobs")
+        )
 
     assert {name: jobs(name) for name in ("lightgbm", "random_forest", "knn")} == dict.fromkeys(
         ("lightgbm", "random_forest", "knn"), 3
@@ -201,7 +228,9 @@ def test_string_labels_that_look_like_numbers_can_be_balanced(mixed):
 def test_a_registered_estimator_gets_the_same_preparation(mixed):
     from sklearn.naive_bayes import GaussianNB
 
-    register_algorithm(Algorithm("bayes", lambda: GaussianNB(), {}, {}, preprocessing="scaled"), ["classification"])
+    register_algorithm(
+        Algorithm("bayes", lambda: GaussianNB(), {}, {}, preprocessing="scaled"), ["classification"]
+    )
     task = mixed["binary"]
     pipeline = build_pipeline(Configuration("bayes", {}), task)
     assert is_sound(pipeline.fit(task.X, task.y).predict_proba(task.X), task)

@@ -58,7 +58,7 @@ def test_the_default_is_valid_and_comes_first(family, name):
     default = space[name].default_configuration()
     assert space.problems(default) == []
     assert default.origin == "default"
-    assert [c for c in space.design(3) if c.algorithm == name][0] == default
+    assert next(c for c in space.design(3) if c.algorithm == name) == default
 
 
 # The default is one of the library where its value can be searched; what cannot is listed here with its reason.
@@ -75,7 +75,9 @@ def test_the_default_is_the_librarys_own(family, name):
     algorithm = SearchSpace.for_kind(family)[name]
     module, _, class_name = str(algorithm.estimator).partition(":")
     library = getattr(importlib.import_module(module), class_name)().get_params()
-    ours = {key: value for key, value in algorithm.default.items() if key in library and key not in DEPARTURES}
+    ours = {
+        key: value for key, value in algorithm.default.items() if key in library and key not in DEPARTURES
+    }
     assert ours == {key: library[key] for key in ours}
     assert set(algorithm.default) - set(ours) <= {*DEPARTURES, "n_hidden_layers", "scaler"}
 
@@ -108,7 +110,9 @@ def test_distinct_values_stand_in_distinct_places(data):
     other = algorithm.from_unit(data.draw(units(algorithm)))
     same = all(
         a == b or (math.isnan(a) and math.isnan(b))
-        for a, b in zip(algorithm.encode(one.params).values(), algorithm.encode(other.params).values(), strict=True)
+        for a, b in zip(
+            algorithm.encode(one.params).values(), algorithm.encode(other.params).values(), strict=True
+        )
     )
     assert same == (one == other)
 
@@ -122,7 +126,9 @@ def test_names_of_the_joint_space_lead_back_to_the_configuration(data):
     assert again.id == configuration.id
     distributions = space.distributions()
     assert set(joint) <= set(distributions)
-    trial = optuna.trial.create_trial(params=joint, distributions={k: distributions[k] for k in joint}, value=0.0)
+    trial = optuna.trial.create_trial(
+        params=joint, distributions={k: distributions[k] for k in joint}, value=0.0
+    )
     assert space.configuration(trial.params) == configuration
 
 
@@ -199,7 +205,9 @@ def test_the_signature_follows_distributions_and_conditions(toy):
     assert signature() == signature()
     assert signature() == signature(default={"mode": None, "depth": 5})
     assert signature() != signature(name="other")
-    assert signature() != signature(distributions={**toy.distributions, "depth": IntDistribution(1, 11, step=2)})
+    assert signature() != signature(
+        distributions={**toy.distributions, "depth": IntDistribution(1, 11, step=2)}
+    )
     assert signature() != signature(conditions={"rate": ("mode", ("a",))})
     assert SearchSpace.for_kind("binary").signature() == SearchSpace.for_kind("multiclass").signature()
     assert SearchSpace.for_kind("binary").signature() != SearchSpace.for_kind("regression").signature()

@@ -31,7 +31,12 @@ def test_a_name_that_is_neither_url_nor_journal_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "address", ["sqlite:////no/such/folder/runs.db", "/no/such/folder/runs.journal", "postgresql://me:secret@nowhere/db"]
+    "address",
+    [
+        "sqlite:////no/such/folder/runs.db",
+        "/no/such/folder/runs.journal",
+        "postgresql://me:secret@nowhere/db",
+    ],
 )
 def test_a_storage_that_cannot_be_opened_is_one_line_without_the_password(address):
     with pytest.raises(StorageError) as caught:

@@ -27,7 +27,9 @@ def _two_algorithms(monkeypatch):
     """Leave two quick algorithms: the collector treats all alike."""
     built_in = space._built_in
     quick = ("linear", "knn")
-    monkeypatch.setattr(space, "_built_in", lambda family: {k: v for k, v in built_in(family).items() if k in quick})
+    monkeypatch.setattr(
+        space, "_built_in", lambda family: {k: v for k, v in built_in(family).items() if k in quick}
+    )
 
 
 @pytest.fixture
@@ -59,7 +61,9 @@ def stored(journal: str) -> dict[str, list[optuna.trial.FrozenTrial]]:
 
 
 def ids(journal: str) -> Counter[tuple[str, str]]:
-    return Counter((name, t.user_attrs["configuration_id"]) for name, trials in stored(journal).items() for t in trials)
+    return Counter(
+        (name, t.user_attrs["configuration_id"]) for name, trials in stored(journal).items() for t in trials
+    )
 
 
 def test_a_collection_stores_every_run_once_and_resumes_with_what_is_missing(sources, journal):

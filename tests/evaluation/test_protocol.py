@@ -38,7 +38,9 @@ def test_one_protocol_always_draws_the_same_folds(kind):
         np.testing.assert_array_equal(one[0], other[0])
         np.testing.assert_array_equal(one[1], other[1])
     moved = make_splits(task, Protocol(seed=1))
-    assert any(a[1].tolist() != b[1].tolist() for a, b in zip(moved, make_splits(task, Protocol()), strict=True))
+    assert any(
+        a[1].tolist() != b[1].tolist() for a, b in zip(moved, make_splits(task, Protocol()), strict=True)
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

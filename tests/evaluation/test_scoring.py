@@ -12,7 +12,9 @@ from autometa.metrics import stored_metrics
 
 EXPECTED = {
     "accuracy": lambda y, proba, classes: metrics.accuracy_score(y, classes[proba.argmax(axis=1)]),
-    "balanced_accuracy": lambda y, proba, classes: metrics.balanced_accuracy_score(y, classes[proba.argmax(axis=1)]),
+    "balanced_accuracy": lambda y, proba, classes: metrics.balanced_accuracy_score(
+        y, classes[proba.argmax(axis=1)]
+    ),
     "f1_macro": lambda y, proba, classes: metrics.f1_score(y, classes[proba.argmax(axis=1)], average="macro"),
     "log_loss": lambda y, proba, classes: metrics.log_loss(y, proba, labels=classes),
     "roc_auc": lambda y, proba, classes: (
@@ -59,7 +61,9 @@ def test_a_class_that_is_not_in_the_test_rows_does_not_spoil_the_scores():
 
 
 def test_a_sure_mistake_costs_much_but_not_infinitely():
-    scores = score_predictions("binary", np.array([0, 1]), np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1]))
+    scores = score_predictions(
+        "binary", np.array([0, 1]), np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0, 1])
+    )
     assert 30 < scores["log_loss"] < 40
     assert scores["accuracy"] == 0
 

@@ -37,7 +37,7 @@ def kill_self() -> None:
 
 
 def chatter() -> None:
-    print("hello from a library", flush=True)
+    print("hello from a library", flush=True)  # noqa: T201
     sys.stdout.write("more\n")
     os.write(1, b"\x00\xff raw bytes\n")
 

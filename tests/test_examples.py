@@ -1,0 +1,33 @@
+"""The example table: it is what its script makes, and worth recommending for."""
+
+from __future__ import annotations
+
+import runpy
+
+import pandas as pd
+import pytest
+
+from autometa.evaluation import Protocol, evaluate, make_splits
+from autometa.space import SearchSpace
+from autometa.task import Task
+
+
+@pytest.fixture(scope="module")
+def script(root):
+    return runpy.run_path(str(root / "examples" / "make_example.py"))
+
+
+def test_the_committed_table_is_what_the_script_makes(script):
+    assert script["PATH"].read_text(encoding="utf-8") == script["to_csv"](script["simulate"]())
+
+
+def test_another_seed_makes_another_table(script):
+    assert script["simulate"](50, seed=1) != script["simulate"](50, seed=2)
+
+
+def test_it_has_every_kind_of_column_and_can_be_learned_but_not_perfectly(script):
+    task = Task.from_frame(pd.read_csv(script["PATH"]), "churned")
+    assert set(task.column_types.values()) == {"numeric", "categorical", "date", "ignored"}
+    assert task.X.isna().any().any()
+    linear = SearchSpace.for_kind("binary")["linear"].default_configuration()
+    assert 0.7 < evaluate(task, linear, make_splits(task, Protocol())).scores["roc_auc"] < 0.9
