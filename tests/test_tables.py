@@ -1,0 +1,270 @@
+"""Tables from files: many ways to write one, and one line for what is none."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, strategies as st
+
+from autometa.errors import DataError, DependencyError
+from autometa.tables import match_columns, read_table
+
+FRAME = pd.DataFrame(
+    {"name": ["a", "b,c", "ü"], "count": [1, 2, 3], "share": [0.5, np.nan, -1.25], "day": ["2024-01-02"] * 3}
+)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content, name="t.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def error_of(path, **options):
+    with pytest.raises(DataError) as caught:
+        read_table(path, **options)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def codes(table):
+    return {issue.code for issue in table.notices}
+
+
+WRITERS = {
+    "t.csv": lambda path: FRAME.to_csv(path, index=False),
+    "t.CSV": lambda path: FRAME.to_csv(path, index=False),
+    "t.tsv": lambda path: FRAME.to_csv(path, index=False, sep="\t"),
+    "t.tab": lambda path: FRAME.to_csv(path, index=False, sep="\t"),
+    "semicolon.csv": lambda path: FRAME.to_csv(path, index=False, sep=";"),
+    "tab.csv": lambda path: FRAME.to_csv(path, index=False, sep="\t"),
+    "bar.txt": lambda path: FRAME.to_csv(path, index=False, sep="|"),
+    "european.csv": lambda path: FRAME.to_csv(path, index=False, sep=";", decimal=","),
+    "bom.csv": lambda path: FRAME.to_csv(path, index=False, encoding="utf-8-sig"),
+    "utf16.csv": lambda path: FRAME.to_csv(path, index=False, encoding="utf-16", sep="\t"),
+    "latin.csv": lambda path: FRAME.to_csv(path, index=False, encoding="latin-1"),
+    "question.csv": lambda path: FRAME.to_csv(path, index=False, na_rep="?"),
+    "crlf.csv": lambda path: FRAME.to_csv(path, index=False, lineterminator="\r\n"),
+    "blank.csv": lambda path: path.write_text("\n\n" + FRAME.to_csv(index=False), encoding="utf-8"),
+    "t.parquet": lambda path: FRAME.to_parquet(path),
+    "t.pq": lambda path: FRAME.to_parquet(path),
+    "t.feather": lambda path: FRAME.to_feather(path),
+    "t.arrow": lambda path: FRAME.to_feather(path),
+    "indexed.parquet": lambda path: FRAME.set_index("name").to_parquet(path),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_table_is_the_same_however_it_was_written(tmp_path, name):
+    WRITERS[name](tmp_path / name)
+    table = read_table(tmp_path / name)
+    pd.testing.assert_frame_equal(table.frame, FRAME)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_code_reads_the_same_table_with_pandas_alone(tmp_path, monkeypatch, name):
+    WRITERS[name](tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    code = read_table(name).code
+    read = eval(code, {"pd": pd})
+    pd.testing.assert_frame_equal(read.reset_index() if name.startswith("indexed") else read, FRAME)
+
+
+def test_standard_input_is_csv(monkeypatch):
+    class Stdin:
+        buffer = io.BytesIO(FRAME.to_csv(index=False).encode())
+
+    monkeypatch.setattr("sys.stdin", Stdin())
+    pd.testing.assert_frame_equal(read_table("-").frame, FRAME)
+
+
+def test_arff_keeps_categories_and_missing_values(write):
+    path = write(
+        "@relation r\n@attribute 'my size' {small, big}\n@attribute n numeric\n@attribute s string\n"
+        "@data\nbig,1,'x y'\nsmall,?,?\n",
+        "t.arff",
+    )
+    frame = read_table(path).frame
+    assert list(frame.columns) == ["my size", "n", "s"]
+    assert frame["my size"].cat.categories.tolist() == ["small", "big"]
+    assert frame["n"].isna().tolist() == [False, True]
+    assert frame["s"].isna().tolist() == [False, True]
+
+
+def test_arff_without_its_extra_names_the_extra(write, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "arff", None)
+    with pytest.raises(DependencyError, match=r"AM701.*autometa\[arff\]"):
+        read_table(write("@relation r\n", "t.arff"))
+
+
+NOTICES = {
+    "padded names": ("a , b\n1,2\n", "AM303"),
+    "another separator": ("a;b\n1;2\n", "AM304"),
+    "Latin-1": ("a,b\né,2\n".encode("latin-1"), "AM305"),
+}
+
+
+@pytest.mark.parametrize("name", NOTICES)
+def test_what_is_not_obvious_is_said(write, name):
+    content, code = NOTICES[name]
+    table = read_table(write(content))
+    assert codes(table) == {code}
+    assert list(table.frame.columns) == ["a", "b"]
+
+
+def test_columns_can_be_kept_as_text(write):
+    frame = read_table(write("zip,n\n01234,1\n00010,2\n"), text_columns=["zip", "elsewhere"]).frame
+    assert frame["zip"].tolist() == ["01234", "00010"]
+    assert frame["n"].tolist() == [1, 2]
+
+
+def test_dates_stay_text(write):
+    assert read_table(write("d\n2024-01-02\n")).frame["d"].tolist() == ["2024-01-02"]
+
+
+def test_a_single_column_is_a_table(write):
+    assert read_table(write("only\n1\n2\n")).frame["only"].tolist() == [1, 2]
+
+
+def test_a_saved_index_without_a_name_gets_one(write):
+    assert list(read_table(write(",a\n0,5\n1,6\n")).frame.columns) == ["Unnamed: 0", "a"]
+
+
+BAD = {
+    "empty": (b"", "AM201", "empty"),
+    "blank": (b"\n \n\n", "AM201", "empty"),
+    "header only": (b"a,b\n", "AM201", "no rows"),
+    "a row too long": (b"a,b\n1,2\n1,2,3\n4,5\n", "AM117", "line 3"),
+    "every row too long": (b"a,b\n1,2,3\n4,5,6\n", "AM117", "more than the header"),
+    "duplicate names": (b"a,b,a\n1,2,3\n", "AM301", "'a' stands 2 times"),
+    "duplicates but for spaces": (b"a,b,a \n1,2,3\n", "AM301", "'a' stands 2 times"),
+    "binary": (b"a,b\n1,\0\0\n", "AM113", "binary"),
+    "an open quote": (b'a,b\n"1,2\n3,4\n', "AM113", "delimited"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_table_is_one_line(write, name):
+    content, code, words = BAD[name]
+    error = error_of(write(content))
+    assert error.code == code
+    assert words in str(error)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "feather", "arff"])
+def test_a_file_that_is_not_what_its_name_says_is_one_line(write, suffix):
+    assert error_of(write(b"certainly, no table\n", f"t.{suffix}")).code == "AM113"
+
+
+def test_duplicate_names_in_arff_are_found(write):
+    content = "@relation r\n@attribute a numeric\n@attribute 'a ' numeric\n@data\n1,2\n"
+    assert error_of(write(content, "t.arff")).code == "AM301"
+
+
+def test_a_missing_file_shows_the_closest(write):
+    write("a\n1\n", "houses.csv")
+    error = error_of(write("", "x.csv").with_name("house.csv"))
+    assert error.code == "AM112"
+    assert "'houses.csv'" in error.fix
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    assert "does not exist" in str(error_of(tmp_path / "none" / "t.csv"))
+
+
+@pytest.mark.parametrize(
+    "address", ["https://example.org/t.csv", "s3://bucket/t.parquet", "file:///etc/passwd"]
+)
+def test_addresses_are_refused(address):
+    assert error_of(address).code == "AM116"
+
+
+def test_a_folder_is_refused(tmp_path):
+    assert error_of(tmp_path).code == "AM113"
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.xlsx", "t.pkl", "t.json", "t"])
+def test_unknown_formats_are_refused_unread(write, name):
+    assert error_of(write("a\n1\n", name)).code == "AM114"
+
+
+def test_a_zero_byte_in_the_path_is_one_line():
+    assert error_of("a\0b.csv").code in ("AM112", "AM113")
+
+
+def test_caps_hold(write):
+    path = write("a,b,c\n1,2,3\n")
+    assert error_of(path, max_bytes=5).code == "AM115"
+    assert error_of(path, max_columns=2).code == "AM115"
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.text(alphabet='ab,;\t"\n\r 1.?-é\0|', max_size=80).map(lambda text: text.encode()),
+    )
+)
+def test_any_bytes_are_a_table_or_one_line(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "fuzz.csv"
+    path.write_bytes(content)
+    try:
+        table = read_table(path)
+    except DataError as error:
+        found = str(error)
+    else:
+        found = ""
+        assert table.frame.columns.is_unique
+        assert len(table.frame) > 0
+    assert found == "" or (found.startswith("AM") and "\n" not in found)
+
+
+# --- new rows for a fitted model ------------------------------------------------------------------------------
+
+FITTED = [
+    {"name": "age", "type": "numeric", "dtype": "int64"},
+    {"name": "zip", "type": "categorical", "dtype": "str"},
+    {"name": "id", "type": "ignored", "dtype": "int64"},
+]
+
+
+def test_columns_are_taken_by_name_and_in_order():
+    frame = pd.DataFrame({"y": [1], "new": [0], "zip": ["z"], "id": [7], "age": [30]})
+    table = match_columns(frame, FITTED, ignore="y")
+    assert list(table.frame.columns) == ["age", "zip", "id"]
+    assert [issue.code for issue in table.notices] == ["AM408"]
+    assert "'new'" in str(table.notices[0])
+    assert "'y'" not in str(table.notices[0])
+
+
+def test_missing_columns_are_listed_with_the_closest():
+    with pytest.raises(DataError) as caught:
+        match_columns(pd.DataFrame({"Age": [1], "city": ["x"]}), FITTED)
+    assert caught.value.code == "AM401"
+    assert "'age', 'zip'" in str(caught.value)
+    assert "'Age' for 'age'?" in str(caught.value)
+
+
+def test_columns_that_the_model_ignores_may_be_missing():
+    table = match_columns(pd.DataFrame({"age": [1], "zip": ["x"]}), FITTED)
+    assert table.frame["id"].isna().all()
+
+
+def test_text_among_numbers_is_shown():
+    with pytest.raises(DataError, match=r"AM407 column 'age'.*'old' in row 1"):
+        match_columns(pd.DataFrame({"age": ["1", "old"], "zip": ["x", "y"]}), FITTED)
+
+
+def test_numbers_among_categories_are_text_again():
+    frame = match_columns(
+        pd.DataFrame({"age": ["1", None], "zip": [12, None]}, dtype=object).infer_objects(), FITTED
+    ).frame
+    assert frame["age"].tolist()[0] == 1
+    assert frame["zip"].isna().tolist() == [False, True]
+    assert isinstance(frame["zip"][0], str)
