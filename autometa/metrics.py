@@ -85,7 +85,15 @@ def stored_metrics(kind: str) -> tuple[str, ...]:
     return REGRESSION_METRICS if kind == "regression" else CLASSIFICATION_METRICS
 
 
-def resolve_metric(metric: str | Callable[..., float] | None, kind: str) -> Metric:
+# Scores of one class, which scikit-learn takes to be 1 unless told: function, greater is better, what it is given.
+_ONE_CLASS: Final[dict[str, tuple[str, bool, tuple[str, ...]]]] = {
+    "f1": ("f1_score", True, ("predict",)),
+    "average_precision": ("average_precision_score", True, ("decision_function", "predict_proba")),
+    "neg_brier_score": ("brier_score_loss", False, ("predict_proba",)),
+}
+
+
+def resolve_metric(metric: str | Callable[..., float] | None, kind: str, positive: Any = None) -> Metric:
     """Find the metric meant by a name, a scikit-learn scorer, or nothing.
 
     Parameters
@@ -94,6 +102,8 @@ def resolve_metric(metric: str | Callable[..., float] | None, kind: str) -> Metr
         A scikit-learn scorer name with or without its ``neg_`` sign, a scorer ``(estimator, X, y) -> float``
         (greater is better), or None for the default of the kind.
     kind : {"binary", "multiclass", "regression"}
+    positive : label, optional
+        The class that metrics of one class are about, where the labels themselves do not tell.
 
     Returns
     -------
@@ -108,20 +118,20 @@ def resolve_metric(metric: str | Callable[..., float] | None, kind: str) -> Metr
         metric = DEFAULT_METRIC[kind]
     known = _REGRESSION if kind == "regression" else _CLASSIFICATION
     if callable(metric):
-        name = getattr(metric, "__name__", None) or getattr(
-            getattr(metric, "_score_func", None), "__name__", "custom"
-        )
-        return Metric(name, True, DEFAULT_METRIC[kind], metric)
+        function = getattr(metric, "_score_func", metric)
+        return Metric(getattr(function, "__name__", "custom"), True, DEFAULT_METRIC[kind], metric)
     name = metric.strip().removeprefix("neg_").replace("roc_auc_score", "roc_auc")
     if name not in known and name.removesuffix("_score") in known:
         name = name.removesuffix("_score")
-    if name in known:
+    other = _CLASSIFICATION if kind == "regression" else _REGRESSION
+    fits = name in known and (name, kind) != ("f1", "multiclass")
+    if fits:
         scorer, greater, stored = known[name]
         if scorer == "roc_auc" and kind == "multiclass":
             scorer = "roc_auc_ovr"
-        return Metric(name, greater, stored, scorer)
-    other = _CLASSIFICATION if kind == "regression" else _REGRESSION
-    if name in other:
+        is_told = positive is not None and scorer in _ONE_CLASS
+        return Metric(name, greater, stored, _scorer_of_class(scorer, positive) if is_told else scorer)
+    if name in known or name in other:
         raise UsageError(
             "AM107",
             f"metric {metric!r} does not fit a {kind} target.",
@@ -130,6 +140,21 @@ def resolve_metric(metric: str | Callable[..., float] | None, kind: str) -> Metr
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"Choose one of: {', '.join(known)}."
     raise UsageError("AM107", f"metric {metric!r} is not known.", hint)
+
+
+def needs_positive(metric: Metric) -> bool:
+    """Whether the metric is about one class, and scikit-learn's own scorer takes that class to be 1."""
+    return isinstance(metric.scorer, str) and metric.scorer in _ONE_CLASS
+
+
+def _scorer_of_class(scorer: str, positive: Any) -> Callable[..., float]:
+    from sklearn import metrics
+
+    name, greater, response = _ONE_CLASS[scorer]
+    made: Callable[..., float] = metrics.make_scorer(
+        getattr(metrics, name), greater_is_better=greater, response_method=response, pos_label=positive
+    )
+    return made
 
 
 def perfect_score(metric: str) -> float:

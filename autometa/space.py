@@ -181,7 +181,7 @@ def _from_unit(distribution: BaseDistribution, u: float, default: Any) -> Value:
         choices = list(distribution.choices)
         if default is not _MISSING and len(choices) > 1:
             if u < DEFAULT_CHOICE_WEIGHT:
-                return default  # type: ignore[no-any-return]
+                return default
             choices.remove(default)
             u = (u - DEFAULT_CHOICE_WEIGHT) / (1 - DEFAULT_CHOICE_WEIGHT)
         return choices[min(int(u * len(choices)), len(choices) - 1)]

@@ -28,12 +28,13 @@ def open_storage(storage: Any) -> Any:
         AM601 when it cannot be opened.
     """
     import optuna
+    from optuna.storages.journal import JournalFileBackend
 
     if not isinstance(storage, str):
         return storage
     try:
         if storage.endswith(".journal"):
-            backend = optuna.storages.journal.JournalFileBackend(storage)
+            backend = JournalFileBackend(storage)
             return optuna.storages.JournalStorage(backend)
         if "://" in storage:
             return optuna.storages.get_storage(storage)

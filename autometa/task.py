@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from autometa.errors import DataError, UsageError
-from autometa.metrics import Metric, resolve_metric
+from autometa.metrics import Metric, needs_positive, resolve_metric
 
 Kind = Literal["binary", "multiclass", "regression"]
 ColumnType = Literal["numeric", "categorical", "date", "text", "ignored"]
@@ -140,7 +140,7 @@ class Task:
             X=frame,
             y=target,
             kind=resolved,
-            metric=resolve_metric(metric, resolved),
+            metric=_resolve_metric(metric, resolved, target, issues),
             column_types=types,
             mixed_columns=mixed,
             infinite_columns=infinite,
@@ -398,6 +398,19 @@ def _check_target(y: pd.Series, kind: Kind, issues: list[DataIssue]) -> pd.Serie
             )
         )
     return y
+
+
+def _resolve_metric(metric: Any, kind: Kind, y: pd.Series, issues: list[DataIssue]) -> Metric:
+    """Find the metric; where it is about one class and the labels do not say which, that is the rarer one."""
+    found = resolve_metric(metric, kind)
+    if kind != "binary" or not needs_positive(found) or set(y.unique()) in ({0, 1}, {-1, 1}):
+        return found
+    counts = y.value_counts()
+    rarer = max(counts[counts == counts.min()].index.tolist(), key=_label_key)
+    name = str(y.name) if y.name is not None else "y"
+    message = f"metric {found.name!r} is about one class; of target {name!r} that is {rarer!r}, the rarer one."
+    issues.append(DataIssue("AM118", (name,), message, "Pass a scorer that says pos_label to choose the other."))
+    return resolve_metric(metric, kind, rarer)
 
 
 def _infer_columns(

@@ -27,7 +27,7 @@ CLASSIFICATION = [
 REGRESSION = ["r2", "rmse", "mse", "mae", "median_absolute_error", "explained_variance"]
 CASES = [
     *((name, "binary") for name in CLASSIFICATION),
-    *((name, "multiclass") for name in CLASSIFICATION if name not in ("brier", "average_precision")),
+    *((name, "multiclass") for name in CLASSIFICATION),
     *((name, "regression") for name in REGRESSION),
 ]
 
@@ -107,6 +107,7 @@ def test_signs_and_endings_of_scikit_learns_names_do_not_matter(given, meant, ki
         ("r2", "binary", "roc_auc"),
         ("roc_auc", "regression", "rmse"),
         ("nonsense", "regression", "r2"),
+        ("f1", "multiclass", "f1_macro"),
         ("", "binary", "accuracy"),
     ],
 )

@@ -217,6 +217,28 @@ def test_numbers_as_text_are_not_taken_for_dates():
     assert Task.from_frame(frame, BINARY).column_types["version"] != "date"
 
 
+ONE_CLASS = {"f1": 1.0, "average_precision": 1.0, "brier": -1.0, "roc_auc": 1.0}
+
+
+@pytest.mark.parametrize("metric", ONE_CLASS)
+@pytest.mark.parametrize(
+    "labels", [("no", "yes"), ("yes", "no"), (False, True), (0, 1), (1, 0), (-1, 1), (1, 2), (7.0, 3.0)]
+)
+def test_metrics_of_one_class_can_be_computed_whatever_the_labels(metric, labels):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import check_scoring
+
+    y = pd.Series(np.where(np.arange(N) % 3 == 0, *labels[::-1]))
+    task = Task.from_frame(X, y, metric=metric, kind="classification")
+    signal = (np.arange(N) % 3 == 0).astype(float)[:, None]
+    model = LogisticRegression(C=1e6).fit(signal, task.y)
+    score = check_scoring(model, scoring=task.metric.scorer)(model, signal, task.y)
+    assert score == pytest.approx(1.0 if ONE_CLASS[metric] > 0 else 0.0, abs=1e-3)
+    told = codes(task).get("AM118")
+    says_itself = metric == "roc_auc" or set(labels) in ({0, 1}, {-1, 1})
+    assert told == (None if says_itself else ("y",))
+
+
 # --- forms of input -------------------------------------------------------------------------------------------
 
 
