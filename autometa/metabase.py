@@ -129,9 +129,8 @@ class MetaBase:
             AM603 when an essential column is missing or runs name unknown tasks or configurations.
         """
         tasks = _complete(tasks, TASK_COLUMNS, ("task_id", "kind"), "tasks")
-        tasks = tasks.assign(
-            name=tasks["name"].fillna(tasks["task_id"]), family=tasks["family"].fillna(tasks["task_id"])
-        )
+        for column in ("name", "family"):
+            tasks[column] = tasks[column].astype(object).where(tasks[column].notna(), tasks["task_id"])
         configurations = _complete(
             configurations, CONFIGURATION_COLUMNS, ("configuration_id", "algorithm", "params"), "configurations"
         )
@@ -304,7 +303,7 @@ class MetaBase:
         defaults = [i for i, c in self._configurations[target].items() if c.origin == "default"]
         best = gains.max(axis=1)
         middle = gains[defaults].fillna(-np.inf).median(axis=1)
-        scale = (best - middle).where(lambda gap: np.isfinite(gap) & (gap > 1e-9 * best.abs().clip(lower=1e-3)))
+        scale = (best - middle).where(lambda gap: np.isfinite(gap) & (gap > 1e-6 * best.abs().clip(lower=1e-3)))
         regrets = gains.rsub(best, axis=0).div(scale, axis=0).clip(0.0, MAX_REGRET)
         made = self._pivot("n_train", target).notna()
         return regrets.mask(gains.isna() & made, MAX_REGRET).where(scale.notna(), np.nan, axis=0)

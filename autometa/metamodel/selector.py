@@ -104,7 +104,7 @@ class AlgorithmSelector:
         Returns
         -------
         DataFrame of shape (n_new_tasks, n_candidates)
-            Sort a row in descending order for the ranking.
+            Sort a row in descending order for the ranking. How far a candidate lies below the median does not count.
         """
         weights, index = self._weights(metafeatures)
         if observed:

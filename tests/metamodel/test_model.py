@@ -1,0 +1,133 @@
+"""The meta-model as a whole, on a simulated metadata base whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulation import simulate_metabase
+
+from autometa.errors import StorageError, UsageError
+from autometa.metabase import MetaBase
+from autometa.metamodel import MetaModel
+from autometa.metamodel.model import METHODS
+from autometa.metamodel.seconds import SecondsModel
+from autometa.metamodel.surrogate import encode_configurations
+from autometa.space import SearchSpace
+
+
+@pytest.fixture(scope="module")
+def base() -> MetaBase:
+    return simulate_metabase()
+
+
+@pytest.fixture(scope="module")
+def model(base) -> MetaModel:
+    return MetaModel.fit(base)
+
+
+def task(base, kind: str, number: int) -> pd.Series:
+    return base.metafeatures.loc[f"{kind}-{number}"]
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+@pytest.mark.parametrize("number", [2, 3])
+def test_the_right_algorithms_lead_on_a_family_never_seen(base, model, kind, number):
+    family = base.families([f"{kind}-{number}"])
+    metric = "r2" if kind == "regression" else "roc_auc"
+    first = model.rank(task(base, kind, number), kind, metric, k=1, exclude=family)[0]
+    assert (first.algorithm in ("linear", "svm", "mlp")) == (number % 2 == 0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_gives_a_distribution_and_bounded_regret(base, model, method):
+    part = model.part("binary")
+    regret, spread, scenarios, weights = part.predict(part.metafeatures[0], "accuracy", exclude=("x",), method=method)
+    assert weights.sum() == pytest.approx(1)
+    assert np.isfinite(regret).all()
+    assert (spread >= 0).all()
+    assert weights @ scenarios == pytest.approx(regret, abs=1e-6)
+
+
+def test_intervals_hold_the_expected_level(base, model):
+    part = model.part("regression")
+    level, lower, upper = part.predict_levels(part.metafeatures[0], "r2", exclude=(str(part.families[0]),))
+    assert (lower <= level).all()
+    assert (level <= upper).all()
+    assert (upper <= 1).all()
+
+
+def test_far_tasks_get_the_portfolio(base, model):
+    near = task(base, "binary", 0)
+    far = near + 1000.0
+    assert model.predict(far, "binary", "accuracy").novelty == 1.0
+    prediction = model.predict(far, "binary", "accuracy")
+    assert np.allclose(prediction.weights, prediction.weights.mean())
+    assert model.predict(near, "binary", "accuracy").novelty < 0.5
+
+
+def test_what_is_saved_predicts_the_same(base, model, tmp_path):
+    base.save(tmp_path)
+    model.save(tmp_path)
+    loaded = MetaModel.load(tmp_path)
+    for kind, metric in (("binary", "log_loss"), ("regression", "mae")):
+        one, two = (m.predict(task(base, kind, 1), kind, metric) for m in (model, loaded))
+        for name in ("regret", "level", "lower", "upper", "seconds"):
+            assert getattr(one, name) == pytest.approx(getattr(two, name), abs=1e-4), name
+    surrogate = loaded.part("binary").surrogates["accuracy"]
+    part = model.part("binary")
+    again, _ = surrogate.predict(part.metafeatures[0], part.encoded)
+    assert again == pytest.approx(part.surrogates["accuracy"].predict(part.metafeatures[0], part.encoded)[0])
+    assert not [p for p in tmp_path.rglob("*") if p.suffix in (".pkl", ".pickle", ".joblib", ".partial")]
+
+
+def test_a_broken_model_is_refused(base, model, tmp_path):
+    base.save(tmp_path)
+    with pytest.raises(StorageError, match="AM605"):
+        MetaModel.load(tmp_path)
+    model.save(tmp_path)
+    (tmp_path / "metamodel" / "regression.npz").write_bytes(b"no model")
+    with pytest.raises(StorageError, match="AM608"):
+        MetaModel.load(tmp_path)
+
+
+def test_a_model_says_what_it_cannot_do(base):
+    only = base.only([i for i in base.tasks["task_id"] if i.startswith("binary")])
+    model = MetaModel.fit(only)
+    with pytest.raises(UsageError, match="AM507"):
+        model.predict(task(base, "regression", 0), "regression", "r2")
+    with pytest.raises(StorageError, match="AM607"):
+        MetaModel.fit(base.only(["binary-0"]))
+
+
+def test_similar_tasks_are_alike_and_leave_families_out(base, model):
+    similar = model.similar_tasks(task(base, "binary", 0), "binary", k=6, exclude=base.families(["binary-0"]))
+    assert "binary-0" not in set(similar["task_id"])
+    assert similar["distance"].is_monotonic_increasing
+    assert similar["distance"].between(0, 1).all()
+    even = [int(name.rsplit("-", 1)[1]) % 2 == 0 for name in similar["task_id"]]
+    assert np.mean(even) > 0.8
+
+
+def test_fingerprints_are_recognised(model):
+    assert model.seen_families("binary0003", "multiclass") == ["binary-family-3"]
+    assert model.seen_families("other", "binary") == []
+
+
+def test_seconds_grow_as_they_were_made_to():
+    rng = np.random.default_rng(0)
+    sizes = np.column_stack([rng.integers(100, 5000, 40), rng.integers(2, 50, 40), np.ones(40)]).astype(float)
+    seconds = 1e-3 * sizes[:, [0]] ** 1.2 * sizes[:, [1]] ** 0.5 * np.array([[1.0, 3.0]])
+    model = SecondsModel.fit(seconds, sizes, ["a", "b"], ridge=1e-6)
+    expected = 1e-3 * 20_000**1.2 * 10**0.5 * np.array([1.0, 3.0])
+    assert model.predict(20_000, 10, 1) == pytest.approx(expected, rel=0.02)
+
+
+def test_codes_tell_configurations_apart():
+    space = SearchSpace.for_kind("binary")
+    design = space.design(6)
+    table = encode_configurations(space, design)
+    assert len({tuple(np.nan_to_num(row, nan=-1)) for row in table}) == len({c.id for c in design})
+    known = table[np.isfinite(table)]
+    assert known.min() >= 0
+    assert known.max() <= 1

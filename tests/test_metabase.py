@@ -1,0 +1,121 @@
+"""Laws of the metadata base: nothing is lost on the way to disk and back, and regret is what the design says."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulation import simulate_metabase
+
+from autometa.errors import StorageError
+from autometa.metabase import MAX_REGRET, MetaBase, read_manifest, verify_files
+from autometa.metrics import CLASSIFICATION_METRICS
+
+
+@pytest.fixture(scope="module")
+def base() -> MetaBase:
+    return simulate_metabase(n_tasks=6)
+
+
+def test_what_is_saved_is_loaded(base, tmp_path):
+    base.save(tmp_path)
+    loaded = MetaBase.load(tmp_path)
+    for name in ("tasks", "configurations", "runs"):
+        pd.testing.assert_frame_equal(getattr(base, name), getattr(loaded, name), check_dtype=False)
+    assert verify_files(tmp_path) == []
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_changed_file_is_noticed(base, tmp_path):
+    base.save(tmp_path)
+    with (tmp_path / "runs.parquet").open("ab") as file:
+        file.write(b"x")
+    assert verify_files(tmp_path) == ["runs.parquet differs from the manifest"]
+
+
+def test_a_base_of_the_future_is_refused(base, tmp_path):
+    base.save(tmp_path)
+    manifest = read_manifest(tmp_path)
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "schema": 99}))
+    with pytest.raises(StorageError, match="AM606"):
+        MetaBase.load(tmp_path)
+
+
+def test_a_folder_without_a_base_is_refused(tmp_path):
+    with pytest.raises(StorageError, match="AM605"):
+        MetaBase.load(tmp_path)
+
+
+def test_the_best_has_no_regret_and_the_median_default_has_one(base):
+    regrets = base.regrets("accuracy", "classification")
+    assert (regrets.min(axis=1) == 0).all()
+    assert regrets.max(axis=None) <= MAX_REGRET
+    configurations = base.configurations_of("classification")
+    defaults = [i for i, c in configurations.items() if c.origin == "default"]
+    assert np.allclose(regrets[defaults].median(axis=1), 1.0, atol=0.25)
+
+
+@pytest.mark.parametrize("metric", CLASSIFICATION_METRICS)
+def test_regret_orders_as_the_metric_does(base, metric):
+    scores, regrets = base.scores(metric, "binary"), base.regrets(metric, "binary")
+    sign = -1 if metric == "log_loss" else 1
+    task = scores.index[0]
+    inside = regrets.loc[task] < MAX_REGRET
+    order = (sign * scores.loc[task])[inside].sort_values(ascending=False).index
+    assert regrets.loc[task, order].is_monotonic_increasing
+
+
+def test_a_failed_run_counts_worst_and_a_missing_one_does_not_count(base):
+    runs = base.runs.copy()
+    failed, missing = 3, 4
+    runs.loc[failed, ["status", *CLASSIFICATION_METRICS]] = ["failed", *[np.nan] * len(CLASSIFICATION_METRICS)]
+    task, bad, gone = runs.loc[failed, "task_id"], runs.loc[failed, "configuration_id"], runs.loc[missing, "configuration_id"]
+    changed = MetaBase.from_frames(base.tasks, base.configurations, runs.drop(index=missing))
+    regrets = changed.regrets("accuracy", "binary")
+    assert regrets.loc[task, bad] == MAX_REGRET
+    assert np.isnan(regrets.loc[task, gone])
+
+
+def test_merging_keeps_all_and_the_later_row_wins(base):
+    other = simulate_metabase(n_tasks=8, seed=1)
+    merged = base.merge(other)
+    assert len(merged.tasks) == len(other.tasks)
+    assert len(merged.runs) == len(other.runs)
+    again = merged.merge(other)
+    pd.testing.assert_frame_equal(
+        again.runs.sort_values(["task_id", "configuration_id"], ignore_index=True),
+        other.runs.sort_values(["task_id", "configuration_id"], ignore_index=True),
+    )
+
+
+def test_tables_that_do_not_fit_together_are_refused(base):
+    with pytest.raises(StorageError, match="AM603"):
+        MetaBase.from_frames(base.tasks.iloc[1:], base.configurations, base.runs)
+    with pytest.raises(StorageError, match="AM603"):
+        MetaBase.from_frames(base.tasks.drop(columns="kind"), base.configurations, base.runs)
+
+
+def test_verify_finds_a_configuration_that_no_longer_fits_and_twins(base):
+    assert base.verify() == []
+    configurations = base.configurations.copy()
+    configurations.loc[0, "params"] = json.dumps({"n_estimators": -1})
+    tasks = base.tasks.copy()
+    tasks.loc[1, "fingerprint"] = tasks.loc[0, "fingerprint"]
+    problems = MetaBase.from_frames(tasks, configurations, base.runs).verify()
+    assert any("twins" in problem for problem in problems)
+    assert any("n_estimators=-1" in problem for problem in problems)
+
+
+def test_only_keeps_the_runs_of_the_chosen_tasks(base):
+    part = base.only(base.tasks["task_id"].iloc[:2])
+    assert set(part.runs["task_id"]) == set(base.tasks["task_id"].iloc[:2])
+
+
+def test_levels_are_shares_of_the_way_to_a_perfect_score(base):
+    levels = base.levels("accuracy", "binary")
+    scores = base.scores("accuracy", "binary")
+    assert np.allclose(levels, (scores - 0.5) / 0.5, atol=1e-5)
+    losses, log_levels = base.scores("log_loss", "binary"), base.levels("log_loss", "binary")
+    assert np.allclose(log_levels, 1.0 - losses, atol=1e-5)

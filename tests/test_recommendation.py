@@ -1,0 +1,158 @@
+"""recommend: quick, safe, and honest about what it knows."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulation import simulate_metabase
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+
+import autometa
+from autometa import DataError, Task, UsageError
+from autometa.metabase import MetaBase
+from autometa.metamodel import MetaModel
+from autometa.recommendation import fits_size, recommend_for_task
+from autometa.space import Configuration, SearchSpace
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return load_iris(return_X_y=True, as_frame=True)
+
+
+@pytest.fixture(scope="module")
+def model() -> MetaModel:
+    return MetaModel.fit(simulate_metabase(n_tasks=12))
+
+
+@pytest.mark.parametrize("load", [load_iris, load_wine, load_diabetes, load_breast_cancer])
+@pytest.mark.filterwarnings("ignore:.*:sklearn.exceptions.ConvergenceWarning")
+def test_the_bundled_model_answers_and_its_first_pick_is_no_worse_than_a_constant(load):
+    X, y = load(return_X_y=True, as_frame=True)
+    rec = autometa.recommend(X, y, k=5)
+    frame = rec.to_frame()
+    assert frame["rank"].tolist() == [1, 2, 3, 4, 5]
+    assert (frame["lower"] <= frame["expected_score"]).all()
+    assert (frame["expected_score"] <= frame["upper"]).all()
+    assert (frame["expected_seconds"] > 0).all()
+    from sklearn.model_selection import cross_val_score
+
+    score = cross_val_score(rec[0].pipeline, X, y, cv=3).mean()
+    assert score > (0.3 if rec.kind == "regression" else 0.85)
+
+
+def test_the_list_is_distinct_and_holds_library_defaults(iris, model):
+    rec = autometa.recommend(*iris, k=8, metabase=model)
+    assert len({r.configuration for r in rec}) == 8
+    assert sum(r.configuration.origin == "default" for r in rec[:5]) >= 2
+
+
+def test_the_longer_list_begins_with_the_shorter(iris, model):
+    long, short = (autometa.recommend(*iris, k=k, metabase=model, random_state=0) for k in (8, 3))
+    assert [r.configuration for r in long][:3] == [r.configuration for r in short]
+
+
+def test_rows_and_columns_may_come_in_any_order(iris, model):
+    X, y = iris
+    order = np.random.default_rng(0).permutation(len(X))
+    one = autometa.recommend(X, y, metabase=model)
+    two = autometa.recommend(X.iloc[order, ::-1], y.iloc[order], metabase=model)
+    assert [r.configuration for r in one] == [r.configuration for r in two]
+
+
+def test_only_the_algorithms_asked_for(iris, model):
+    rec = autometa.recommend(*iris, algorithms=["linear", "knn"], metabase=model)
+    assert {r.algorithm for r in rec} == {"linear", "knn"}
+    with pytest.raises(UsageError, match="AM504.*'linear'"):
+        autometa.recommend(*iris, algorithms=["liner"], metabase=model)
+
+
+def test_a_time_budget_leaves_slow_ones_out(iris, model):
+    rec = autometa.recommend(*iris, metabase=model)
+    limit = float(np.median([r.expected_seconds for r in rec]))
+    quick = autometa.recommend(*iris, time_budget=limit, metabase=model)
+    assert all(r.expected_seconds <= limit for r in quick)
+    tiny = autometa.recommend(*iris, time_budget=1e-9, metabase=model)
+    assert len(tiny) >= 1
+    assert "AM402" in {w.code for w in tiny.warnings}
+    with pytest.raises(UsageError, match="AM510"):
+        autometa.recommend(*iris, time_budget=0, metabase=model)
+    with pytest.raises(UsageError, match="AM510"):
+        autometa.recommend(*iris, k=0, metabase=model)
+
+
+@pytest.mark.parametrize(
+    ("metric", "stored"), [("log_loss", "log_loss"), ("neg_log_loss", "log_loss"), ("matthews_corrcoef", "f1_macro")]
+)
+def test_unknown_metrics_are_answered_by_the_nearest_known(iris, model, metric, stored):
+    rec = autometa.recommend(*iris, metric=metric, metabase=model)
+    assert rec.metric.stored == stored
+    assert ("AM405" in {w.code for w in rec.warnings}) == (metric == "matthews_corrcoef")
+
+
+def test_scores_are_in_natural_units(model):
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    rmse = autometa.recommend(X, y, metric="rmse", metabase=model)[0]
+    assert 0 < rmse.lower <= rmse.expected_score <= rmse.upper <= 2 * y.std()
+
+
+def test_json_is_plain_and_finite(iris, model):
+    answer = autometa.recommend(*iris, k=2, metabase=model).to_dict()
+    text = json.dumps(answer, allow_nan=False)
+    assert set(json.loads(text)) >= {"schema", "recommendations", "metric", "kind", "novelty", "similar_tasks", "warnings"}
+    first = answer["recommendations"][0]
+    names = {"rank", "algorithm", "params", "expected_score", "lower", "upper", "expected_seconds"}
+    assert set(first) >= names
+
+
+def test_a_known_table_is_recognised_and_its_family_left_out(iris):
+    base = simulate_metabase(n_tasks=12)
+    task = Task.from_frame(*iris)
+    tasks = base.tasks.copy()
+    tasks.loc[tasks["task_id"] == "binary-0", "fingerprint"] = task.fingerprint()
+    known = MetaModel.fit(MetaBase.from_frames(tasks, base.configurations, base.runs))
+    rec = recommend_for_task(task, metamodel=known)
+    assert "AM403" in {w.code for w in rec.warnings}
+    assert "binary-0" not in set(rec.similar_tasks["task_id"])
+    with_memory = recommend_for_task(task, metamodel=known, exclude_seen=False)
+    assert "AM403" not in {w.code for w in with_memory.warnings}
+
+
+def test_the_code_runs_without_autometa_and_predicts_the_same(tmp_path, model, make_mixed, make_target):
+    frame = make_mixed(90).drop(columns="mixed")  # Parquet has no columns of mixed types
+    y = make_target(frame, "binary")
+    frame.assign(target=y).to_parquet(tmp_path / "data.parquet")
+    rec = autometa.recommend(frame, y, metabase=model, algorithms=["linear"])[0]
+    code = rec.to_code(target="target", data=str(tmp_path / "data.parquet"))
+    assert "autometa" not in code
+    namespace: dict[str, object] = {"__name__": "script"}
+    exec(code, namespace)
+    read = pd.read_parquet(tmp_path / "data.parquet")
+    X = read.drop(columns="target")
+    ours = rec.pipeline.fit(X, read["target"]).predict(X)
+    theirs = namespace["pipeline"].fit(X, read["target"]).predict(X)  # type: ignore[attr-defined]
+    assert (ours == theirs).all()
+
+
+@pytest.mark.filterwarnings("ignore:.*:sklearn.exceptions.ConvergenceWarning")
+def test_no_configuration_that_cannot_work_on_so_few_rows(model):
+    X = pd.DataFrame({"a": np.arange(30.0) % 7, "b": np.arange(30.0) % 5})
+    y = pd.Series(np.arange(30) % 2)
+    task = Task.from_frame(X, y)
+    wide = {"n_neighbors": 40, "weights": "uniform", "p": 2, "scaler": "standard"}
+    assert not fits_size(Configuration("knn", wide), task)
+    leaf = {**SearchSpace.for_kind("binary")["random_forest"].default, "min_samples_leaf": 30}
+    assert not fits_size(Configuration("random_forest", leaf), task)
+    rec = autometa.recommend(X, y, metabase=model)
+    assert "AM406" in {w.code for w in rec.warnings}
+    for item in rec:
+        item.pipeline.fit(X, y)
+
+
+def test_bad_data_is_refused_before_anything_else(iris):
+    X, y = iris
+    with pytest.raises(DataError, match="AM103"):
+        autometa.recommend(X, np.zeros(len(X)))
