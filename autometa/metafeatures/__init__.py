@@ -49,7 +49,7 @@ def extract_metafeatures(
     kind : {"auto", "classification", "regression", "binary", "multiclass"}, default="auto"
     groups : "all", str or sequence of str, default="all"
         Names of groups, see :data:`GROUPS`.
-    max_rows : int, default=2000
+    max_rows : int, default=3000
         Rows that are looked at; more are sampled, evenly over the target. At least 2.
     random_state : int, default=0
         Seed of all samples. The same seed gives the same values.

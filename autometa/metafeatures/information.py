@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from autometa.metafeatures._arrays import FloatArray, IntArray, entropy, standardise_columns
 from autometa.metafeatures.definition import MetaFeature
-from autometa.metafeatures.summary import FloatArray, IntArray, Summary, entropy, standardise_columns
+from autometa.metafeatures.summary import Summary
 
 _INF: Final = float("inf")
 _NAN: Final = float("nan")
@@ -23,38 +24,106 @@ _STATLOG: Final = "Michie, Spiegelhalter and Taylor (1994)"
 _MILLER: Final = "Miller (1955)"
 
 FEATURES: Final = (
-    MetaFeature("column_entropy_mean", "mean entropy of columns in eighths (numeric) or levels, over its maximum", (0, 1),
-                source=_STATLOG),
-    MetaFeature("information_mean", "mean over columns of the mutual information with the target, less the expected value of "
-                "an unrelated column, over the entropy of the target", (0, 1), _CONSTANT, _MILLER),
+    MetaFeature(
+        "column_entropy_mean",
+        "mean entropy of columns in eighths (numeric) or levels, over its maximum",
+        (0, 1),
+        source=_STATLOG,
+    ),
+    MetaFeature(
+        "information_mean",
+        "mean over columns of the mutual information with the target, less the expected value of an "
+        "unrelated column, over the entropy of the target",
+        (0, 1),
+        _CONSTANT,
+        _MILLER,
+    ),
     MetaFeature("information_max", "largest such share of a column", (0, 1), _CONSTANT, _MILLER),
-    MetaFeature("information_std", "standard deviation of such shares over columns", (0, 1), _CONSTANT, _MILLER),
+    MetaFeature(
+        "information_std", "standard deviation of such shares over columns", (0, 1), _CONSTANT, _MILLER
+    ),
     MetaFeature("information_top3_mean", "mean of the three largest such shares", (0, 1), _CONSTANT, _MILLER),
-    MetaFeature("information_sum", "sum of such shares: above 1 the columns repeat each other", (0, _INF), _CONSTANT, _MILLER),
-    MetaFeature("informative_fraction", "share of columns whose mutual information with the target is beyond chance "
-                "(G test, about 1 %)", (0, 1), _CONSTANT),
-    MetaFeature("log_informative_columns", "log10 of the inverse of the sum of squared shares of the columns in the sum of "
-                "mutual information: how many columns share it; 0 if none informs", (0, _INF), _CONSTANT),
-    MetaFeature("information_evenness", "the number of columns that share the information, over the number of columns", (0, 1),
-                _SILENT),
-    MetaFeature("noise_fraction", "share of the entropy of columns that does not inform of the target", (0, 1),
-                f"{_CONSTANT}, or no column varies", _STATLOG),
-    MetaFeature("categorical_information_share", "share of categorical columns in the sum of mutual information", (0, 1),
-                _SILENT),
-    MetaFeature("interaction_max", "largest synergy of two of the eight most informative columns in thirds: their joint mutual "
-                "information with the target less that of each, over the entropy of the target", (-1, 1), _FEW),
+    MetaFeature(
+        "information_sum",
+        "sum of such shares: above 1 the columns repeat each other",
+        (0, _INF),
+        _CONSTANT,
+        _MILLER,
+    ),
+    MetaFeature(
+        "informative_fraction",
+        "share of columns whose mutual information with the target is beyond chance (G test, about 1 %)",
+        (0, 1),
+        _CONSTANT,
+    ),
+    MetaFeature(
+        "log_informative_columns",
+        "log10 of the inverse of the sum of squared shares of the columns in the sum of mutual "
+        "information: how many columns share it; 0 if none informs",
+        (0, _INF),
+        _CONSTANT,
+    ),
+    MetaFeature(
+        "information_evenness",
+        "the number of columns that share the information, over the number of columns",
+        (0, 1),
+        _SILENT,
+    ),
+    MetaFeature(
+        "noise_fraction",
+        "share of the entropy of columns that does not inform of the target",
+        (0, 1),
+        f"{_CONSTANT}, or no column varies",
+        _STATLOG,
+    ),
+    MetaFeature(
+        "categorical_information_share",
+        "share of categorical columns in the sum of mutual information",
+        (0, 1),
+        _SILENT,
+    ),
+    MetaFeature(
+        "interaction_max",
+        "largest synergy of two of the eight most informative columns in thirds: their joint mutual "
+        "information with the target less that of each, over the entropy of the target",
+        (-1, 1),
+        _FEW,
+    ),
     MetaFeature("interaction_mean", "mean such synergy; negative if they repeat each other", (-1, 1), _FEW),
-    MetaFeature("explained_mean", "mean over columns of the response's variance explained by eighths (numeric) or levels, "
-                "adjusted for chance", (0, 1), _CONSTANT, "Goodman and Kruskal (1954)"),
-    MetaFeature("explained_max", "largest such share of a column", (0, 1), _CONSTANT, "Goodman and Kruskal (1954)"),
-    MetaFeature("linear_explained_mean", "mean over numeric columns of the response's variance that each explains linearly, "
-                "adjusted for chance", (0, 1), _NUMBERS),
+    MetaFeature(
+        "explained_mean",
+        "mean over columns of the response's variance explained by eighths (numeric) or levels, adjusted "
+        "for chance",
+        (0, 1),
+        _CONSTANT,
+        "Goodman and Kruskal (1954)",
+    ),
+    MetaFeature(
+        "explained_max", "largest such share of a column", (0, 1), _CONSTANT, "Goodman and Kruskal (1954)"
+    ),
+    MetaFeature(
+        "linear_explained_mean",
+        "mean over numeric columns of the response's variance that each explains linearly, adjusted for "
+        "chance",
+        (0, 1),
+        _NUMBERS,
+    ),
     MetaFeature("linear_explained_max", "largest such share of a numeric column", (0, 1), _NUMBERS),
-    MetaFeature("monotone_gain", "mean over numeric columns of the share explained by ranks less that explained by values, "
-                "weighted by the share explained by eighths", (-1, 1), f"{_NUMBERS}, or none explains anything"),
-    MetaFeature("nonlinear_gain", "mean over numeric columns of the share explained by eighths less that explained linearly, "
-                "weighted likewise", (-1, 1), f"{_NUMBERS}, or none explains anything"),
-)  # fmt: skip
+    MetaFeature(
+        "monotone_gain",
+        "mean over numeric columns of the share explained by ranks less that explained by values, "
+        "weighted by the share explained by eighths",
+        (-1, 1),
+        f"{_NUMBERS}, or none explains anything",
+    ),
+    MetaFeature(
+        "nonlinear_gain",
+        "mean over numeric columns of the share explained by eighths less that explained linearly, "
+        "weighted likewise",
+        (-1, 1),
+        f"{_NUMBERS}, or none explains anything",
+    ),
+)
 
 
 def compute(summary: Summary) -> dict[str, float]:
@@ -103,7 +172,7 @@ def _tabulate(codes: IntArray, groups: IntArray) -> FloatArray:
 
 
 def _mutual_information(tables: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-    """Mutual information of each table beyond its expectation, over the entropy of its groups; and whether beyond chance.
+    """Mutual information beyond its expectation, over the entropy of the groups; and whether it is beyond chance.
 
     For an unrelated column, 2 n I is about chi-square with (r - 1)(c - 1) degrees of freedom.
     """

@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from autometa.metafeatures._arrays import mean_or_nan
 from autometa.metafeatures.definition import MetaFeature
-from autometa.metafeatures.summary import Summary, mean_or_nan
+from autometa.metafeatures.summary import Summary
 
 _INF: Final = float("inf")
 _STATLOG: Final = "Michie, Spiegelhalter and Taylor (1994)"
@@ -15,28 +16,53 @@ _STATLOG: Final = "Michie, Spiegelhalter and Taylor (1994)"
 FEATURES: Final = (
     MetaFeature("log_n_rows", "log10 of the number of rows", (0, _INF), source=_STATLOG),
     MetaFeature("log_n_columns", "log10 of the number of feature columns", (0, _INF), source=_STATLOG),
-    MetaFeature("log_rows_per_column", "log10 of rows per feature column", (-_INF, _INF), source="Kalousis (2002)"),
+    MetaFeature(
+        "log_rows_per_column", "log10 of rows per feature column", (-_INF, _INF), source="Kalousis (2002)"
+    ),
     MetaFeature("numeric_fraction", "share of columns that are numeric", (0, 1), source=_STATLOG),
     MetaFeature("categorical_fraction", "share of columns that are categorical", (0, 1), source=_STATLOG),
     MetaFeature("date_fraction", "share of columns that are dates", (0, 1)),
-    MetaFeature("text_fraction", "share of columns that are free text", (0, 1)),
     MetaFeature("ignored_fraction", "share of columns that are constant, all missing or ids", (0, 1)),
     MetaFeature("log_n_numeric", "log10 of 1 + the number of numeric columns", (0, _INF)),
     MetaFeature("log_n_categorical", "log10 of 1 + the number of categorical columns", (0, _INF)),
-    MetaFeature("integer_fraction", "share of numeric columns with whole numbers only", (0, 1), "no numeric column",
-                is_scale_invariant=False),
-    MetaFeature("binary_fraction", "share of numeric columns with two distinct values", (0, 1), "no numeric column"),
-    MetaFeature("few_values_fraction", "share of numeric columns with at most 10 distinct values", (0, 1), "no numeric column"),
-    MetaFeature("distinct_fraction_mean", "mean share of distinct among present values of numeric columns", (0, 1),
-                "no numeric column with a value"),
-    MetaFeature("nonnegative_fraction", "share of numeric columns without a negative value", (0, 1), "no numeric column"),
-)  # fmt: skip
+    MetaFeature(
+        "integer_fraction",
+        "share of numeric columns with whole numbers only",
+        (0, 1),
+        "no numeric column",
+        is_scale_invariant=False,
+    ),
+    MetaFeature(
+        "binary_fraction", "share of numeric columns with two distinct values", (0, 1), "no numeric column"
+    ),
+    MetaFeature(
+        "few_values_fraction",
+        "share of numeric columns with at most 10 distinct values",
+        (0, 1),
+        "no numeric column",
+    ),
+    MetaFeature(
+        "distinct_fraction_mean",
+        "mean share of distinct among present values of numeric columns",
+        (0, 1),
+        "no numeric column with a value",
+    ),
+    MetaFeature(
+        "nonnegative_fraction",
+        "share of numeric columns without a negative value",
+        (0, 1),
+        "no numeric column",
+    ),
+)
 
 
 def compute(summary: Summary) -> dict[str, float]:
     """Compute the group, see ``FEATURES``."""
     n_columns = max(summary.n_columns, 1)
-    fractions = {f"{name}_fraction": count / n_columns for name, count in summary.n_by_type.items()}
+    fractions = {
+        f"{name}_fraction": summary.n_by_type[name] / n_columns
+        for name in ("numeric", "categorical", "date", "ignored")
+    }
     return {
         "log_n_rows": float(np.log10(summary.n_rows)),
         "log_n_columns": float(np.log10(n_columns)),

@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from autometa.metafeatures._arrays import FloatArray, IntArray, mean_or_nan
 from autometa.metafeatures.definition import MetaFeature
-from autometa.metafeatures.summary import FloatArray, IntArray, Summary, mean_or_nan
+from autometa.metafeatures.summary import Summary
 
 _INF: Final = float("inf")
 _ONE: Final = "no numeric column with two distinct values"
@@ -17,33 +18,92 @@ _STATLOG: Final = "Michie, Spiegelhalter and Taylor (1994)"
 FEATURES: Final = (
     MetaFeature("skewness_mean", "mean skewness of columns", (-_INF, _INF), _ONE, _STATLOG),
     MetaFeature("skewness_std", "standard deviation of the skewness of columns", (0, _INF), _ONE),
-    MetaFeature("skewness_abs_max", "largest absolute skewness of a column", (0, _INF), _ONE),
-    MetaFeature("kurtosis_mean", "mean excess kurtosis of columns", (-3, _INF), _ONE, _STATLOG),
-    MetaFeature("kurtosis_min", "least excess kurtosis of a column", (-3, _INF), _ONE),
-    MetaFeature("kurtosis_max", "largest excess kurtosis of a column", (-3, _INF), _ONE),
-    MetaFeature("normal_fraction", "share of columns with absolute skewness below 0.5 and absolute excess kurtosis below 1",
-                (0, 1), _ONE),
-    MetaFeature("bimodality_mean", "mean over columns of (skewness^2 + 1) / kurtosis", (0, 1.5), _ONE, "SAS Institute (1990)"),
-    MetaFeature("outlier_fraction_mean", "mean share of values beyond the quartiles by more than 1.5 interquartile ranges",
-                (0, 1), _ONE, "Tukey (1977)"),
+    MetaFeature(
+        "log_kurtosis_mean",
+        "mean over columns of log10 of the kurtosis; 0.48 for a normal column",
+        (-_INF, _INF),
+        _ONE,
+        _STATLOG,
+    ),
+    MetaFeature("log_kurtosis_min", "least log10 of the kurtosis of a column", (-_INF, _INF), _ONE),
+    MetaFeature("log_kurtosis_max", "largest log10 of the kurtosis of a column", (-_INF, _INF), _ONE),
+    MetaFeature(
+        "normal_fraction",
+        "share of columns with absolute skewness below 0.5 and absolute excess kurtosis below 1",
+        (0, 1),
+        _ONE,
+    ),
+    MetaFeature(
+        "bimodality_mean",
+        "mean over columns of (skewness^2 + 1) / kurtosis",
+        (0, 1.5),
+        _ONE,
+        "SAS Institute (1990)",
+    ),
+    MetaFeature(
+        "outlier_fraction_mean",
+        "mean share of values beyond the quartiles by more than 1.5 interquartile ranges",
+        (0, 1),
+        _ONE,
+        "Tukey (1977)",
+    ),
     MetaFeature("outlier_fraction_max", "largest such share of a column", (0, 1), _ONE, "Tukey (1977)"),
-    MetaFeature("tail_ratio_mean", "mean over columns of log10 of the 1-99 % range over the interquartile range", (0, _INF),
-                f"{_ONE} and different quartiles"),
+    MetaFeature(
+        "tail_ratio_mean",
+        "mean over columns of log10 of the 1-99 % range over the interquartile range",
+        (0, _INF),
+        f"{_ONE} and different quartiles",
+    ),
     MetaFeature("mode_fraction_mean", "mean share of the most frequent value of columns", (0, 1), _ONE),
-    MetaFeature("log_scale_std", "standard deviation over columns of log10 of their standard deviation", (0, _INF), _ONE,
-                is_scale_invariant=False),
-    MetaFeature("variation_mean", "mean over columns of the standard deviation over the root mean square", (0, 1), _ONE),
+    MetaFeature(
+        "log_scale_std",
+        "standard deviation over columns of log10 of their standard deviation",
+        (0, _INF),
+        _ONE,
+        is_scale_invariant=False,
+    ),
+    MetaFeature(
+        "variation_mean",
+        "mean over columns of the standard deviation over the root mean square",
+        (0, 1),
+        _ONE,
+    ),
     MetaFeature("correlation_mean", "mean absolute correlation of pairs of columns", (0, 1), _TWO, _STATLOG),
     MetaFeature("correlation_max", "largest absolute correlation of a pair of columns", (0, 1), _TWO),
-    MetaFeature("correlation_high_fraction", "share of pairs of columns with absolute correlation above 0.5", (0, 1), _TWO),
-    MetaFeature("correlation_partner_mean", "mean over columns of the largest absolute correlation with another", (0, 1), _TWO),
-    MetaFeature("pca_first_share", "share of variance of the first principal component of standardised columns", (0, 1), _ONE,
-                "Bardenet et al. (2013)"),
-    MetaFeature("pca_95_fraction", "share of principal components that hold 95 % of the variance", (0, 1), _ONE,
-                "Bardenet et al. (2013)"),
-    MetaFeature("pca_effective_fraction", "exponential of the entropy of the shares of variance, per column", (0, 1), _ONE,
-                "Roy and Vetterli (2007)"),
-)  # fmt: skip
+    MetaFeature(
+        "correlation_high_fraction",
+        "share of pairs of columns with absolute correlation above 0.5",
+        (0, 1),
+        _TWO,
+    ),
+    MetaFeature(
+        "correlation_partner_mean",
+        "mean over columns of the largest absolute correlation with another",
+        (0, 1),
+        _TWO,
+    ),
+    MetaFeature(
+        "pca_first_share",
+        "share of variance of the first principal component of standardised columns",
+        (0, 1),
+        _ONE,
+        "Bardenet et al. (2013)",
+    ),
+    MetaFeature(
+        "pca_95_fraction",
+        "share of principal components that hold 95 % of the variance",
+        (0, 1),
+        _ONE,
+        "Bardenet et al. (2013)",
+    ),
+    MetaFeature(
+        "pca_effective_fraction",
+        "exponential of the entropy of the shares of variance, per column",
+        (0, 1),
+        _ONE,
+        "Roy and Vetterli (2007)",
+    ),
+)
 
 
 def compute(summary: Summary) -> dict[str, float]:
@@ -58,17 +118,16 @@ def _moments(summary: Summary) -> dict[str, float]:
     n_present = summary.n_present[summary.varying]
     square = summary.standardised**2
     skewness = (square * summary.standardised).sum(axis=0) / n_present
-    fourth = (square**2).sum(axis=0) / n_present
-    kurtosis = fourth - 3
+    kurtosis = (square**2).sum(axis=0) / n_present
+    log_kurtosis = np.log10(kurtosis)
     return {
         "skewness_mean": float(skewness.mean()),
         "skewness_std": float(skewness.std()),
-        "skewness_abs_max": float(np.abs(skewness).max()),
-        "kurtosis_mean": float(kurtosis.mean()),
-        "kurtosis_min": float(kurtosis.min()),
-        "kurtosis_max": float(kurtosis.max()),
-        "normal_fraction": float(((np.abs(skewness) < 0.5) & (np.abs(kurtosis) < 1)).mean()),
-        "bimodality_mean": float(((skewness**2 + 1) / fourth).mean()),
+        "log_kurtosis_mean": float(log_kurtosis.mean()),
+        "log_kurtosis_min": float(log_kurtosis.min()),
+        "log_kurtosis_max": float(log_kurtosis.max()),
+        "normal_fraction": float(((np.abs(skewness) < 0.5) & (np.abs(kurtosis - 3) < 1)).mean()),
+        "bimodality_mean": float(((skewness**2 + 1) / kurtosis).mean()),
     }
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from autometa.metafeatures.definition import MetaFeature
-from autometa.metafeatures.summary import (
+from autometa.metafeatures._arrays import (
     FloatArray,
-    Summary,
     count_levels,
     entropy,
-    hash_rows,
     max_or_nan,
     mean_or_nan,
     standardise_columns,
     std_or_nan,
 )
+from autometa.metafeatures._canonical import hash_rows
+from autometa.metafeatures.definition import MetaFeature
+from autometa.metafeatures.summary import Summary
 
 _INF: Final = float("inf")
 _MANY_LEVELS: Final = 30
@@ -25,30 +26,74 @@ _NONE: Final = "no categorical column with a value"
 
 FEATURES: Final = (
     MetaFeature("missing_fraction", "share of missing cells", (0, 1), source="Kalousis (2002)"),
-    MetaFeature("missing_columns_fraction", "share of columns with a missing value", (0, 1), source="Kalousis (2002)"),
-    MetaFeature("missing_rows_fraction", "share of rows with a missing value", (0, 1), source="Kalousis (2002)"),
+    MetaFeature(
+        "missing_columns_fraction", "share of columns with a missing value", (0, 1), source="Kalousis (2002)"
+    ),
+    MetaFeature(
+        "missing_rows_fraction", "share of rows with a missing value", (0, 1), source="Kalousis (2002)"
+    ),
     MetaFeature("missing_fraction_max", "largest share of missing cells in a column", (0, 1)),
-    MetaFeature("missing_fraction_std", "standard deviation over columns of the share of missing cells", (0, 0.5)),
-    MetaFeature("missing_response_r2", "largest share of the response's variance that one column's missingness explains, "
-                "adjusted for chance", (0, 1)),
+    MetaFeature(
+        "missing_response_r2",
+        "largest share of the response's variance that one column's missingness explains, adjusted for "
+        "chance",
+        (0, 1),
+    ),
     MetaFeature("zero_fraction", "share of zeros among numeric values", (0, 1), "no numeric value"),
-    MetaFeature("log_levels_mean", "mean over categorical columns of log10 of the number of levels; 0 without any", (0, _INF)),
-    MetaFeature("log_levels_max", "log10 of the largest number of levels; 0 without categorical columns", (0, _INF)),
-    MetaFeature("log_levels_std", "standard deviation over categorical columns of log10 of the number of levels; 0 without "
-                "any", (0, _INF)),
-    MetaFeature("many_levels_fraction", f"share of all columns that are categorical with more than {_MANY_LEVELS} levels", (0, 1)),
+    MetaFeature(
+        "log_levels_mean",
+        "mean over categorical columns of log10 of the number of levels; 0 without any",
+        (0, _INF),
+    ),
+    MetaFeature(
+        "log_levels_max", "log10 of the largest number of levels; 0 without categorical columns", (0, _INF)
+    ),
+    MetaFeature(
+        "log_levels_std",
+        "standard deviation over categorical columns of log10 of the number of levels; 0 without any",
+        (0, _INF),
+    ),
+    MetaFeature(
+        "many_levels_fraction",
+        f"share of all columns that are categorical with more than {_MANY_LEVELS} levels",
+        (0, 1),
+    ),
     MetaFeature("two_levels_fraction", "share of all columns that are categorical with two levels", (0, 1)),
-    MetaFeature("level_entropy_mean", "mean entropy of categorical columns, divided by its maximum", (0, 1), _NONE),
-    MetaFeature("top_level_mean", "mean share of the most frequent level of categorical columns", (0, 1), _NONE),
-    MetaFeature("rare_level_fraction", "share of categorical cells whose level occurs less than five times in the sample",
-                (0, 1), _NONE),
-    MetaFeature("single_level_fraction", "share of categorical cells whose level occurs once in the sample: how often new "
-                "rows bring unseen levels", (0, 1), _NONE, "Good (1953)"),
-    MetaFeature("log_encoded_columns", "log10 of 1 + the number of columns after one-hot encoding", (0, _INF)),
-    MetaFeature("log_rows_per_encoded_column", "log10 of the number of rows per column after one-hot encoding", (-_INF, _INF)),
+    MetaFeature(
+        "level_entropy_mean", "mean entropy of categorical columns, divided by its maximum", (0, 1), _NONE
+    ),
+    MetaFeature(
+        "top_level_mean", "mean share of the most frequent level of categorical columns", (0, 1), _NONE
+    ),
+    MetaFeature(
+        "rare_level_fraction",
+        "share of categorical cells whose level occurs less than five times in the sample",
+        (0, 1),
+        _NONE,
+    ),
+    MetaFeature(
+        "single_level_fraction",
+        "share of categorical cells whose level occurs once in the sample: how often new rows bring "
+        "unseen levels",
+        (0, 1),
+        _NONE,
+        "Good (1953)",
+    ),
+    MetaFeature(
+        "log_encoded_columns", "log10 of 1 + the number of columns after one-hot encoding", (0, _INF)
+    ),
+    MetaFeature(
+        "log_rows_per_encoded_column",
+        "log10 of the number of rows per column after one-hot encoding",
+        (-_INF, _INF),
+    ),
     MetaFeature("duplicate_fraction", "share of rows whose features repeat those of another", (0, 1)),
-    MetaFeature("conflict_fraction", "share of rows whose features repeat those of another with another target", (0, 1)),
-)  # fmt: skip
+    MetaFeature(
+        "conflict_fraction",
+        "share of rows whose features repeat those of another with another target",
+        (0, 1),
+    ),
+)
 
 
 def compute(summary: Summary) -> dict[str, float]:
@@ -65,13 +110,12 @@ def _missingness(summary: Summary) -> dict[str, float]:
         "missing_columns_fraction": float((by_column > 0).mean()),
         "missing_rows_fraction": float(is_missing.any(axis=1).mean()),
         "missing_fraction_max": float(by_column.max()),
-        "missing_fraction_std": float(by_column.std()),
         "missing_response_r2": _explained(is_missing[:, (by_column > 0) & (by_column < 1)], summary.response),
         "zero_fraction": mean_or_nan(numbers == 0),
     }
 
 
-def _explained(columns: FloatArray, response: FloatArray) -> float:
+def _explained(columns: npt.NDArray[np.bool_], response: FloatArray) -> float:
     """Largest adjusted share of the response's variance explained by a linear function of one column."""
     total = float((response**2).sum())
     n_rows = len(response)
@@ -113,4 +157,7 @@ def _duplicates(summary: Summary) -> dict[str, float]:
     rows = hash_rows(cells)
     pairs = hash_rows(np.stack([rows.view("int64"), summary.target.view("int64")], axis=1))
     n_rows, n_distinct, n_pairs = len(cells), len(np.unique(rows)), len(np.unique(pairs))
-    return {"duplicate_fraction": 1 - n_distinct / n_rows, "conflict_fraction": (n_pairs - n_distinct) / n_rows}
+    return {
+        "duplicate_fraction": 1 - n_distinct / n_rows,
+        "conflict_fraction": (n_pairs - n_distinct) / n_rows,
+    }

@@ -1,0 +1,123 @@
+"""Rows and columns of a task as arrays, and which of them are looked at."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from autometa.metafeatures._arrays import FloatArray, HashArray, IntArray, count_own_level, rank_columns
+from autometa.metafeatures._canonical import mix
+from autometa.task import Task
+
+MAX_COLUMNS: Final = 100
+_CHUNK_OF_COLUMNS: Final = 1000
+
+
+def encode_target(task: Task) -> tuple[FloatArray, IntArray]:
+    """Return the numeric target, or positions of the classes by descending frequency, and the sorted counts."""
+    if task.kind == "regression":
+        return task.y.to_numpy(dtype="float64"), np.zeros(0, dtype="int64")
+    codes = pd.factorize(task.y)[0]
+    counts = np.bincount(codes)
+    descending = np.argsort(-counts, kind="stable")
+    position = np.empty_like(descending)
+    position[descending] = np.arange(len(descending))
+    return position[codes].astype("float64"), counts[descending]
+
+
+def sample_rows(target: FloatArray, max_rows: int, random_state: int) -> IntArray:
+    """Choose rows that spread evenly over the sorted target, ties in random order."""
+    if len(target) <= max_rows:
+        return np.arange(len(target))
+    shuffled = np.random.default_rng(random_state).permutation(len(target))
+    by_target = shuffled[np.argsort(target[shuffled], kind="stable")]
+    chosen = np.linspace(0, len(target) - 1, max_rows).round().astype("int64")
+    return np.sort(by_target[chosen])
+
+
+def sample_columns(
+    task: Task, frame: pd.DataFrame, target: FloatArray, random_state: int
+) -> tuple[FloatArray, npt.NDArray[np.bool_], IntArray]:
+    """Read the columns as numbers and levels; if there are too many, choose by a hash of their content."""
+    numeric = task.columns("numeric", "date", "text")
+    categorical = task.columns("categorical")
+    if len(numeric) + len(categorical) > MAX_COLUMNS:
+        is_numeric = task.kind == "regression"
+        anchor = rank_columns(target[:, None])[:, 0] if is_numeric else count_own_level(target)
+        weights = mix(anchor.astype("uint64")) >> np.uint64(32)
+        keys = np.concatenate(
+            [
+                *(
+                    _number_keys(_read_numbers(task, frame, numeric[i : i + _CHUNK_OF_COLUMNS]), weights)
+                    for i in range(0, len(numeric), _CHUNK_OF_COLUMNS)
+                ),
+                *(_level_keys(_read_levels(task, frame, [name]), weights) for name in categorical),
+            ]
+        )
+        seed = np.full(len(keys), random_state % 2**32, dtype="uint64")
+        chosen = np.argsort(mix(keys ^ mix(seed)), kind="stable")[:MAX_COLUMNS]
+        categorical = [categorical[i - len(numeric)] for i in np.sort(chosen) if i >= len(numeric)]
+        numeric = [numeric[i] for i in np.sort(chosen) if i < len(numeric)]
+    is_number = np.array([task.column_types[name] == "numeric" for name in numeric], dtype=bool)
+    return _read_numbers(task, frame, numeric), is_number, _read_levels(task, frame, categorical)
+
+
+def _number_keys(values: FloatArray, weights: HashArray) -> HashArray:
+    """Hash each column by which rows are missing and which lie in its lower, middle and upper range.
+
+    The weights are below 2**32, so that their sums are exact in whatever order the rows stand.
+    """
+    is_present = ~np.isnan(values)
+    largest = np.finfo("float64").max
+    low = np.min(values, axis=0, where=is_present, initial=largest)
+    high = np.max(values, axis=0, where=is_present, initial=-largest)
+    masks = [is_present, *(values > low * (1 - part) + high * part for part in (0.25, 0.5, 0.75))]
+    key = np.zeros(values.shape[1], dtype="uint64")
+    for mask in masks:
+        sums = (weights.astype("float64") @ mask.astype("float64")).astype("uint64")
+        key = mix(key ^ mix(sums + mask.sum(axis=0).astype("uint64")))
+    return key
+
+
+def _level_keys(levels: IntArray, weights: HashArray) -> HashArray:
+    """Hash the only column of `levels` by the sizes of its categories and the rows in them."""
+    counts = count_own_level(levels[:, 0]).astype("uint64")
+    return mix(mix(counts) ^ weights).sum(keepdims=True)
+
+
+def _read_numbers(task: Task, frame: pd.DataFrame, names: list[str]) -> FloatArray:
+    """Read numeric, date and text columns as an array with NaN for what is missing or infinite."""
+    values = np.empty((len(frame), len(names)))
+    plain = [i for i, name in enumerate(names) if task.column_types[name] == "numeric"]
+    if plain:
+        values[:, plain] = frame[[names[i] for i in plain]].to_numpy(dtype="float64", na_value=np.nan)
+    for i, name in enumerate(names):
+        if task.column_types[name] == "date":
+            values[:, i] = _days(frame[name])
+        elif task.column_types[name] == "text":
+            values[:, i] = frame[name].astype("str").str.len().to_numpy(dtype="float64", na_value=np.nan)
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
+def _days(column: pd.Series) -> FloatArray:
+    if not pd.api.types.is_datetime64_any_dtype(column.dtype):
+        column = pd.to_datetime(column.astype("str"), errors="coerce", format="mixed", utc=True)
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        column = column.dt.tz_convert(None)
+    seconds = column.to_numpy(dtype="datetime64[s]", na_value=np.datetime64("NaT"))
+    return np.where(np.isnat(seconds), np.nan, seconds.astype("int64") / 86400)
+
+
+def _read_levels(task: Task, frame: pd.DataFrame, names: list[str]) -> IntArray:
+    """Read categorical columns as codes in order of appearance, -1 for missing values."""
+    codes = np.empty((len(frame), len(names)), dtype="int64")
+    for i, name in enumerate(names):
+        column = frame[name]
+        if name in task.mixed_columns:
+            column = column.astype("object").map(str, na_action="ignore")
+        codes[:, i] = pd.factorize(column)[0]
+    return codes
