@@ -423,7 +423,9 @@ def _infer_columns(
     for name in frame.columns:
         column = frame[name]
         reason = ""
-        if pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype):
+        if pd.api.types.is_complex_dtype(column.dtype):
+            types[name], reason = "ignored", "AM210"
+        elif pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype):
             types[name], reason = _infer_numeric(column)
             if types[name] == "numeric" and _has_infinity(column):
                 infinite.append(name)
@@ -477,7 +479,7 @@ def _infer_numeric(column: pd.Series) -> tuple[ColumnType, str]:
     if pd.api.types.is_integer_dtype(column.dtype) and len(column) >= 20 and len(present) == len(column):
         # Only a gapless count is an id: other unique integers may well carry information.
         values = column.to_numpy(dtype="int64", na_value=0) if column.dtype.kind != "u" else column.to_numpy()
-        if values.max() - values.min() == len(values) - 1 and column.is_unique:
+        if int(values.max()) - int(values.min()) == len(values) - 1 and column.is_unique:
             return "ignored", "AM206"
     return "numeric", ""
 
@@ -518,7 +520,7 @@ def _is_id(n_levels: int, column: pd.Series) -> bool:
 def _are_dates(sample: list[str]) -> bool:
     if np.mean([bool(_DATE_LIKE.match(value)) for value in sample]) < 0.95:
         return False
-    parsed = pd.to_datetime(pd.Series(sample), errors="coerce", format="mixed")
+    parsed = pd.to_datetime(pd.Series(sample), errors="coerce", format="mixed", utc=True)
     return bool(parsed.notna().mean() >= 0.9)
 
 
