@@ -313,7 +313,8 @@ class SearchSpace:
         The first configurations of a longer design equal those of a shorter one with the same seed. They are
         ordered in rounds, one of each algorithm, so that a design that is cut off is still balanced.
         """
-        return [group[i] for i in range(n) for group in (self._design_of(a, n, seed) for a in self)]
+        groups = [self._design_of(algorithm, n, seed) for algorithm in self]
+        return [group[i] for i in range(n) for group in groups]
 
     def _design_of(self, algorithm: Algorithm, n: int, seed: int) -> list[Configuration]:
         from scipy.stats import qmc

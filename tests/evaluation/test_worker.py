@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from autometa.evaluation import Protocol, Worker, evaluate, make_splits
-from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
+from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm, unregister_algorithm
 from autometa.task import Task
 
 pytestmark = pytest.mark.timeout(120)
@@ -57,13 +57,21 @@ def task():
     return Task.from_frame(X, (X["a"] + 0.5 * rng.normal(size=60) > 0).astype(int))
 
 
-@pytest.fixture
-def worker(task):
+@pytest.fixture(scope="module")
+def shared():
+    """Return one worker for all tests that leave it alive: it takes seconds to start."""
     for name, before_fit in ODD.items():
         register_algorithm(Algorithm(name, make_odd(before_fit), {}, {}), ["classification"])
     with Worker(memory_limit=16 * GIBIBYTE) as worker:
-        worker.set_task(task, make_splits(task, Protocol()))
         yield worker
+    for name in ODD:
+        unregister_algorithm(name)
+
+
+@pytest.fixture
+def worker(shared, task):
+    shared.set_task(task, make_splits(task, Protocol()))
+    return shared
 
 
 def test_a_worker_gives_what_the_same_run_gives_here(worker, task):
@@ -75,26 +83,12 @@ def test_a_worker_gives_what_the_same_run_gives_here(worker, task):
 
 
 def test_a_run_that_hangs_is_stopped_in_time_and_the_next_one_runs(worker):
-    assert worker.evaluate(LINEAR).ok
+    assert worker.evaluate(LINEAR, time_limit=60).ok
     start = time.monotonic()
     run = worker.evaluate(Configuration("sleepy", {}), time_limit=0.5)
     assert time.monotonic() - start < 3
     assert run.status == "timeout"
     assert "0.5 s" in run.reason
-    assert worker.evaluate(LINEAR, time_limit=60).ok
-
-
-def test_a_worker_that_dies_is_reported_and_the_next_run_gets_another(worker):
-    run = worker.evaluate(Configuration("suicidal", {}), time_limit=60)
-    assert not run.ok
-    assert "died" in run.reason
-    assert worker.evaluate(LINEAR, time_limit=60).ok
-
-
-def test_a_worker_killed_between_runs_is_replaced(worker):
-    assert worker.evaluate(LINEAR, time_limit=60).ok
-    os.kill(worker._process.pid, signal.SIGKILL)
-    worker._process.wait()
     assert worker.evaluate(LINEAR, time_limit=60).ok
 
 
@@ -120,15 +114,25 @@ def test_a_new_task_replaces_the_old_one(worker, task):
     assert worker.evaluate(LINEAR, time_limit=60).n_train == 20
 
 
+def test_a_worker_that_dies_is_reported_and_the_next_run_gets_another(worker):
+    run = worker.evaluate(Configuration("suicidal", {}), time_limit=60)
+    assert not run.ok
+    assert "died" in run.reason
+    assert worker.evaluate(LINEAR, time_limit=60).ok
+    # Killed from outside between two runs, it is replaced before the next.
+    os.kill(worker._process.pid, signal.SIGKILL)
+    worker._process.wait()
+    assert worker.evaluate(LINEAR, time_limit=60).ok
+
+
 def test_a_worker_needs_a_task_first():
     with Worker() as worker, pytest.raises(RuntimeError, match="set_task"):
         worker.submit(LINEAR)
 
 
-def test_leaving_stops_the_process(task):
-    with Worker() as worker:
-        worker.set_task(task, make_splits(task, Protocol()))
-        worker.submit(LINEAR)
-        process = worker._process
-    assert process.poll() is not None
+def test_stopping_ends_the_process_and_may_be_done_twice(worker):
+    assert worker.evaluate(LINEAR, time_limit=60).ok
+    process = worker._process
     worker.stop()
+    worker.stop()
+    assert process.poll() is not None
