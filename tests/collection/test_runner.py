@@ -127,9 +127,9 @@ def test_failures_and_time_outs_are_rows_with_their_reason_and_are_not_tried_aga
     binary = [s for s in sources if s.kind == "binary"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SearchSpace, "for_kind", classmethod(lambda cls, kind: space_of_kind))
-        report = collect(binary, journal, n_configurations=3, time_limit=2.0)
+        report = collect(binary, journal, n_configurations=3, time_limit=5.0)
         assert report.counts == {"ok": 1, "timeout": 1, "failed": 1}
-        assert collect(binary, journal, n_configurations=3, time_limit=2.0).n_done == 0
+        assert collect(binary, journal, n_configurations=3, time_limit=5.0).n_done == 0
     by_trouble = {t.params["troubled__trouble"]: t for t in stored(journal)["binary"]}
     assert by_trouble["hangs"].state == by_trouble["fails"].state == optuna.trial.TrialState.FAIL
     assert by_trouble["hangs"].user_attrs["run"]["status"] == "timeout"
