@@ -1,0 +1,147 @@
+"""The command line: the only place that prints. One file per command, each imported when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final, NoReturn, TextIO
+
+from autometa import __version__
+from autometa.cli._terminal import one_line, paint, say
+from autometa.errors import AutometaError, UsageError
+
+DONE: Final = 0
+FAILED: Final = 1
+WRONG_USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+COMMANDS: Final = {
+    "recommend": "rank pipelines for a table, without fitting any",
+    "tune": "search from the recommendations on, and fit the best",
+    "predict": "apply a model that tune has saved to new rows",
+    "describe": "show meta-features, data checks and the nearest known tasks",
+    "collect": "run configurations on many tasks into a storage",
+    "train": "make a metadata base and a meta-model, with a report",
+    "info": "show what the metadata base holds, and check it",
+}
+
+
+class _Help(argparse.HelpFormatter):
+    """Help with the names and their meanings side by side."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog, **{"max_help_position": 30, **options})
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are raised, in one line, with the option that was probably meant."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._given = list(sys.argv[1:] if args is None else args)
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed, unknown
+
+    def error(self, message: str) -> NoReturn:
+        known = [*self._option_string_actions, *(COMMANDS if self._subparsers else ())]
+        words = [word.split("=")[0] for word in self._given if word.startswith("--") or self._subparsers]
+        unknown = [word for word in words if word not in known and word != "--"][:1]
+        close = [match for word in unknown for match in difflib.get_close_matches(word, known, n=1)]
+        hint = f"Did you mean {close[0]} for {unknown[0]}?" if close else f"See {self.prog} --help."
+        raise UsageError("AM530", f"{message[:1].lower()}{message[1:].rstrip('.')}.", hint)
+
+
+def build_parser(commands: Sequence[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
+    """Make the parser, with the arguments of the named commands; the others are only listed."""
+    parser = _Parser(
+        prog="autometa",
+        description="Recommends machine-learning pipelines for a table, and searches from there.",
+        epilog="Each command has its own --help.",
+        formatter_class=_Help,
+        allow_abbrev=False,
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"autometa {__version__}")
+    debug = _Parser(add_help=False)
+    debug.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    subparsers = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+    )
+    for name, text in COMMANDS.items():
+        description = f"{text[0].upper()}{text[1:]}."
+        child = subparsers.add_parser(
+            name,
+            help=text,
+            description=description,
+            parents=[debug],
+            formatter_class=_Help,
+            allow_abbrev=False,
+        )
+        if name in commands:
+            import_module(f"autometa.cli.{name}").add_arguments(child)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0 done, 1 the data or the job failed, 2 wrong usage, 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        _tolerate(stream)
+    try:
+        return _run(arguments)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough, as in `autometa ... | head`.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 (the process ends with it)
+        return DONE
+    except KeyboardInterrupt:
+        say("interrupted; what was finished is kept")
+        return INTERRUPTED
+    except Exception as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        _report(error)
+        return WRONG_USAGE if isinstance(error, UsageError) else FAILED
+
+
+def _run(arguments: list[str]) -> int:
+    named = [word for word in arguments if word in COMMANDS]
+    try:
+        args = build_parser(named[:1]).parse_args(arguments)
+    except SystemExit as end:  # --help and --version
+        return int(end.code or DONE)
+    code: int = import_module(f"autometa.cli.{args.command}").run(args)
+    sys.stdout.flush()
+    return code
+
+
+def _report(error: Exception) -> None:
+    if isinstance(error, AutometaError):
+        text = str(error)
+    elif isinstance(error, MemoryError):
+        text = "out of memory. Take a sample of the rows."
+    else:
+        text = f"unexpected {type(error).__name__}: {error} (run it again with --debug for the traceback)"
+    say(f"{paint('error:', 'red', sys.stderr)} {one_line(text)}")
+
+
+def _tolerate(stream: TextIO) -> None:
+    """Let a stream show what its encoding lacks as escapes."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,107 @@
+"""What several commands take and check: the table, the target, numbers, and files to write."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from autometa.errors import StorageError
+
+if TYPE_CHECKING:
+    from autometa.tables import Table
+    from autometa.task import DataIssue, Task
+
+KINDS: Final = ("auto", "classification", "regression", "binary", "multiclass")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add DATA and ``--target``."""
+    parser.add_argument(
+        "data", metavar="DATA", help="CSV, TSV, Parquet, Feather or ARFF; - for CSV on standard input"
+    )
+    parser.add_argument("--target", metavar="COL", required=True, help="name of the column to predict")
+
+
+def add_task_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add DATA, ``--target``, ``--kind`` and ``--metric``."""
+    add_data_arguments(parser)
+    parser.add_argument("--kind", choices=KINDS, default="auto", help="read from the target by default")
+    parser.add_argument("--metric", metavar="M", help="scikit-learn's name, such as roc_auc, log_loss, rmse")
+
+
+def add_json_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def whole_number(text: str) -> int:
+    """Read a whole number of at least 1."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return number
+
+
+def seconds(text: str) -> float:
+    """Read a positive number of seconds."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+    return number
+
+
+def load_task(args: argparse.Namespace) -> tuple[Table, Task]:
+    """Read the table that the arguments name and check it."""
+    from autometa.tables import read_table
+    from autometa.task import Task, split_target
+
+    table = read_table(args.data)
+    X, y = split_target(table.frame, args.target.strip())
+    return table, Task.from_frame(X, y, kind=args.kind, metric=args.metric, name=Path(args.data).stem)
+
+
+def all_issues(table: Table, issues: tuple[DataIssue, ...]) -> list[DataIssue]:
+    """Return what was noticed while reading, then what was noticed in the data."""
+    return [*table.notices, *issues]
+
+
+def check_writable(*paths: str | None) -> None:
+    """Refuse files that cannot be written before any work is done.
+
+    Raises
+    ------
+    StorageError
+        AM609
+    """
+    for path in map(Path, filter(None, paths)):
+        folder = path.parent
+        if path.is_dir():
+            raise StorageError("AM609", f"{str(path)!r} is a folder.", "Name a file in it.")
+        if not folder.is_dir():
+            raise StorageError(
+                "AM609", f"the folder {str(folder)!r} of {path.name!r} does not exist.", "Make it first."
+            )
+        if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+            raise StorageError("AM609", f"{str(path)!r} cannot be written.", "Choose another place.")
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a file, whole or not at all."""
+    partial = Path(f"{path}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StorageError(
+            "AM609", f"{path!r} cannot be written: {error.strerror}.", "Choose another place."
+        ) from error

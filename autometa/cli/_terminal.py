@@ -1,0 +1,192 @@
+"""How text is shown: colours per stream, aligned tables, a line of progress."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import sys
+import textwrap
+import time
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+if TYPE_CHECKING:
+    from autometa.report import Section
+
+_STYLES: Final = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
+_FALLBACK_WIDTH: Final = 100
+_LEAST_WIDTH: Final = 24
+_GAP: Final = "  "
+_WRAPPING: Final[dict[str, Any]] = {"break_on_hyphens": False, "break_long_words": False}
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether to colour a stream: not where NO_COLOR is set, always where FORCE_COLOR is, else on a terminal."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, style: str, stream: TextIO) -> str:
+    """Return text in a style, if the stream shows colours."""
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if has_colour(stream) and text else text
+
+
+def one_line(text: str) -> str:
+    """Return text that fits into one line and cannot steer a terminal."""
+    return "".join(c if c.isprintable() else " " if c in "\n\r\t" else repr(c)[1:-1] for c in text).strip()
+
+
+def say(text: str = "") -> None:
+    """Tell the user something that is not the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def note(text: str) -> None:
+    """Tell the user about something that was noticed."""
+    say(f"{paint('note:', 'yellow', sys.stderr)} {one_line(text)}")
+
+
+def show(text: str = "") -> None:
+    """Print a part of the result."""
+    print(text)
+
+
+def show_sections(sections: Sequence[Section]) -> None:
+    """Print the parts of a result, with the same content as in a report."""
+    for number, section in enumerate(sections):
+        if number:
+            show()
+        show(paint(one_line(section.heading), "bold", sys.stdout))
+        _show_lines(section.lines)
+        if section.titles:
+            _show_table(section)
+
+
+def _show_lines(lines: Sequence[str]) -> None:
+    width = max(_width() - 1, _LEAST_WIDTH)
+    for line in lines:
+        indented = textwrap.wrap(
+            one_line(line), width, initial_indent="  ", subsequent_indent="    ", **_WRAPPING
+        )
+        show("\n".join(indented))
+
+
+def _show_table(section: Section) -> None:
+    """Print an aligned table; the last column is wrapped to the width of the terminal."""
+    cells = [[one_line(cell) for cell in row] for row in section.rows]
+    widths = [max(map(_cells, column)) for column in zip(section.titles, *cells, strict=True)]
+    left = _width() - 1 - sum(width + len(_GAP) for width in widths[:-1]) - len(_GAP)
+    widths[-1] = min(widths[-1], max(left, _LEAST_WIDTH))
+    show(paint(_line(section.titles, widths, section.align), "dim", sys.stdout))
+    for row in cells:
+        first, *more = textwrap.wrap(row[-1], widths[-1], **_WRAPPING) or [""]
+        show(_line([*row[:-1], first], widths, section.align))
+        for rest in more:
+            show(_line([*[""] * (len(row) - 1), rest], widths, section.align))
+
+
+def show_json(value: Any) -> None:
+    """Print one JSON object whose numbers are finite or null."""
+    show(json.dumps(plain(value), indent=2, allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """Turn a value into plain JSON types; numbers that are not finite become None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):  # a number of NumPy
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def symbol(character: str, substitute: str) -> str:
+    """Return a character if standard output can show it."""
+    try:
+        character.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return substitute
+    return character
+
+
+class Progress:
+    """How far a job is: a line on a terminal that is written over; elsewhere a line now and then, or nothing.
+
+    Parameters
+    ----------
+    total : int
+    every : float or None, default=None
+        Seconds between the lines where standard error is no terminal; None for no lines.
+    """
+
+    def __init__(self, total: int, every: float | None = None) -> None:
+        self._total = max(total, 1)
+        self._every = every
+        self.is_live = sys.stderr.isatty()
+        self._start = self._last = time.monotonic()
+        self._is_shown = False
+
+    def update(self, done: int, text: str = "") -> None:
+        """Show that so many are done."""
+        now = time.monotonic()
+        line = self._line(done, now - self._start, text)
+        if self.is_live:
+            shown = line[: max(_width() - 1, _LEAST_WIDTH)]
+            sys.stderr.write(f"\r\x1b[2K{shown}")
+            sys.stderr.flush()
+            self._is_shown = True
+        elif self._every is not None and (now - self._last >= self._every or done >= self._total):
+            self._last = now
+            say(line)
+
+    def close(self) -> None:
+        """Take the line away again."""
+        if self._is_shown:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+            self._is_shown = False
+
+    def _line(self, done: int, seconds: float, text: str) -> str:
+        share = min(done / self._total, 1.0)
+        bar = ("#" * round(20 * share)).ljust(20, ".")
+        left = seconds / done * (self._total - done) if done else math.nan
+        rate = f"{done / seconds:.2g}/s" if seconds > 0 else ""
+        times = f"{duration(seconds)} < {duration(left)}" if done else ""
+        return _GAP.join(filter(None, (f"[{bar}] {done}/{self._total}", times, rate, one_line(text))))
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as ``m:ss`` or ``h:mm:ss``."""
+    if not math.isfinite(seconds):
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], align: str) -> str:
+    padded = [
+        cell + " " * (width - _cells(cell)) if side == "<" else " " * (width - _cells(cell)) + cell
+        for cell, width, side in zip(cells, widths, align, strict=True)
+    ]
+    return (_GAP + _GAP.join(padded)).rstrip()
+
+
+def _cells(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns

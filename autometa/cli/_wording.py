@@ -1,0 +1,116 @@
+"""Results in words: scores, hyperparameters, novelty, issues, and the command to run next."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from autometa.cli._terminal import symbol
+from autometa.report import Section
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from autometa.metrics import Metric
+    from autometa.task import DataIssue, Task
+
+_NOVELTIES: Final = (
+    (0.25, "much like tables that are known"),
+    (0.5, "somewhat like tables that are known"),
+    (1.01, "unlike the tables that are known; trust a search more than this ranking"),
+)
+
+
+def describe_data(task: Task, name: str) -> str:
+    """Return size, target and metric in a sentence."""
+    if task.kind == "regression":
+        target = f"from {number(float(task.y.min()))} to {number(float(task.y.max()))}"
+    else:
+        counts = task.y.value_counts()
+        shown = [f"{label} {count}" for label, count in counts.head(4).items()]
+        target = ", ".join(shown) + (f" and {len(counts) - 4} more classes" if len(counts) > 4 else "")
+    return (
+        f"{name}: {task.n_rows:,} rows, {task.X.shape[1]:,} columns; {task.kind} target {task.y.name!r} "
+        f"({target}); metric {task.metric.name} ({direction(task.metric)} is better)."
+    )
+
+
+def direction(metric: Metric) -> str:
+    """Return ``higher`` or ``lower``: which is better."""
+    return "higher" if metric.greater_is_better else "lower"
+
+
+def score_title(name: str, metric: Metric) -> str:
+    """Return the title of a column of scores: the metric, and an arrow that points to better."""
+    arrow = symbol("\u2191", "(higher)") if metric.greater_is_better else symbol("\u2193", "(lower)")
+    return f"{name} {arrow}"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Return a number with a few significant digits; a dash for none."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    if value != 0 and not 1e-3 <= abs(value) < 1e5:
+        return f"{value:.{digits - 1}g}"
+    places = max(digits - 1 - max(math.floor(math.log10(abs(value))), 0), 0) if value else digits - 1
+    return f"{value:.{places}f}"
+
+
+def brief_seconds(value: float) -> str:
+    """Return seconds with two significant digits."""
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def brief_params(algorithm: str, params: Mapping[str, Any], kind: str) -> str:
+    """Return the hyperparameters that differ from the library's defaults."""
+    from autometa.space import SearchSpace
+
+    space = SearchSpace.for_kind(kind)
+    default = space[algorithm].default if algorithm in space else {}
+    changed = [
+        f"{name}={_brief(value)}"
+        for name, value in params.items()
+        if name not in default or default[name] != value
+    ]
+    return ", ".join(changed) or "library defaults"
+
+
+def _brief(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def similar_section(novelty: float, similar: pd.DataFrame) -> Section:
+    """Return the nearest known tasks and what the distance to them means."""
+    words = next((text for limit, text in _NOVELTIES if novelty < limit), _NOVELTIES[-1][1])
+    rows = [
+        (str(row["name"]), _openml(row["openml_id"]), number(float(row["distance"]), 3))
+        for row in similar.head(5).to_dict("records")
+    ]
+    line = f"This table is {words} (novelty {novelty:.2f} of 1)."
+    if not rows:
+        return Section("Nearest known tasks", [line])
+    return Section("Nearest known tasks", [line], ("task", "OpenML", "distance"), rows, "<>>")
+
+
+def _openml(value: Any) -> str:
+    return "-" if value is None or value != value else str(int(value))
+
+
+def issue_sections(issues: Sequence[DataIssue]) -> list[Section]:
+    """Return what was noticed, if anything."""
+    return [Section("Noticed", [str(issue) for issue in issues])] if issues else []
+
+
+def next_command(args: argparse.Namespace, command: str, *more: str) -> Section:
+    """Return the command that goes on from here with the same data."""
+    words = ["autometa", command, args.data, "--target", args.target]
+    if args.kind != "auto":
+        words += ["--kind", args.kind]
+    if args.metric:
+        words += ["--metric", args.metric]
+    return Section("Next", [shlex.join([*words, *more])])

@@ -1,0 +1,103 @@
+"""``autometa recommend``: rank pipelines for a table, without fitting any."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autometa.cli._inputs import (
+    add_json_argument,
+    add_task_arguments,
+    all_issues,
+    check_writable,
+    load_task,
+    seconds,
+    whole_number,
+    write_text,
+)
+from autometa.cli._terminal import say, show_json, show_sections
+from autometa.cli._wording import (
+    brief_params,
+    brief_seconds,
+    describe_data,
+    issue_sections,
+    next_command,
+    number,
+    score_title,
+    similar_section,
+)
+from autometa.report import Section, render_report
+
+if TYPE_CHECKING:
+    from autometa.recommendation import Recommendations
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_task_arguments(parser)
+    parser.add_argument(
+        "--top", metavar="K", type=whole_number, default=5, help="how many pipelines (default: 5)"
+    )
+    parser.add_argument(
+        "--time-budget",
+        metavar="S",
+        type=seconds,
+        help="leave out what should take longer to fit once, in seconds",
+    )
+    parser.add_argument(
+        "--code", metavar="FILE.py", help="write the first pipeline as a script without autometa"
+    )
+    parser.add_argument("--report", metavar="FILE.html", help="write the result as a page")
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    from autometa.recommendation import recommend_for_task
+
+    check_writable(args.code, args.report)
+    table, task = load_task(args)
+    found = recommend_for_task(task, k=args.top, time_budget=args.time_budget)
+    issues = all_issues(table, found.warnings)
+    sections = [
+        _ranking(found, Path(args.data).name),
+        similar_section(found.novelty, found.similar_tasks),
+        *issue_sections(issues),
+        next_command(args, "tune", "--trials", "25", "--output", "model.skops"),
+    ]
+    if args.json:
+        show_json({**found.to_dict(), "warnings": [issue.to_dict() for issue in issues]})
+    else:
+        show_sections(sections)
+    if args.code:
+        write_text(args.code, found[0].to_code(target=args.target.strip(), data=args.data, read=table.code))
+        say(f"wrote the first pipeline to {args.code}")
+    if args.report:
+        write_text(args.report, render_report(f"Recommendations for {Path(args.data).name}", sections))
+        say(f"wrote the report to {args.report}")
+    return 0
+
+
+def _ranking(found: Recommendations, name: str) -> Section:
+    expected = score_title(found.metric.stored, found.metric)
+    rows = [
+        (
+            str(item.rank),
+            item.algorithm,
+            number(item.expected_score),
+            f"{number(item.lower, 3)} to {number(item.upper, 3)}",
+            brief_seconds(item.expected_seconds),
+            brief_params(item.algorithm, item.params, found.kind),
+        )
+        for item in found
+    ]
+    titles = (
+        "rank",
+        "algorithm",
+        expected,
+        "80% interval",
+        "seconds",
+        "hyperparameters other than the defaults",
+    )
+    return Section("Recommended pipelines", [describe_data(found.task, name)], titles, rows, "><>>><")

@@ -1,0 +1,40 @@
+"""``autometa train``: a metadata base and a meta-model, judged on families that were left out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from autometa.cli._terminal import say, show
+from autometa.errors import StorageError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    sources = parser.add_mutually_exclusive_group(required=True)
+    sources.add_argument("--storage", metavar="URL", help="what autometa collect has filled")
+    sources.add_argument("--metabase", metavar="DIR", help="a metadata base that is there already")
+    parser.add_argument("--output", metavar="DIR", required=True, help="made if it is not there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    from autometa.metabase import MetaBase
+    from autometa.training import train
+
+    _make_folder(args.output)
+    base = MetaBase.from_studies(args.storage) if args.storage else MetaBase.load(args.metabase)
+    say(f"training on {len(base.tasks):,} tasks and {len(base.runs):,} runs ...")
+    _, report = train(base, args.output)
+    show(report.text)
+    say(f"wrote metadata base and meta-model to {args.output}")
+    return 0
+
+
+def _make_folder(path: str) -> None:
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            "AM609", f"the folder {path!r} cannot be made: {error.strerror}.", "Choose another place."
+        ) from error

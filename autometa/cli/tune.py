@@ -1,0 +1,207 @@
+"""``autometa tune``: search from the recommendations on, and fit the best on all rows."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from autometa.cli._inputs import (
+    add_json_argument,
+    add_task_arguments,
+    all_issues,
+    check_writable,
+    load_task,
+    seconds,
+    whole_number,
+    write_text,
+)
+from autometa.cli._terminal import Progress, note, say, show_json, show_sections, symbol
+from autometa.cli._wording import brief_params, brief_seconds, describe_data, number, score_title
+from autometa.errors import UsageError
+from autometa.report import Section, render_report
+
+if TYPE_CHECKING:
+    from autometa.task import Task
+    from autometa.tuning import TuneResult
+
+_ROWS_SHOWN: Final = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_task_arguments(parser)
+    parser.add_argument(
+        "--trials", metavar="N", type=whole_number, default=50, help="at most so many (default: 50)"
+    )
+    parser.add_argument(
+        "--timeout", metavar="S", type=seconds, help="seconds for everything, the last fit included"
+    )
+    parser.add_argument(
+        "--jobs", metavar="J", type=whole_number, default=1, help="trials at a time (default: 1)"
+    )
+    parser.add_argument(
+        "--storage", metavar="URL", help="keep the study: database URL, or NAME.journal for a file"
+    )
+    parser.add_argument("--study", metavar="NAME", help="its name there; a study of that name is continued")
+    parser.add_argument("--output", metavar="MODEL", help="save the best pipeline, fitted on all rows")
+    parser.add_argument("--report", metavar="FILE.html", help="write the result as a page")
+    add_json_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    from autometa.persistence import save_model
+
+    if args.study and not args.storage:
+        raise UsageError(
+            "AM532", "--study names a study of a storage, and there is none.", "Add --storage runs.journal."
+        )
+    check_writable(args.output, args.report)
+    table, task = load_task(args)
+    issues = all_issues(table, task.warnings)
+    for issue in () if args.json else issues:
+        note(str(issue))
+    result = _search(args, task)
+    sections = [_leaderboard(result, task, Path(args.data).name)]
+    if args.json:
+        show_json(
+            {
+                **_to_dict(result, task),
+                "output": args.output,
+                "warnings": [issue.to_dict() for issue in issues],
+            }
+        )
+    else:
+        show_sections(sections)
+    if args.report:
+        write_text(args.report, render_report(f"Search on {Path(args.data).name}", sections))
+        say(f"wrote the report to {args.report}")
+    if args.output:
+        save_model(args.output, result.best_pipeline, _model_info(result, task))
+        say(f"wrote the best pipeline, fitted on all {task.n_rows:,} rows, to {args.output}")
+    if result.interrupted:
+        say("interrupted; finished trials count" + (" and are kept in the storage" if args.storage else ""))
+    return 130 if result.interrupted else 0
+
+
+def _search(args: argparse.Namespace, task: Task) -> TuneResult:
+    from autometa.tuning import tune
+
+    progress = Progress(args.trials)
+    done = 0
+
+    def on_trial(study: Any, trial: Any) -> None:
+        nonlocal done
+        done += 1
+        progress.update(done, _best_so_far(study, task.metric.name))
+
+    if progress.is_live:
+        say(f"searching with up to {args.trials} trials; Ctrl-C ends the search and keeps what is finished")
+    try:
+        return tune(
+            task.X,
+            task.y,
+            kind=task.kind,
+            n_trials=args.trials,
+            timeout=args.timeout,
+            metric=args.metric,
+            storage=args.storage,
+            study_name=args.study,
+            n_jobs=args.jobs,
+            callbacks=[on_trial],
+        )
+    finally:
+        progress.close()
+
+
+def _best_so_far(study: Any, metric: str) -> str:
+    try:
+        return f"best {metric} {number(study.best_value)}"
+    except ValueError:  # no trial is complete yet
+        return ""
+
+
+def _leaderboard(result: TuneResult, task: Task, name: str) -> Section:
+    board = result.leaderboard
+    failed = board[board["state"] != "complete"]
+    plus_minus = symbol("\u00b1", "+-")
+    rows = [
+        (
+            str(row["rank"]),
+            row["algorithm"],
+            number(row["expected"]),
+            f"{number(row['score'])} {plus_minus} {number(row['std'])}",
+            brief_seconds(row["seconds"]),
+            row["origin"],
+            brief_params(row["algorithm"], row["params"], task.kind),
+        )
+        for row in board[board["state"] == "complete"].head(_ROWS_SHOWN).to_dict("records")
+    ]
+    n_recommended = int((board["origin"] == "recommended").sum())
+    lines = [
+        describe_data(task, name),
+        f"{len(board)} trials, {n_recommended} of them recommended; {len(failed)} failed; {result.deadline}",
+    ]
+    if len(failed):
+        lines.append(f"The first failure: {failed.iloc[0]['algorithm']}: {failed.iloc[0]['reason']}")
+    titles = (
+        "rank",
+        "algorithm",
+        score_title(result.metric.name, result.metric),
+        "mean of folds",
+        "seconds",
+        "origin",
+        "hyperparameters other than the defaults",
+    )
+    return Section("Leaderboard", lines, titles, rows, "><>>><<")
+
+
+def _to_dict(result: TuneResult, task: Task) -> dict[str, Any]:
+    best = result.best_configuration
+    return {
+        "schema": "autometa/tune/1",
+        "kind": task.kind,
+        "metric": result.metric.name,
+        "study": result.study.study_name,
+        "interrupted": result.interrupted,
+        "best": {
+            "algorithm": best.algorithm,
+            "params": dict(best.params),
+            "expected_score": _best_score(result),
+        },
+        "leaderboard": result.leaderboard.to_dict("records"),
+    }
+
+
+def _best_score(result: TuneResult) -> float:
+    """Return the score to be expected of the best configuration; NaN where no trial was finished."""
+    best, board = result.best_configuration, result.leaderboard
+    for row in board[board["state"] == "complete"].to_dict("records"):
+        if row["algorithm"] == best.algorithm and row["params"] == dict(best.params):
+            return float(row["expected"])
+    return math.nan
+
+
+def _model_info(result: TuneResult, task: Task) -> dict[str, Any]:
+    from autometa.cli._terminal import plain
+
+    best = result.best_configuration
+    info: dict[str, Any] = plain(
+        {
+            "kind": task.kind,
+            "metric": result.metric.name,
+            "score": _best_score(result),
+            "target": str(task.y.name),
+            "classes": task.classes,
+            "columns": [
+                {"name": name, "type": kind, "dtype": str(task.X[name].dtype)}
+                for name, kind in task.column_types.items()
+            ],
+            "algorithm": best.algorithm,
+            "params": dict(best.params),
+            "n_rows": task.n_rows,
+        }
+    )
+    return info
