@@ -158,9 +158,9 @@ def _needs_frame(task: Task) -> bool:
 
 
 def _needs_cast(column: pd.Series) -> bool:
-    return not isinstance(column.dtype, np.dtype) and not isinstance(
+    return (not isinstance(column.dtype, np.dtype) and not isinstance(
         column.dtype, pd.CategoricalDtype
-    ) or column.dtype.kind in "bO"  # fmt: skip
+    )) or column.dtype.kind in "bO"  # fmt: skip
 
 
 def _apply(name: str, feature_names_out: str | None = None) -> FunctionTransformer:
@@ -228,7 +228,9 @@ def _text_steps(scaled: bool) -> Any:
     )
 
 
-def pipeline_code(pipeline: Pipeline, *, target: str = "target", data: str = "data.csv", score: str = "") -> str:
+def pipeline_code(
+    pipeline: Pipeline, *, target: str = "target", data: str = "data.csv", score: str = "", read: str = ""
+) -> str:
     """Write a script that builds, checks and fits the same pipeline without autometa.
 
     Parameters
@@ -241,6 +243,8 @@ def pipeline_code(pipeline: Pipeline, *, target: str = "target", data: str = "da
         Path of the table that the script reads.
     score : str, default=""
         scikit-learn's name of the scorer for the cross-validation; empty for the estimator's own.
+    read : str, default=""
+        Python expression that reads the table; empty for what pandas reads by the suffix of `data`.
 
     Returns
     -------
@@ -250,19 +254,20 @@ def pipeline_code(pipeline: Pipeline, *, target: str = "target", data: str = "da
     imports: dict[str, set[str]] = {
         "sklearn.model_selection": {"cross_val_score"},
     }
+    read = read or _reading(data)
+    if "arff." in read:
+        imports["arff"] = set()
     body = _render(pipeline, imports, 0)
     plain = sorted(name for name in imports if not imports[name])
     lines = [f"import {name}" for name in plain if name not in ("pandas",)]
     lines.append("import pandas as pd")
     lines += [f"from {module} import {', '.join(sorted(imports[module]))}" for module in sorted(imports) if imports[module]]
-    reader = "read_parquet" if data.endswith((".parquet", ".pq")) else "read_feather" if data.endswith(".feather") else "read_csv"
-    arguments = ', sep="\\t"' if data.endswith((".tsv", ".tab")) else ""
     scoring = f", scoring={score!r}" if score else ""
     return "\n".join(
         [
             *lines,
             "",
-            f"data = pd.{reader}({data!r}{arguments})",
+            f"data = {read}",
             f"X, y = data.drop(columns=[{target!r}]), data[{target!r}]",
             "",
             f"pipeline = {body}",
@@ -273,6 +278,13 @@ def pipeline_code(pipeline: Pipeline, *, target: str = "target", data: str = "da
             "",
         ]
     )
+
+
+def _reading(data: str) -> str:
+    suffix = data.rpartition(".")[2]
+    reader = {"parquet": "parquet", "pq": "parquet", "feather": "feather", "arrow": "feather"}.get(suffix, "csv")
+    arguments = ', sep="\\t"' if suffix in ("tsv", "tab") else ""
+    return f"pd.read_{reader}({data!r}{arguments})"
 
 
 def _render(value: Any, imports: dict[str, set[str]], depth: int) -> str:

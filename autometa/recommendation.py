@@ -77,13 +77,24 @@ class Recommendation:
 
         return build_pipeline(self.configuration, self.task)
 
-    def to_code(self, *, target: str | None = None, data: str = "data.csv") -> str:
-        """Return a Python script that builds, scores and fits the pipeline without autometa."""
+    def to_code(self, *, target: str | None = None, data: str = "data.csv", read: str = "") -> str:
+        """Return a Python script that builds, scores and fits the pipeline without autometa.
+
+        Parameters
+        ----------
+        target : str, optional
+            Name of the target column.
+        data : str, default="data.csv"
+            Path of the table.
+        read : str, default=""
+            Python expression that reads the table, where its suffix does not say how.
+        """
         from autometa.pipelines import pipeline_code
 
         scorer = self.task.metric.scorer
         name = target or (str(self.task.y.name) if self.task.y.name is not None else "target")
-        return pipeline_code(self.pipeline, target=name, data=data, score=scorer if isinstance(scorer, str) else "")
+        score = scorer if isinstance(scorer, str) else ""
+        return pipeline_code(self.pipeline, target=name, data=data, score=score, read=read)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recommendation as plain JSON types."""
