@@ -39,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    import optuna
+
     from autometa.collection import collect, read_catalog
 
     if args.directory is None:
@@ -46,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
             "AM531", "tasks of OpenML cannot be collected yet.", "Use --directory with tables of your own."
         )
     sources = read_catalog(args.directory)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     progress: Progress | None = None
 
     def on_run(report: CollectionReport, task_id: str, run: Run) -> None:
@@ -76,5 +79,6 @@ def run(args: argparse.Namespace) -> int:
 def _summary(report: CollectionReport, n_tasks: int) -> Section:
     rows = [("known before", f"{report.n_known:,}")]
     rows += [(status, f"{count:,}") for status, count in report.counts.most_common()]
-    line = f"{report.n_done:,} runs on {n_tasks - len(report.unreadable):,} tasks in {report.seconds:,.0f} seconds."
+    n_read = n_tasks - len(report.unreadable)
+    line = f"{report.n_done:,} runs on {n_read:,} task{'s' * (n_read != 1)} in {report.seconds:,.0f} seconds."
     return Section("Collected", [line], ("status", "runs"), rows, "<>")

@@ -1,0 +1,162 @@
+"""``collect``, ``train`` and ``info``: experience from tables of one's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+COLLECT = ("collect", "--directory", "tables", "--storage", "runs.journal", "--configurations", "1")
+
+
+def write_tables(folder):
+    """Write a catalog of a small task, and one that cannot be read."""
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    frame = pd.DataFrame({"a": rng.normal(size=40), "b": rng.choice(["u", "v"], 40)})
+    frame["y"] = np.where(frame["a"] + rng.normal(size=40) > 0, "yes", "no")
+    frame.to_parquet(folder / "good.parquet")
+    (folder / "bad.parquet").write_bytes(b"nonsense")
+    rows = [{"name": name, "task_type": "binary", "target": "y"} for name in ("good", "bad")]
+    pd.DataFrame(rows).to_csv(folder / "catalog.csv", index=False)
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory):
+    """Return a folder with tables and a journal of all runs on them, and what the command said."""
+    folder = tmp_path_factory.mktemp("collected")
+    write_tables(folder / "tables")
+    done = subprocess.run(
+        [sys.executable, "-m", "autometa", *COLLECT],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    return folder, done
+
+
+@pytest.fixture
+def catalog(tmp_path, monkeypatch):
+    """Be in a folder with tables."""
+    monkeypatch.chdir(tmp_path)
+    write_tables(tmp_path / "tables")
+
+
+@pytest.fixture
+def journal(tmp_path, monkeypatch, collected):
+    """Be in a folder with tables and a journal of all runs on them."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(collected[0], tmp_path, dirs_exist_ok=True)
+
+
+def test_collect_runs_everything_and_says_what_came_of_it(collected):
+    _, done = collected
+    assert done.returncode == 0, done.stderr
+    assert "8 runs on 1 task " in done.stdout
+    assert "task bad was left out" in done.stderr
+    assert "[I " not in done.stderr
+
+
+def test_what_is_known_is_not_run_again(run, journal):
+    outcome = run(*COLLECT)
+    assert outcome.code == 0
+    assert "0 runs" in outcome.out
+    assert ["known", "before", "8"] in [line.split() for line in outcome.out.splitlines()]
+
+
+def test_an_interrupted_collection_says_that_runs_are_kept(run, catalog, monkeypatch):
+    from autometa.collection import _runner
+
+    def interrupted(futures, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_runner, "wait", interrupted)
+    outcome = run(*COLLECT)
+    assert outcome.code == 130
+    assert "finished runs are kept" in outcome.err
+
+
+@pytest.mark.parametrize("source", [("--suite", "271"), ("--task", "1", "2")])
+def test_openml_is_said_to_come_later(run, source):
+    outcome = run("collect", *source, "--storage", "runs.journal")
+    assert outcome.code == 2
+    assert "AM531" in outcome.err
+    assert "--directory" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "code"),
+    [
+        (("collect", "--directory", "none", "--storage", "r.journal"), 1, "AM111"),
+        (("collect", "--directory", "tables", "--storage", "r.txt"), 2, "AM505"),
+        (("collect", "--directory", "tables", "--task", "1", "--storage", "r.journal"), 2, "AM530"),
+        (("train", "--metabase", "none", "--output", "out"), 1, "AM605"),
+        (("train", "--storage", "empty.journal", "--output", "out"), 1, "AM604"),
+        (("train", "--output", "out"), 2, "AM530"),
+        (("info", "--metabase", "tables"), 1, "AM605"),
+    ],
+)
+def test_a_mistake_is_one_line(run, catalog, arguments, exit_code, code):
+    outcome = run(*arguments)
+    assert outcome.code == exit_code
+    assert code in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_password_in_a_url_is_not_shown(run, catalog):
+    outcome = run("collect", "--directory", "tables", "--storage", "nonsense://user:SECRET@host/db")
+    assert outcome.code == 1
+    assert "SECRET" not in outcome.err
+
+
+def test_train_passes_on_what_it_was_given(run, journal, monkeypatch):
+    """The training itself has its own tests."""
+    from autometa.metabase import MetaBase
+
+    calls = []
+
+    class Report:
+        text = "the report"
+
+    monkeypatch.setattr(
+        "autometa.training.train", lambda base, output: calls.append((base, output)) or (None, Report)
+    )
+    outcome = run("train", "--storage", "runs.journal", "--output", "new/folder")
+    assert outcome.code == 0
+    assert outcome.out == "the report\n"
+    ((base, output),) = calls
+    assert isinstance(base, MetaBase)
+    assert len(base.runs) == 8
+    assert output == "new/folder"
+    assert Path(output).is_dir()
+
+
+def test_info_counts_what_the_bundled_base_holds(run):
+    answer = run("info", "--json").json
+    assert answer["schema"] == "autometa/info/1"
+    assert answer["summary"]["tasks"]["total"] > 0
+    assert answer["problems"] is None
+    text = run("info")
+    assert text.code == 0
+    assert f"{answer['summary']['runs']['total']:,}" in text.out
+
+
+def test_verify_finds_files_that_were_changed(run, journal):
+    from autometa.metabase import MetaBase
+
+    MetaBase.from_studies("runs.journal").save("base")
+    assert run("info", "--metabase", "base", "--verify").code == 0
+    frame = pd.read_parquet("base/runs.parquet")
+    frame.to_parquet("base/runs.parquet", compression="gzip")
+    outcome = run("info", "--metabase", "base", "--verify", "--json")
+    assert outcome.code == 1
+    assert any("runs.parquet" in problem for problem in json.loads(outcome.out)["problems"])
