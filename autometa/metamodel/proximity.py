@@ -59,7 +59,7 @@ class ProximityForest:
         families: Sequence[str],
         *,
         n_trees: int = 400,
-        min_tasks_leaf: int = 3,
+        min_tasks_leaf: int = 2,
         max_features: float = 0.4,
         bag_fraction: float = 0.6,
         n_components: int = 24,
@@ -75,7 +75,7 @@ class ProximityForest:
             What should be alike within a leaf; NaN where not known. Reduced to its principal components.
         families : sequence of str, one for each task
         n_trees : int, default=400
-        min_tasks_leaf : int, default=3
+        min_tasks_leaf : int, default=2
         max_features : float in (0, 1], default=0.4
             Share of the meta-features that each split may choose from.
         bag_fraction : float in (0, 1), default=0.6
