@@ -4,4 +4,13 @@ from autometa.evaluation._protocol import Protocol, Run, Split, evaluate, fit_pi
 from autometa.evaluation._scoring import score_predictions
 from autometa.evaluation._worker import Worker
 
-__all__ = ["Protocol", "Run", "Split", "Worker", "evaluate", "fit_pipeline", "make_splits", "score_predictions"]
+__all__ = [
+    "Protocol",
+    "Run",
+    "Split",
+    "Worker",
+    "evaluate",
+    "fit_pipeline",
+    "make_splits",
+    "score_predictions",
+]

@@ -57,6 +57,8 @@ class Run:
         Mean over folds of every stored metric, in natural units.
     spread : mapping of str to float
         Standard deviation over folds.
+    folds : mapping of str to tuple of float
+        The scores of each fold.
     fit_seconds, predict_seconds : float
         CPU seconds per fold, of one thread.
     n_train : int
@@ -69,6 +71,7 @@ class Run:
     status: str
     scores: Mapping[str, float] = field(default_factory=dict)
     spread: Mapping[str, float] = field(default_factory=dict)
+    folds: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
     fit_seconds: float = float("nan")
     predict_seconds: float = float("nan")
     n_train: int = 0
@@ -124,7 +127,9 @@ def make_splits(task: Task, protocol: Protocol) -> list[Split]:
         if len(part) <= limit:
             return part
         strata = labels[part] if labels is not None and _can_stratify(labels[part], limit) else None
-        return np.sort(train_test_split(part, train_size=limit, random_state=protocol.seed + fold, stratify=strata)[0])
+        return np.sort(
+            train_test_split(part, train_size=limit, random_state=protocol.seed + fold, stratify=strata)[0]
+        )
 
     splits = [
         (rows[shrink(train, protocol.max_train_rows, fold)], rows[shrink(test, protocol.max_test_rows, fold)])
@@ -205,6 +210,7 @@ def evaluate(
         "ok",
         scores={name: float(v.mean()) for name, v in values.items()},
         spread={name: float(v.std()) for name, v in values.items()},
+        folds={name: tuple(v.tolist()) for name, v in values.items()},
         fit_seconds=float(np.mean([fit for fit, _ in seconds])),
         predict_seconds=float(np.mean([predict for _, predict in seconds])),
         n_train=n_train,
@@ -221,14 +227,18 @@ def fit_pipeline(
     random_state: int = 0,
     n_jobs: int = 1,
 ) -> Pipeline:
-    """Build the pipeline of a configuration and fit it on some rows (positions), or on all."""
+    """Build the pipeline of a configuration and fit it on some rows (positions), or on all.
+
+    Columns that had no names for the user have none for the pipeline: it then takes arrays without a warning.
+    """
     chosen = np.arange(task.n_rows) if rows is None else rows
+    frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
     pipeline = build_pipeline(configuration, task, random_state=random_state, n_jobs=n_jobs)
     fit_params = {} if sample_weight is None else {"model__sample_weight": sample_weight[chosen]}
     with warnings.catch_warnings():
         # Convergence and rank warnings are not the user's concern; failures are raised.
         warnings.simplefilter("ignore")
-        return pipeline.fit(task.X.iloc[chosen], task.y.to_numpy()[chosen], **fit_params)
+        return pipeline.fit(frame.iloc[chosen], task.y.to_numpy()[chosen], **fit_params)
 
 
 def _evaluate_fold(

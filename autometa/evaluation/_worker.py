@@ -112,7 +112,9 @@ class Worker:
 
     def _died(self, configuration: Configuration) -> Run:
         self.stop()
-        return Run(configuration, "memory" if self._memory_limit else "failed", reason="the worker process died")
+        return Run(
+            configuration, "memory" if self._memory_limit else "failed", reason="the worker process died"
+        )
 
     @property
     def is_running(self) -> bool:
@@ -140,7 +142,9 @@ class Worker:
             start_new_session=True,  # an interrupt from the keyboard is the parent's to handle
         )
         self._replies = queue.Queue()
-        reader = threading.Thread(target=_read_replies, args=(self._process.stdout, self._replies), daemon=True)
+        reader = threading.Thread(
+            target=_read_replies, args=(self._process.stdout, self._replies), daemon=True
+        )
         reader.start()
         try:
             ready = self._replies.get(timeout=time_limit)
@@ -211,11 +215,15 @@ def serve() -> None:
 
 
 def _fit(configuration: Configuration, task: Task, _: list[Split], options: dict[str, Any]) -> Pipeline | Run:
-    accepted = {name: options[name] for name in ("sample_weight", "random_state", "n_jobs") if name in options}
+    accepted = {
+        name: options[name] for name in ("sample_weight", "random_state", "n_jobs") if name in options
+    }
     try:
         return fit_pipeline(task, configuration, **accepted)
     except Exception as error:
-        return Run(configuration, "failed", reason=f"{type(error).__name__}: {error}".replace("\n", " ")[:200])
+        return Run(
+            configuration, "failed", reason=f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
+        )
 
 
 def _limit_memory(limit: int) -> None:

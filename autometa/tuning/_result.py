@@ -62,6 +62,8 @@ class TuneResult:
         Whether the search was ended from the keyboard.
     recommendations : sequence of Recommendation
         What the search started from.
+    pipelines : sequence of (Configuration, Pipeline)
+        What was fitted on all rows, best first: `ensemble_size` of them, or fewer.
     """
 
     study: optuna.Study
@@ -72,7 +74,7 @@ class TuneResult:
     deadline: TimeReport
     interrupted: bool
     recommendations: Sequence[Recommendation] = field(repr=False)
-    pipeline: Pipeline | None = field(repr=False)
+    pipelines: Sequence[tuple[Configuration, Pipeline]] = field(repr=False)
 
     @property
     def best_pipeline(self) -> Pipeline:
@@ -83,13 +85,13 @@ class TuneResult:
         EvaluationError
             AM802 when no configuration could be fitted on all rows.
         """
-        if self.pipeline is None:
+        if not self.pipelines:
             raise EvaluationError(
                 "AM802",
                 "no configuration could be fitted on all rows in the time that was left.",
                 "The leaderboard is there; build a pipeline from best_configuration, or give more time.",
             )
-        return self.pipeline
+        return self.pipelines[0][1]
 
     def __repr__(self) -> str:
         best = self.best_configuration
@@ -135,7 +137,7 @@ def _row(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any]:
         "algorithm": configuration.algorithm,
         "params": dict(configuration.params),
         "score": trial.value if is_complete else math.nan,
-        "std": run["score_std"] if is_complete else math.nan,
+        "std": float(np.std(run["folds"])) if is_complete else math.nan,
         "expected": math.nan,
         "seconds": run.get("seconds", math.nan),
         "origin": "recommended" if RANK_ATTRIBUTE in trial.user_attrs else "search",
@@ -150,10 +152,5 @@ def _expected_scores(trials: Sequence[FrozenTrial], recommendations: Iterable[Re
     }
     none = (math.nan, math.nan)
     expected = np.array([prior.get(t.user_attrs["configuration_id"], none) for t in trials])
-    return posterior_scores(
-        np.array([t.value for t in trials], dtype="float64"),
-        np.array([t.user_attrs["run"]["score_std"] for t in trials]),
-        np.array([t.user_attrs["run"]["n_folds"] for t in trials], dtype="float64"),
-        expected[:, 0],
-        expected[:, 1],
-    )
+    folds = np.array([t.user_attrs["run"]["folds"] for t in trials], dtype="float64")
+    return posterior_scores(folds, expected[:, 0], expected[:, 1])

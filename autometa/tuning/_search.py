@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol as Interface, cast
+from typing import Any, Final, Protocol as Interface
 
 import numpy as np
 import optuna
@@ -37,8 +37,7 @@ Callback = Callable[[optuna.Study, FrozenTrial], object]
 class Evaluator(Interface):
     """Something that evaluates and fits configurations of one task, inside a limit of seconds where it can."""
 
-    @property
-    def is_ready(self) -> bool: ...
+    def prepare(self, time_limit: float) -> bool: ...
     def evaluate(self, configuration: Configuration, time_limit: float) -> Run: ...
     def fit(self, configuration: Configuration, time_limit: float) -> Pipeline | Run: ...
     def stop(self) -> None: ...
@@ -58,21 +57,23 @@ class Problem:
     splits: list[Split]
     options: dict[str, Any]
 
-    def score_of(self, run: Run) -> tuple[float, float]:
-        """Return the metric of a run and its spread over folds, in natural units."""
+    def scores_of(self, run: Run) -> list[float]:
+        """Return the metric of a run on every fold, in natural units; nothing for a run that failed."""
         metric = self.task.metric
-        if "scorer" in run.scores:
-            return metric.sign * run.scores["scorer"], run.spread["scorer"]
-        return run.scores.get(metric.name, math.nan), run.spread.get(metric.name, math.nan)
+        if "scorer" in run.folds:
+            return [metric.sign * score for score in run.folds["scorer"]]
+        return list(run.folds.get(metric.name, ()))
 
 
 class InProcess:
     """Evaluates here and now, in one thread; no limit can be kept."""
 
-    is_ready = True
-
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
+
+    def prepare(self, time_limit: float) -> bool:
+        """Do nothing: there is nothing to start."""
+        return True
 
     def evaluate(self, configuration: Configuration, time_limit: float) -> Run:
         """Run one configuration."""
@@ -104,30 +105,37 @@ class InChild:
         self._worker = Worker()
         self._starter: threading.Thread | None = None
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether the child has come up."""
-        is_starting = self._starter is not None and self._starter.is_alive()
-        return not is_starting and self._worker.is_running
-
     def start(self, time_limit: float) -> None:
         """Start the child in the background; a later run tries again where this takes too long."""
         if self._starter is None and not self._worker.is_running:
             self._starter = threading.Thread(target=self._start, args=[time_limit], daemon=True)
             self._starter.start()
 
+    def prepare(self, time_limit: float) -> bool:
+        """Wait until the child is up, and say whether it is."""
+        end = time.monotonic() + time_limit
+        if self._starter is not None:
+            self._starter.join(min(time_limit, _START_SECONDS))
+            if self._starter.is_alive():
+                return False
+            self._starter = None
+        if not self._worker.is_running:
+            self._start(end - time.monotonic())
+        return self._worker.is_running
+
     def set_problem(self, problem: Problem) -> None:
-        """Hand over what the coming runs are about."""
-        self._join()
+        """Hand over what the coming runs are about, once nothing is in the middle of being started."""
+        if self._starter is not None:
+            self._starter.join()
         self._worker.set_task(problem.task, problem.splits, **problem.options)
 
     def evaluate(self, configuration: Configuration, time_limit: float) -> Run:
         """Run one configuration."""
-        return cast(Run, self._within(self._worker.evaluate, configuration, time_limit))
+        return self._worker.evaluate(configuration, None if math.isinf(time_limit) else time_limit)
 
     def fit(self, configuration: Configuration, time_limit: float) -> Pipeline | Run:
         """Fit one configuration on all rows."""
-        return self._within(self._worker.fit, configuration, time_limit)
+        return self._worker.fit(configuration, None if math.isinf(time_limit) else time_limit)
 
     def stop(self) -> None:
         """Kill the child, if there is one; from any thread."""
@@ -135,28 +143,7 @@ class InChild:
 
     def _start(self, time_limit: float) -> None:
         with suppress(RuntimeError):
-            self._worker.start(min(time_limit, _START_SECONDS))
-
-    def _join(self) -> None:
-        if self._starter is not None:
-            self._starter.join()
-            self._starter = None
-
-    def _within(
-        self,
-        job: Callable[[Configuration, float | None], Any],
-        configuration: Configuration,
-        time_limit: float,
-    ) -> Any:
-        """Do a job, the start of the child included in the limit."""
-        end = time.monotonic() + time_limit
-        self._join()
-        if not self._worker.is_running:
-            self._start(time_limit)
-        left = end - time.monotonic()
-        if not self._worker.is_running or left <= 0:
-            return Run(configuration, "timeout", reason="a worker process could not be started in time")
-        return job(configuration, None if math.isinf(left) else left)
+            self._worker.start(max(min(time_limit, _START_SECONDS), 0.0))
 
 
 class Search:
@@ -170,8 +157,10 @@ class Search:
     evaluators : sequence of Evaluator
         As many trials run at a time.
     deadline : Deadline
-    n_trials : float
-        Trials to run, in addition to those that the study has; may be infinite.
+    n_trials : int
+        Trials to run, in addition to those that the study has.
+    n_refits : int, default=1
+        Configurations to fit on all rows afterwards, for which time is kept.
     callbacks : sequence of callable
         Called with the study and the finished trial, one at a time.
     """
@@ -184,7 +173,8 @@ class Search:
         evaluators: Sequence[Evaluator],
         deadline: Deadline,
         *,
-        n_trials: float,
+        n_trials: int,
+        n_refits: int = 1,
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self._study = study
@@ -193,6 +183,7 @@ class Search:
         self._evaluators = evaluators
         self._deadline = deadline
         self._n_left = n_trials
+        self._n_refits = n_refits
         self._callbacks = callbacks
         self._lock = threading.RLock()
         self._stopped = threading.Event()
@@ -235,8 +226,13 @@ class Search:
             future.result()
 
     def _work(self, evaluator: Evaluator) -> None:
-        while (limit := self._next_limit()) > 0:
+        while evaluator.prepare(self._left) and (limit := self._next_limit()) > 0:
             self._run_trial(evaluator, limit)
+
+    @property
+    def _left(self) -> float:
+        """Seconds left for trials."""
+        return max(self._deadline.remaining - self.reserve, 0.0)
 
     def _next_limit(self) -> float:
         """Seconds that the next trial may take; 0 when there shall be none.
@@ -245,7 +241,7 @@ class Search:
         usual, where that is more.
         """
         with self._lock:
-            left = self._deadline.remaining - self.reserve
+            left = self._left
             if self._stopped.is_set() or self._n_left < 1 or left < min(self._seconds, default=0.0):
                 return 0.0
             self._n_left -= 1
@@ -282,13 +278,13 @@ class Search:
             )
             raise
         seconds = time.monotonic() - start
-        score, spread = self._problem.score_of(run)
-        record = {**run.to_record(), "score_std": spread, "seconds": seconds}
-        if run.status == "timeout" and self._deadline.remaining <= self.reserve:
+        scores = self._problem.scores_of(run)
+        record = {**run.to_record(), "folds": scores, "seconds": seconds}
+        if run.status == "timeout" and self._left == 0.0:
             record["reason"] = _OUT_OF_TIME
         elif self._stopped.is_set() and not run.ok:
             record["reason"] = _INTERRUPTED
-        self._tell(trial, configuration, record, score if run.ok and math.isfinite(score) else None)
+        self._tell(trial, configuration, record, float(np.mean(scores)) if run.ok else None)
 
     def _tell(
         self, trial: Trial, configuration: Configuration, record: dict[str, Any], value: float | None
@@ -314,6 +310,8 @@ class Search:
             self._has_success = True
             if "duplicate_of" not in record:
                 self._seconds.append(record["seconds"])
+            return
+        if record["status"] == "timeout":
             return
         self._failures.append(record["reason"])
         if len(self._failures) >= FIRST_FAILURES and not self._has_success:

@@ -90,7 +90,7 @@ def _draw(task: Task, n_folds: int, groups: NDArray[np.intp] | None, seed: int) 
 
 def _check_classes(task: Task, n_folds: int) -> None:
     counts = task.y.value_counts()
-    label, count = counts.index[-1], int(counts.iloc[-1])
+    label, count = counts.index.tolist()[-1], int(counts.iloc[-1])
     if count < n_folds:
         merge = "Merge it with another class or drop its rows"
         cure = f"{merge}, or use cv={count}." if count >= 2 else f"{merge}."
@@ -146,6 +146,12 @@ def resolve_weights(sample_weight: Any, task: Task) -> NDArray[np.float64] | Non
         )
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(bad) or not weights.any():
-        what = f"is {weights[bad[0]]} in row {bad[0]}" if len(bad) else "is 0 in every row"
-        raise DataError("AM113", f"sample_weight {what}.", "Weights are finite, not negative, and not all 0.")
+        what = f"is {weights[bad[0]]} in row {bad[0]}" if len(bad) else "is zero in every row"
+        raise DataError(
+            "AM113", f"sample_weight {what}.", "Weights are finite, not negative, and not all zero."
+        )
+    if task.kind != "regression" and task.y[weights > 0].nunique() < 2:
+        raise DataError(
+            "AM113", "only one class has rows with a positive sample_weight.", "Give weight to another."
+        )
     return weights

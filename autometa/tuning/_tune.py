@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any, Final
+from contextlib import contextmanager
+from typing import Any, Final, Self
 
 import numpy as np
 import optuna
@@ -30,7 +31,7 @@ _IDENTITY: Final = "autometa:search"
 # What the fit on all rows may take beyond the limit: a share of it, and seconds.
 _GRACE: Final = (0.05, 1.0)
 N_BEFORE_OWN: Final = 2
-MAX_REFITS: Final = 5
+MAX_REFIT_FAILURES: Final = 5
 
 
 def tune(
@@ -51,6 +52,7 @@ def tune(
     callbacks: Sequence[Callback] = (),
     algorithms: Sequence[str] | None = None,
     metamodel: MetaModel | None = None,
+    ensemble_size: int = 1,
 ) -> TuneResult:
     """Search for the best pipeline, starting from the recommendations.
 
@@ -62,7 +64,7 @@ def tune(
         The target, or the name of its column in `X`.
     kind : {"auto", "classification", "regression", "binary", "multiclass"}, default="auto"
     n_trials : int, default=50
-        In addition to those that a resumed study has.
+        In addition to those that a continued study has. With 0, the first recommendation is fitted without a search.
     timeout : float or None, default=None
         Seconds of wall-clock time for everything: meta-features, trials, and the fit on all rows. Trials then run in
         child processes and are stopped when their time is up.
@@ -89,6 +91,8 @@ def tune(
         Search among these algorithms only.
     metamodel : MetaModel, optional
         The bundled one by default.
+    ensemble_size : int, default=1
+        How many of the best configurations to fit on all rows, as far as the time allows.
 
     Returns
     -------
@@ -107,16 +111,9 @@ def tune(
         AM801 when the first five trials, or all, fail; AM803 when nothing could be fitted in time.
     """
     deadline = Deadline(timeout)
-    _check_positive(n_trials=n_trials, n_jobs=n_jobs)
-    with ExitStack() as stack:
-        stack.enter_context(_quiet_optuna())
-        children = [InChild() for _ in range(_n_children(timeout, n_jobs))]
-        for child in children:
-            stack.callback(child.stop)
-        for child in children[:n_jobs]:
-            # They come up while the data is checked and described.
-            child.start(deadline.remaining)
-
+    _check_counts(n_trials=(n_trials, 0), n_jobs=(n_jobs, 1), ensemble_size=(ensemble_size, 1))
+    n_workers = n_jobs if n_trials and (timeout is not None or n_jobs > 1) else 0
+    with _quiet_optuna(), _Crew(n_workers, deadline) as crew:
         task = Task.from_frame(X, y, kind=kind, metric=metric)
         weights = resolve_weights(sample_weight, task)
         space = SearchSpace.for_kind(task.kind, algorithms)
@@ -124,65 +121,112 @@ def tune(
             space = _that_take_weights(space, task)
         study = _open_study(storage, study_name, task)
         seed = _settle(study, task, space, random_state)
-        problem = Problem(task, resolve_splits(task, cv, groups, seed), _options(task, weights, seed))
+        splits = resolve_splits(task, cv, groups, seed) if n_trials else []
+        problem = Problem(task, splits, _options(task, weights, seed))
         with deadline.step("recommend"):
-            recommendations = _recommend(task, space, min(n_trials, N_SUGGESTIONS), metamodel, seed)
+            recommendations = _recommend(task, space, max(N_SUGGESTIONS, ensemble_size), metamodel, seed)
         configurations = _with_own_algorithms([r.configuration for r in recommendations], task, space)
         study.sampler = MetaSampler.from_configurations(
             configurations, space, seed=_sampler_seed(seed, study)
         )
-        for child in children:
-            child.set_problem(problem)
-        in_process = InProcess(problem)
-        refitters: list[Evaluator] = [in_process]
-        if timeout is not None:
-            # A child of its own: those of the trials may just have been killed when the fit on all rows is due. It
-            # comes up once there is something to fit.
-            spare = children[-1]
-            refitters.insert(0, spare)
-            callbacks = [lambda *_: spare.start(deadline.remaining), *callbacks]
+        crew.set_problem(problem)
         search = Search(
             study,
             space,
             problem,
-            children[:n_jobs] or [in_process],
+            crew.evaluators,
             deadline,
             n_trials=n_trials,
-            callbacks=callbacks,
+            n_refits=ensemble_size,
+            callbacks=[*crew.callbacks, *callbacks],
         )
         with deadline.step("search"):
             search.run()
         leaderboard = make_leaderboard(study, space, task.metric, recommendations)
-        candidates = _candidates(study, space, problem, leaderboard) or _fallbacks(recommendations, search)
+        candidates = _candidates(study, space, problem, leaderboard)
+        if not candidates:
+            if search.interrupted:
+                raise KeyboardInterrupt
+            # Without a trial that was finished in time, the recommendations are all there is.
+            seconds = {r.configuration: r.expected_seconds for r in recommendations}
+            candidates = [(c, seconds.get(c, math.inf)) for c in configurations]
         with deadline.step("refit"):
-            chosen, pipeline = _fit_first(refitters, candidates, deadline)
-        if pipeline is None and not (leaderboard["state"] == "complete").any():
+            pipelines, failure = _fit_best(crew.refitters, candidates, ensemble_size, deadline)
+        if not pipelines and leaderboard.empty:
             raise EvaluationError(
-                "AM803", f"nothing could be fitted within {timeout} s.", "Give more time, or fewer rows."
+                "AM803",
+                f"none of the recommendations could be fitted: {failure}.",
+                "Check the data, or give more time.",
             )
     return TuneResult(
         study=study,
         leaderboard=leaderboard,
-        best_configuration=chosen,
+        best_configuration=pipelines[0][0] if pipelines else candidates[0][0],
         best_by_cv=_best_by_cv(leaderboard, task.metric),
         metric=task.metric,
         deadline=deadline.report(),
         interrupted=search.interrupted,
         recommendations=recommendations,
-        pipeline=pipeline,
+        pipelines=tuple(pipelines),
     )
 
 
-def _check_positive(**counts: Any) -> None:
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise UsageError("AM522", f"{name} must be a positive whole number, got {value!r}.")
+class _Crew:
+    """Who evaluates and who fits at the end: child processes that can be stopped, or this process.
+
+    With a deadline one more child waits for the fit on all rows: those of the trials may just have been killed then.
+    It comes up once there is something to fit.
+    """
+
+    def __init__(self, n_workers: int, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._children = [InChild() for _ in range(n_workers)]
+        self._spare = InChild() if deadline.seconds is not None else None
+        self._in_process: InProcess | None = None
+        for child in self._children:
+            # They come up while the data is checked and described.
+            child.start(deadline.remaining)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for child in self._all_children:
+            child.stop()
+
+    @property
+    def _all_children(self) -> list[InChild]:
+        return [*self._children, *([self._spare] if self._spare else [])]
+
+    def set_problem(self, problem: Problem) -> None:
+        """Hand over what the trials are about."""
+        self._in_process = InProcess(problem)
+        for child in self._all_children:
+            child.set_problem(problem)
+
+    @property
+    def evaluators(self) -> list[Evaluator]:
+        """Those that run trials."""
+        return [*self._children] or self.refitters[-1:]
+
+    @property
+    def refitters(self) -> list[Evaluator]:
+        """Those that fit on all rows; the last one cannot be stopped."""
+        if self._in_process is None:
+            raise RuntimeError("set_problem comes first")
+        return [*([self._spare] if self._spare else []), self._in_process]
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        """What to do after each trial."""
+        spare = self._spare
+        return [] if spare is None else [lambda *_: spare.start(self._deadline.remaining)]
 
 
-def _n_children(timeout: float | None, n_jobs: int) -> int:
-    if timeout is not None:
-        return n_jobs + 1
-    return n_jobs if n_jobs > 1 else 0
+def _check_counts(**counts: tuple[Any, int]) -> None:
+    for name, (value, least) in counts.items():
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise UsageError("AM522", f"{name} must be a whole number, at least {least}; got {value!r}.")
 
 
 @contextmanager
@@ -300,37 +344,41 @@ def _candidates(
     return list(found.items())
 
 
-def _fallbacks(
-    recommendations: Sequence[Recommendation], search: Search
-) -> list[tuple[Configuration, float]]:
-    """When no trial could be finished in time, the recommendations are all there is."""
-    if search.interrupted:
-        raise KeyboardInterrupt
-    return [(r.configuration, r.expected_seconds) for r in recommendations]
+def _fit_best(
+    refitters: Sequence[Evaluator],
+    candidates: Sequence[tuple[Configuration, float]],
+    size: int,
+    deadline: Deadline,
+) -> tuple[list[tuple[Configuration, Pipeline]], str]:
+    """Fit the best configurations that the time allows; the quickest if it allows none. Say what failed last.
 
-
-def _fit_first(
-    evaluators: Sequence[Evaluator], candidates: Sequence[tuple[Configuration, float]], deadline: Deadline
-) -> tuple[Configuration, Pipeline | None]:
-    """Fit the best configuration that the time allows; the quickest if it allows none.
-
-    The last evaluator cannot be stopped: with a deadline it serves where the first is not up yet and the fit should
-    take a fraction of what is left.
+    The last of the refitters cannot be stopped: with a deadline it serves where the first does not come up in time,
+    and only if the fit should take a fraction of what is left. A fit gets half of the time, or four times what it
+    should take, so that one that takes longer than its folds did leaves room for the next.
     """
     share, constant = _GRACE
     grace = 0.0 if deadline.seconds is None else share * deadline.seconds + constant
     end = time.monotonic() + deadline.remaining + grace
     affordable = [candidate for candidate in candidates if candidate[1] <= deadline.remaining]
-    queue = affordable[:MAX_REFITS] or [min(candidates, key=lambda candidate: candidate[1])]
-    for configuration, seconds in queue:
+    queue = affordable or [min(candidates, key=lambda candidate: candidate[1])]
+    fitted: list[tuple[Configuration, Pipeline]] = []
+    failure = "there was no time left"
+    for configuration, seconds in queue[: size + MAX_REFIT_FAILURES]:
         left = end - time.monotonic()
-        if left <= 0:
+        if left <= 0 or len(fitted) == size:
             break
-        first, last = evaluators[0], evaluators[-1]
-        result = (first if first.is_ready or 3 * seconds > left else last).fit(configuration, left)
-        if not isinstance(result, Run):
-            return configuration, result
-    return queue[0][0], None
+        refitter = refitters[0]
+        if not refitter.prepare(left - 3 * seconds):
+            if 3 * seconds > left:
+                break
+            refitter = refitters[-1]
+        left = end - time.monotonic()
+        result = refitter.fit(configuration, min(left, max(left / 2, 4 * seconds)))
+        if isinstance(result, Run):
+            failure = result.reason
+        else:
+            fitted.append((configuration, result))
+    return fitted, failure
 
 
 def _best_by_cv(leaderboard: pd.DataFrame, metric: Metric) -> Configuration | None:

@@ -1,0 +1,285 @@
+"""The search as scikit-learn estimators: for pipelines, cross-validation and everything else that takes them."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
+
+from autometa.errors import DataError
+from autometa.tuning import tune
+
+
+class _AutoMeta(BaseEstimator):
+    """What both estimators share."""
+
+    _kind: str
+
+    def __init__(
+        self,
+        *,
+        n_trials: int = 30,
+        timeout: float | None = None,
+        metric: Any = None,
+        cv: Any = None,
+        ensemble_size: int = 1,
+        n_jobs: int = 1,
+        random_state: Any = None,
+    ) -> None:
+        self.n_trials = n_trials
+        self.timeout = timeout
+        self.metric = metric
+        self.cv = cv
+        self.ensemble_size = ensemble_size
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.input_tags.sparse = True
+        return tags
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None) -> Self:
+        """Search, choose, and fit on all rows.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            Any mix of numbers, strings, categories, booleans, dates and missing values.
+        y : array-like of shape (n_rows,)
+        groups : array-like of shape (n_rows,), optional
+            Rows of one group are never on both sides of a split.
+        sample_weight : array-like of shape (n_rows,), optional
+
+        Returns
+        -------
+        self
+        """
+        frame = self._as_frame(X)
+        if len(frame) < 2:
+            raise DataError(
+                "AM201", f"the table has {len(frame)} sample.", "Nothing can be learned from one row."
+            )
+        target = self._as_target(y)
+        validate_data(self, X, y, skip_check_array=True)
+        result = tune(
+            frame,
+            target,
+            kind=self._kind,
+            n_trials=self.n_trials,
+            timeout=self.timeout,
+            metric=self.metric,
+            cv=self.cv,
+            groups=groups,
+            sample_weight=sample_weight,
+            n_jobs=self.n_jobs,
+            random_state=self.random_state,
+            ensemble_size=self.ensemble_size,
+        )
+        self.columns_ = frame.columns.tolist()
+        self.best_pipeline_ = result.best_pipeline
+        self.best_configuration_ = result.best_configuration
+        self.pipelines_ = [pipeline for _, pipeline in result.pipelines]
+        self.leaderboard_ = result.leaderboard
+        self.study_ = result.study
+        return self
+
+    def _as_frame(self, X: Any) -> pd.DataFrame:
+        """Return a table whose columns have names, made up where the user gave none."""
+        if hasattr(X, "to_pandas"):
+            X = X.to_pandas()
+        if isinstance(X, pd.DataFrame):
+            joined = [
+                "_".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in X.columns
+            ]
+            return X.set_axis(joined, axis=1)
+        values = check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False, estimator=self)
+        frame = pd.DataFrame(values.toarray() if hasattr(values, "toarray") else values).infer_objects()
+        return frame.set_axis([f"x{i}" for i in range(frame.shape[1])], axis=1)
+
+    def _as_target(self, y: Any) -> Any:
+        target = column_or_1d(y, warn=True)
+        if not pd.isna(target).any():  # the task says which rows are missing
+            type_of_target(target, raise_unknown=True)
+        return target
+
+    def _known_columns(self, X: Any) -> pd.DataFrame:
+        """Return the columns that `fit` saw, in its order, whatever else there is."""
+        check_is_fitted(self)
+        frame = self._as_frame(X)
+        if not hasattr(X, "columns") or not hasattr(self, "feature_names_in_"):
+            validate_data(self, X, reset=False, skip_check_array=True)
+            return frame.set_axis(self.columns_, axis=1)
+        missing = [name for name in self.columns_ if name not in frame.columns]
+        if missing:
+            raise DataError(
+                "AM401",
+                f"{len(missing)} column(s) that were there at fit are missing: {', '.join(map(repr, missing))}.",
+                "Add them; fill them with missing values if they are unknown.",
+            )
+        extra = [name for name in frame.columns if name not in self.columns_]
+        if extra:
+            warnings.warn(
+                f"columns that were not there at fit are ignored: {extra}", UserWarning, stacklevel=3
+            )
+        return frame[self.columns_]
+
+
+class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
+    """A classifier that chooses its own pipeline, starting from what other tables have taught.
+
+    Parameters
+    ----------
+    n_trials : int, default=30
+        Configurations to try; 0 fits the first recommendation without a search.
+    timeout : float or None, default=None
+        Seconds of wall-clock time of a fit, everything included.
+    metric : str, callable or None, default=None
+        scikit-learn's name without a sign, or a scorer; by default ``roc_auc`` or ``log_loss``.
+    cv : int, splitter, iterable or None, default=None
+        See :func:`autometa.tune`.
+    ensemble_size : int, default=1
+        How many of the best configurations to average.
+    n_jobs : int, default=1
+        Trials at a time.
+    random_state : int, RandomState or None, default=None
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where `X` had names that are strings.
+    best_pipeline_ : Pipeline
+        Of scikit-learn and LightGBM objects only.
+    best_configuration_ : Configuration
+    pipelines_ : list of Pipeline
+        All that are averaged.
+    leaderboard_ : DataFrame
+        See :class:`autometa.TuneResult`.
+    study_ : optuna.Study
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from autometa import AutoMetaClassifier
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> AutoMetaClassifier(n_trials=0).fit(X, y).predict(X[:2]).tolist()
+    [0, 0]
+    """
+
+    _kind = "classification"
+
+    def _as_target(self, y: Any) -> Any:
+        target = super()._as_target(y)
+        if not pd.isna(target).any():
+            check_classification_targets(target)
+        if len(pd.unique(target)) < 2:
+            raise DataError(
+                "AM103", "y holds one class only; nothing to learn.", "Add rows of another class."
+            )
+        return target
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None) -> Self:  # noqa: D102
+        super().fit(X, y, groups=groups, sample_weight=sample_weight)
+        self.classes_ = self.best_pipeline_.classes_
+        return self
+
+    fit.__doc__ = _AutoMeta.fit.__doc__
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probabilities of the classes, in the order of ``classes_``.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+        """
+        frame = self._known_columns(X)
+        return np.asarray(np.mean([pipeline.predict_proba(frame) for pipeline in self.pipelines_], axis=0))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable class of each row.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+        """
+        best = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+
+class AutoMetaRegressor(RegressorMixin, _AutoMeta):
+    """A regressor that chooses its own pipeline, starting from what other tables have taught.
+
+    Parameters
+    ----------
+    n_trials : int, default=30
+        Configurations to try; 0 fits the first recommendation without a search.
+    timeout : float or None, default=None
+        Seconds of wall-clock time of a fit, everything included.
+    metric : str, callable or None, default=None
+        scikit-learn's name without a sign, or a scorer; ``r2`` by default.
+    cv : int, splitter, iterable or None, default=None
+        See :func:`autometa.tune`.
+    ensemble_size : int, default=1
+        How many of the best configurations to average.
+    n_jobs : int, default=1
+        Trials at a time.
+    random_state : int, RandomState or None, default=None
+
+    Attributes
+    ----------
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where `X` had names that are strings.
+    best_pipeline_ : Pipeline
+        Of scikit-learn and LightGBM objects only.
+    best_configuration_ : Configuration
+    pipelines_ : list of Pipeline
+        All that are averaged.
+    leaderboard_ : DataFrame
+        See :class:`autometa.TuneResult`.
+    study_ : optuna.Study
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from autometa import AutoMetaRegressor
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> AutoMetaRegressor(n_trials=0).fit(X, y).predict(X[:2]).shape
+    (2,)
+    """
+
+    _kind = "regression"
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return the predicted values.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+        """
+        frame = self._known_columns(X)
+        return np.asarray(np.mean([pipeline.predict(frame) for pipeline in self.pipelines_], axis=0))

@@ -1,0 +1,240 @@
+"""AutoMetaClassifier and AutoMetaRegressor are scikit-learn estimators like any other."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.datasets import load_iris, make_regression
+from sklearn.ensemble import VotingClassifier
+from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+
+from autometa.errors import DataError, UsageError
+from autometa.estimators import AutoMetaClassifier, AutoMetaRegressor
+from autometa.recommendation import Recommendation
+from autometa.space import SearchSpace
+from autometa.tuning import _tune
+
+QUICK = ("linear", "knn", "svm")
+WEIGHTS = "the recommendations depend on the number of rows, which weights do not change"
+FOLDS = "the data has a class that cannot stand in every fold, and a search needs that: AM104"
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data": WEIGHTS,
+    "check_sample_weight_equivalence_on_sparse_data": WEIGHTS,
+}
+EXPECTED_FAILURES_OF_A_SEARCH = {
+    **EXPECTED_FAILURES,
+    "check_dont_overwrite_parameters": FOLDS,
+    "check_f_contiguous_array_estimator": FOLDS,
+    "check_methods_sample_order_invariance": FOLDS,
+    "check_methods_subset_invariance": FOLDS,
+    "check_fit2d_1feature": FOLDS,
+    "check_dict_unchanged": FOLDS,
+    "check_fit2d_predict1d": FOLDS,
+}
+
+
+@pytest.fixture(autouse=True)
+def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recommend the defaults of quick algorithms: these tests are about the estimators."""
+
+    def recommend(task: Any, *, k: int = 10, algorithms: Any = None, **_: Any) -> list[Recommendation]:
+        names = [name for name in QUICK if algorithms is None or name in algorithms]
+        design = SearchSpace.for_kind(task.kind, names).design(k)[:k]
+        return [
+            Recommendation(i, c, 0.5, 0.4, 0.6, 0.05, 0.1, "", task) for i, c in enumerate(design, start=1)
+        ]
+
+    monkeypatch.setattr(_tune, "recommend_for_task", recommend)
+
+
+@pytest.fixture(scope="module")
+def iris() -> tuple[pd.DataFrame, pd.Series]:
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    rows = np.random.default_rng(0).permutation(150)[:90]
+    return X.iloc[rows].reset_index(drop=True), y.iloc[rows].reset_index(drop=True)
+
+
+def expected_failures(estimator: Any) -> dict[str, str]:
+    searches = is_classifier(estimator) and estimator.n_trials > 0
+    return EXPECTED_FAILURES_OF_A_SEARCH if searches else EXPECTED_FAILURES
+
+
+with_checks = parametrize_with_checks(
+    [
+        AutoMetaClassifier(n_trials=0, random_state=0),
+        AutoMetaRegressor(n_trials=0, random_state=0),
+    ],
+    expected_failed_checks=expected_failures,
+)
+with_a_search = parametrize_with_checks(
+    [
+        AutoMetaClassifier(n_trials=1, random_state=0),
+        AutoMetaRegressor(n_trials=1, random_state=0),
+    ],
+    expected_failed_checks=expected_failures,
+)
+
+
+@pytest.mark.filterwarnings("ignore")  # the checks warn on purpose
+@with_checks
+def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@with_a_search
+def test_scikit_learns_checks_of_a_search(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def test_hardly_any_of_the_checks_is_skipped_or_expected_to_fail() -> None:
+    """A green suite can hide checks that were never run."""
+    for estimator, at_most in [(AutoMetaClassifier(n_trials=0), 2), (AutoMetaClassifier(n_trials=1), 9)]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            checks = [check.func.__name__ for _, check in estimator_checks_generator(estimator, legacy=True)]
+        assert len(checks) >= 55
+        assert len(expected_failures(estimator)) == at_most
+
+
+def test_zero_shot_fits_the_first_recommendation(iris) -> None:
+    model = AutoMetaClassifier(n_trials=0).fit(*iris)
+    assert model.best_configuration_.algorithm == QUICK[0]
+    assert model.leaderboard_.empty
+    assert model.score(*iris) > 0.8
+
+
+def test_a_search_shows_in_the_leaderboard(iris) -> None:
+    model = AutoMetaClassifier(n_trials=4, metric="accuracy", random_state=0).fit(*iris)
+    assert len(model.leaderboard_) == 4
+    assert model.leaderboard_["algorithm"][0] == model.best_configuration_.algorithm
+    proba = model.predict_proba(iris[0])
+    assert proba.shape == (90, 3)
+    np.testing.assert_allclose(proba.sum(axis=1), 1.0)
+    np.testing.assert_array_equal(model.predict(iris[0]), model.classes_[proba.argmax(axis=1)])
+
+
+def test_an_ensemble_is_the_mean_of_its_members(iris) -> None:
+    model = AutoMetaClassifier(n_trials=3, ensemble_size=2, random_state=0).fit(*iris)
+    assert len(model.pipelines_) == 2
+    members = [p.predict_proba(iris[0]) for p in model.pipelines_]
+    assert not np.allclose(*members)
+    np.testing.assert_allclose(model.predict_proba(iris[0]), np.mean(members, axis=0))
+    X, y = make_regression(50, 3, random_state=0)
+    regressor = AutoMetaRegressor(n_trials=0, ensemble_size=3).fit(X, y)
+    assert len(regressor.pipelines_) == 3
+    assert regressor.score(X, y) > 0.3
+
+
+def test_fit_starts_afresh(iris) -> None:
+    model = AutoMetaClassifier(n_trials=2, random_state=0)
+    assert len(model.fit(*iris).leaderboard_) == 2
+    assert len(model.fit(*iris).leaderboard_) == 2
+    assert not hasattr(clone(model), "classes_")
+
+
+def test_pickle_clone_and_parameters(iris) -> None:
+    model = AutoMetaClassifier(n_trials=2, metric="accuracy", random_state=1).fit(*iris)
+    copied = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copied.predict(iris[0]), model.predict(iris[0]))
+    assert clone(model).get_params() == model.get_params()
+    assert list(inspect.signature(AutoMetaRegressor).parameters) == [
+        "n_trials",
+        "timeout",
+        "metric",
+        "cv",
+        "ensemble_size",
+        "n_jobs",
+        "random_state",
+    ]
+
+
+def test_inside_other_tools(iris) -> None:
+    model = AutoMetaClassifier(n_trials=0)
+    assert is_classifier(model)
+    assert is_regressor(AutoMetaRegressor())
+    assert make_pipeline(StandardScaler(), model).fit(*iris).score(*iris) > 0.8
+    assert cross_val_score(model, *iris, cv=2).mean() > 0.8
+    vote = VotingClassifier([("a", model), ("b", clone(model))], voting="soft").fit(*iris)
+    assert vote.score(*iris) > 0.8
+
+
+def test_mixed_tables_with_string_labels(make_mixed) -> None:
+    X = make_mixed(80)
+    y = np.where(np.arange(80) % 2, "yes", "no")
+    model = AutoMetaClassifier(n_trials=2, random_state=0).fit(X, y)
+    assert set(model.predict(make_mixed(10, seed=1))) <= {"yes", "no"}
+    assert model.n_features_in_ == X.shape[1]
+    assert model.feature_names_in_.tolist() == X.columns.tolist()
+    assert "AutoMetaClassifier" in model._repr_html_()
+
+
+def test_html_before_and_after_fit(iris) -> None:
+    model = AutoMetaClassifier(n_trials=0)
+    assert "AutoMetaClassifier" in model._repr_html_()
+    assert "AutoMetaClassifier" in make_pipeline(StandardScaler(), model.fit(*iris))._repr_html_()
+
+
+def test_columns_at_predict(iris) -> None:
+    X, y = iris
+    model = AutoMetaClassifier(n_trials=0).fit(X, y)
+    expected = model.predict_proba(X)
+    np.testing.assert_array_equal(model.predict_proba(X[X.columns[::-1]]), expected)
+    with pytest.warns(UserWarning, match=r"not there at fit are ignored: \['extra'\]"):
+        np.testing.assert_array_equal(model.predict_proba(X.assign(extra=1)), expected)
+    with pytest.raises(DataError, match=r"AM401 2 column\(s\).*'sepal length \(cm\)', 'petal width \(cm\)'"):
+        model.predict(X.drop(columns=["petal width (cm)", "sepal length (cm)"]))
+
+
+def test_arrays_and_numbered_columns(iris) -> None:
+    X, y = iris
+    for table in (
+        X.to_numpy(),
+        X.to_numpy().tolist(),
+        X.set_axis(range(4), axis=1),
+        X.set_axis([7, 3, 5, 1], axis=1),
+    ):
+        model = AutoMetaClassifier(n_trials=0).fit(table, y.tolist())
+        assert model.score(table, y) > 0.8
+        assert not hasattr(model, "feature_names_in_")
+    with pytest.raises(ValueError, match="expecting 4 features"):
+        model.predict(X.to_numpy()[:, :3])
+
+
+def test_groups_weights_and_folds(iris) -> None:
+    X, y = iris
+    groups = np.arange(90) % 6
+    model = AutoMetaClassifier(n_trials=2, cv=GroupKFold(3)).fit(
+        X, y, groups=groups, sample_weight=np.ones(90)
+    )
+    assert "knn" not in model.leaderboard_["algorithm"].tolist()
+    with pytest.raises(UsageError, match="AM520"):
+        AutoMetaClassifier(n_trials=1, cv="three").fit(X, y)
+
+
+def test_a_time_limit_without_a_search(iris) -> None:
+    assert AutoMetaClassifier(n_trials=0, timeout=30).fit(*iris).score(*iris) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "code"),
+    [
+        ([[1.0], [2.0], [3.0]], [1, 1, 1], "AM103"),
+        ([[1.0]], [1], "AM201"),
+        (pd.DataFrame({"a": [1.0, 2.0, 3.0]}), [None, "x", "y"], "AM102"),
+    ],
+)
+def test_unusable_data(X, y, code) -> None:
+    with pytest.raises(ValueError, match=code):
+        AutoMetaClassifier(n_trials=0).fit(X, y)
