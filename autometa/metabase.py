@@ -72,15 +72,27 @@ def target_of(kind: str) -> str:
     return "regression" if kind == "regression" else "classification"
 
 
-def describe_for_study(task: Task) -> dict[str, Any]:
-    """Return what a study should say about its task, as plain JSON types, so that its trials become experience."""
-    values = describe_task(task)
+def describe_for_study(
+    task: Task, *, name: str = "", metafeatures: pd.Series | None = None
+) -> dict[str, Any]:
+    """Return what a study should say about its task, as plain JSON types, so that its trials become experience.
+
+    Parameters
+    ----------
+    task : Task
+    name : str, default=""
+        Stands in for the name of a task that has none.
+    metafeatures : Series, optional
+        Those of the task, where they are known already.
+    """
+    values = describe_task(task) if metafeatures is None else metafeatures
+    name = task.name or name
     return {
-        "task_id": task.name,
-        "name": task.name,
+        "task_id": name,
+        "name": name,
         "kind": task.kind,
         "openml_id": task.properties.get("openml_id"),
-        "family": task.properties.get("family") or task.name,
+        "family": task.properties.get("family") or name,
         "source": task.properties.get("source", ""),
         "n_rows": task.n_rows,
         "n_features": task.X.shape[1],

@@ -119,3 +119,27 @@ def test_levels_are_shares_of_the_way_to_a_perfect_score(base):
     assert np.allclose(levels, (scores - 0.5) / 0.5, atol=1e-5)
     losses, log_levels = base.scores("log_loss", "binary"), base.levels("log_loss", "binary")
     assert np.allclose(log_levels, 1.0 - losses, atol=1e-5)
+
+
+def test_a_search_becomes_experience(tmp_path):
+    from sklearn.datasets import load_iris
+
+    import autometa
+    from autometa.metamodel import MetaModel
+
+    model = MetaModel.fit(simulate_metabase(n_tasks=4))
+    storage = str(tmp_path / "search.journal")
+    autometa.tune(
+        *load_iris(return_X_y=True, as_frame=True),
+        n_trials=2,
+        algorithms=["linear", "knn"],
+        storage=storage,
+        study_name="iris",
+        metamodel=model,
+        random_state=0,
+    )
+    base = MetaBase.from_studies(storage)
+    assert base.tasks["task_id"].tolist() == ["iris"]
+    assert len(base.runs) == 2
+    assert base.metafeatures.notna().sum(axis=1).item() > 40
+    assert base.verify() == []

@@ -15,9 +15,10 @@ from sklearn.pipeline import Pipeline
 
 from autometa.errors import EvaluationError, UsageError
 from autometa.evaluation import Run
+from autometa.metabase import describe_for_study
 from autometa.metamodel import MetaModel
 from autometa.metrics import Metric, stored_metrics
-from autometa.recommendation import Recommendation, recommend_for_task
+from autometa.recommendation import Recommendation, Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace, registered_algorithms
 from autometa.storage import open_storage
 from autometa.task import Task
@@ -125,6 +126,10 @@ def tune(
         problem = Problem(task, splits, _options(task, weights, seed))
         with deadline.step("recommend"):
             recommendations = _recommend(task, space, max(N_SUGGESTIONS, ensemble_size), metamodel, seed)
+        if isinstance(recommendations, Recommendations):
+            # With this, the trials can become experience: MetaBase.from_studies.
+            known = recommendations.metafeatures
+            study.set_user_attr("task", describe_for_study(task, name=study.study_name, metafeatures=known))
         configurations = _with_own_algorithms([r.configuration for r in recommendations], task, space)
         study.sampler = MetaSampler.from_configurations(
             configurations, space, seed=_sampler_seed(seed, study)
