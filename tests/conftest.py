@@ -1,6 +1,13 @@
 """Tables and guards that all tests share."""
 
+# ruff: noqa: E402
 from __future__ import annotations
+
+import os
+
+# Tiny tables fit quickest in one thread; read when the libraries are first imported.
+for _library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 import socket
 from collections.abc import Callable, Iterator
