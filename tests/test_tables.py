@@ -142,7 +142,7 @@ BAD = {
     "blank": (b"\n \n\n", "AM201", "empty"),
     "header only": (b"a,b\n", "AM201", "no rows"),
     "a row too long": (b"a,b\n1,2\n1,2,3\n4,5\n", "AM117", "line 3"),
-    "every row too long": (b"a,b\n1,2,3\n4,5,6\n", "AM117", "more than the header"),
+    "every row too long": (b"a,b\n1,2,3\n4,5,6\n", "AM117", "more cells than the header"),
     "duplicate names": (b"a,b,a\n1,2,3\n", "AM301", "'a' stands 2 times"),
     "duplicates but for spaces": (b"a,b,a \n1,2,3\n", "AM301", "'a' stands 2 times"),
     "binary": (b"a,b\n1,\0\0\n", "AM113", "binary"),

@@ -32,10 +32,9 @@ def describe_data(task: Task, name: str) -> str:
         counts = task.y.value_counts()
         shown = [f"{label} {count}" for label, count in counts.head(4).items()]
         target = ", ".join(shown) + (f" and {len(counts) - 4} more classes" if len(counts) > 4 else "")
-    return (
-        f"{name}: {task.n_rows:,} rows, {task.X.shape[1]:,} columns; {task.kind} target {task.y.name!r} "
-        f"({target}); metric {task.metric.name} ({direction(task.metric)} is better)."
-    )
+    size = f"{counted(task.n_rows, 'row')}, {counted(task.X.shape[1], 'column')}"
+    metric = f"metric {task.metric.name} ({direction(task.metric)} is better)"
+    return f"{name}: {size}; {task.kind} target {task.y.name!r} ({target}); {metric}."
 
 
 def direction(metric: Metric) -> str:
@@ -57,6 +56,11 @@ def number(value: float | None, digits: int = 4) -> str:
         return f"{value:.{digits - 1}g}"
     places = max(digits - 1 - max(math.floor(math.log10(abs(value))), 0), 0) if value else digits - 1
     return f"{value:.{places}f}"
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number of things in words."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def brief_seconds(value: float) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from autometa.cli._inputs import seconds, whole_number
 from autometa.cli._terminal import Progress, note, say, show_sections
+from autometa.cli._wording import counted
 from autometa.errors import UsageError
 from autometa.report import Section
 
@@ -79,6 +80,6 @@ def run(args: argparse.Namespace) -> int:
 def _summary(report: CollectionReport, n_tasks: int) -> Section:
     rows = [("known before", f"{report.n_known:,}")]
     rows += [(status, f"{count:,}") for status, count in report.counts.most_common()]
-    n_read = n_tasks - len(report.unreadable)
-    line = f"{report.n_done:,} runs on {n_read:,} task{'s' * (n_read != 1)} in {report.seconds:,.0f} seconds."
+    n_read = counted(n_tasks - len(report.unreadable), "task")
+    line = f"{counted(report.n_done, 'run')} on {n_read} in {report.seconds:,.0f} seconds."
     return Section("Collected", [line], ("status", "runs"), rows, "<>")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from autometa.cli._inputs import check_writable, write_text
 from autometa.cli._terminal import note, say
+from autometa.cli._wording import counted
 from autometa.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     text = predictions.to_csv(index=False, lineterminator="\n")
     if args.output:
         write_text(args.output, text)
-        say(f"wrote {len(predictions):,} predictions to {args.output}")
+        say(f"wrote {counted(len(predictions), 'prediction')} to {args.output}")
     else:
         sys.stdout.write(text)
     return 0

@@ -98,6 +98,6 @@ def _ranking(found: Recommendations, name: str) -> Section:
         expected,
         "80% interval",
         "seconds",
-        "hyperparameters other than the defaults",
+        "changed hyperparameters",
     )
     return Section("Recommended pipelines", [describe_data(found.task, name)], titles, rows, "><>>><")

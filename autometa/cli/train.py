@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from autometa.cli._terminal import say, show
+from autometa.cli._wording import counted
 from autometa.errors import StorageError
 
 
@@ -24,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
 
     _make_folder(args.output)
     base = MetaBase.from_studies(args.storage) if args.storage else MetaBase.load(args.metabase)
-    say(f"training on {len(base.tasks):,} tasks and {len(base.runs):,} runs ...")
+    say(f"training on {counted(len(base.tasks), 'task')} and {counted(len(base.runs), 'run')} ...")
     _, report = train(base, args.output)
     show(report.text)
     say(f"wrote metadata base and meta-model to {args.output}")

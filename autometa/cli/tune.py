@@ -18,7 +18,7 @@ from autometa.cli._inputs import (
     write_text,
 )
 from autometa.cli._terminal import Progress, note, say, show_json, show_sections, symbol
-from autometa.cli._wording import brief_params, brief_seconds, describe_data, number, score_title
+from autometa.cli._wording import brief_params, brief_seconds, counted, describe_data, number, score_title
 from autometa.errors import UsageError
 from autometa.report import Section, render_report
 
@@ -142,7 +142,7 @@ def _leaderboard(result: TuneResult, task: Task, name: str) -> Section:
     n_recommended = int((board["origin"] == "recommended").sum())
     lines = [
         describe_data(task, name),
-        f"{len(board)} trials, {n_recommended} of them recommended; {len(failed)} failed; {result.deadline}",
+        f"{counted(len(board), 'trial')}, {n_recommended} of them recommended; {len(failed)} failed; {result.deadline}",
     ]
     if len(failed):
         lines.append(f"The first failure: {failed.iloc[0]['algorithm']}: {failed.iloc[0]['reason']}")
@@ -153,7 +153,7 @@ def _leaderboard(result: TuneResult, task: Task, name: str) -> Section:
         "mean of folds",
         "seconds",
         "origin",
-        "hyperparameters other than the defaults",
+        "changed hyperparameters",
     )
     return Section("Leaderboard", lines, titles, rows, "><>>><<")
 
@@ -195,13 +195,18 @@ def _model_info(result: TuneResult, task: Task) -> dict[str, Any]:
             "score": _best_score(result),
             "target": str(task.y.name),
             "classes": task.classes,
-            "columns": [
-                {"name": name, "type": kind, "dtype": str(task.X[name].dtype)}
-                for name, kind in task.column_types.items()
-            ],
+            "columns": _columns(task),
             "algorithm": best.algorithm,
             "params": dict(best.params),
             "n_rows": task.n_rows,
         }
     )
     return info
+
+
+def _columns(task: Task) -> list[dict[str, str]]:
+    """Return what new rows must have: names, what columns are treated as, and how they were stored."""
+    return [
+        {"name": name, "type": kind, "dtype": str(task.X[name].dtype)}
+        for name, kind in task.column_types.items()
+    ]

@@ -204,3 +204,32 @@ def test_regression_has_no_probabilities(run, data, model, monkeypatch, fitted):
 def test_a_pickle_is_no_model(run, data):
     Path("m.skops").write_bytes(pickle.dumps({"harmless": True}))
     assert "AM610" in run("predict", "m.skops", data).err
+
+
+@pytest.mark.parametrize("algorithm", ["hist_gradient_boosting", "linear"])
+def test_a_row_alone_gives_what_it_gave_in_the_table(
+    run, tmp_path, monkeypatch, make_mixed, make_target, algorithm
+):
+    """A column of one row is easily read as another type: numbers for text, nothing for anything."""
+    from autometa.cli.tune import _columns
+    from autometa.pipelines import build_pipeline
+    from autometa.space import SearchSpace
+    from autometa.tables import read_table
+    from autometa.task import Task
+
+    monkeypatch.chdir(tmp_path)
+    frame = make_mixed(120)
+    frame["digits"] = np.where(np.arange(120) % 2, "007", "x")
+    make_mixed(120).assign(digits=frame["digits"]).to_csv("all.csv", index=False)
+    task = Task.from_frame(read_table("all.csv").frame, make_target(frame, "binary").to_numpy())
+    configuration = SearchSpace.for_kind("binary")[algorithm].default_configuration()
+    pipeline = build_pipeline(configuration, task).fit(task.X, task.y)
+    facts = {"kind": "binary", "target": "y", "columns": _columns(task)}
+    save_model("m.skops", pipeline, facts)
+    expected = read(run("predict", "m.skops", "all.csv", "--proba"))
+    np.testing.assert_allclose(expected.to_numpy(), pipeline.predict_proba(task.X), atol=1e-12)
+    lines = Path("all.csv").read_text(encoding="utf-8").splitlines()
+    for row in (0, 1, 2, 3, 50):
+        Path("row.csv").write_text(f"{lines[0]}\n{lines[row + 1]}\n", encoding="utf-8")
+        alone = read(run("predict", "m.skops", "row.csv", "--proba"))
+        np.testing.assert_allclose(alone.to_numpy()[0], expected.to_numpy()[row], atol=1e-12)
