@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,9 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 HashArray = npt.NDArray[np.uint64]
+
+# What lies this close, in columns whose largest absolute value is 1, may differ by rounding alone.
+ROUNDING: Final = 1e-9
 
 
 def rank_columns(values: FloatArray) -> IntArray:
@@ -43,13 +46,43 @@ def scale_columns(values: FloatArray) -> FloatArray:
 
 
 def standardise_columns(values: FloatArray) -> FloatArray:
-    """Subtract the mean of each column and divide by its standard deviation (ddof 1); missing values become 0."""
+    """Subtract the mean of each column and divide by its standard deviation (ddof 0); missing values become 0."""
     is_present = ~np.isnan(values)
     count = np.maximum(is_present.sum(axis=0), 1)
-    filled = np.where(is_present, values, 0.0)
-    centred = np.where(is_present, filled - filled.sum(axis=0) / count, 0.0)
-    deviation = np.sqrt((centred**2).sum(axis=0) / np.maximum(count - 1, 1))
+    centred = np.where(is_present, values, 0.0)
+    for _ in range(
+        2
+    ):  # the second time takes off what rounding left, which matters if values differ in few digits
+        centred = np.where(is_present, centred - centred.sum(axis=0) / count, 0.0)
+    deviation = np.sqrt((centred**2).sum(axis=0) / count)
     return np.asarray(centred / np.where(deviation > 0, deviation, 1.0))
+
+
+def explain_linearly(columns: FloatArray, response: FloatArray) -> FloatArray:
+    """Share of the response's variance that each column explains linearly, adjusted for chance.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n, p)
+        Each with mean 0 and not constant.
+    response : ndarray of shape (n, k)
+        Each column with mean 0, not all constant.
+
+    Returns
+    -------
+    ndarray of shape (p,)
+        Between 0 and 1.
+    """
+    squares = (columns**2).sum(axis=0) * (response**2).sum()
+    r2 = ((columns.T @ response) ** 2).sum(axis=1) / squares
+    return adjust_r2(r2, np.ones(len(r2), dtype="int64"), len(response))
+
+
+def adjust_r2(r2: FloatArray, freedom: IntArray, n_rows: int) -> FloatArray:
+    """Take off what unrelated predictors with these degrees of freedom would explain; between 0 and 1."""
+    rest = n_rows - 1 - freedom
+    adjusted = 1 - (1 - r2) * (n_rows - 1) / np.maximum(rest, 1)
+    return np.where(rest > 0, np.clip(adjusted, 0.0, 1.0), 0.0)
 
 
 def count_levels(levels: IntArray) -> IntArray:

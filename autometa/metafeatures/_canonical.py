@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from autometa.metafeatures._arrays import (
@@ -12,6 +14,9 @@ from autometa.metafeatures._arrays import (
     rank_columns,
     scale_columns,
 )
+
+_N_ROUNDS: Final = 3
+_MAX_MARKS: Final = 12
 
 
 def arrange(
@@ -73,6 +78,8 @@ def _colour(ordered: IntArray, nominal: IntArray) -> tuple[HashArray, HashArray,
     """Hash rows, ordered columns and categories so that the hashes tell nothing of positions and labels.
 
     Each is coloured in turn by the colours of what it meets, as Weisfeiler and Leman (1968) do with a graph's vertices.
+    Where that leaves rows that differ with one colour, as in a factorial design, one of them is marked and the others
+    are coloured anew: if they are mirror images of each other, it does not matter which (McKay, 1981).
 
     Parameters
     ----------
@@ -90,15 +97,30 @@ def _colour(ordered: IntArray, nominal: IntArray) -> tuple[HashArray, HashArray,
     """
     hashed = mix(ordered.astype("uint64"))
     flat, n_levels = _flatten_levels(nominal)
-    row_keys = np.zeros(len(ordered), dtype="uint64")
-    for _ in range(3):
-        column_keys = mix(hashed ^ row_keys[:, None]).sum(axis=0)
-        # Below 2**32, sums over rows are exact in floating point.
-        weights = np.repeat((mix(row_keys) >> np.uint64(32)).astype("float64"), nominal.shape[1])
-        level_keys = mix(np.bincount(flat.ravel(), weights=weights, minlength=n_levels).astype("uint64"))
-        nominal_keys = level_keys[flat]
-        row_keys = mix(hashed ^ column_keys).sum(axis=1) + mix(nominal_keys).sum(axis=1)
+    content = hash_rows(np.hstack([ordered, nominal]))
+    n_contents = len(np.unique(content))
+    marks = np.zeros(len(ordered), dtype="uint64")
+    row_keys = marks
+    for i in range(_MAX_MARKS):
+        for _ in range(_N_ROUNDS):
+            column_keys = mix(hashed ^ row_keys[:, None]).sum(axis=0)
+            # Below 2**32, sums over rows are exact in floating point.
+            weights = np.repeat((mix(row_keys) >> np.uint64(32)).astype("float64"), nominal.shape[1])
+            level_keys = mix(np.bincount(flat.ravel(), weights=weights, minlength=n_levels).astype("uint64"))
+            nominal_keys = level_keys[flat]
+            row_keys = mix(mix(hashed ^ column_keys).sum(axis=1) + mix(nominal_keys).sum(axis=1) + marks)
+        if len(np.unique(row_keys)) == n_contents:
+            break
+        marks[content == content[_find_tie(row_keys, content)]] = i + 1
     return row_keys, column_keys, nominal_keys
+
+
+def _find_tie(row_keys: HashArray, content: HashArray) -> int:
+    """Position of a row that shares its key with a different row; the key is the least such."""
+    order = np.lexsort((content, row_keys))
+    is_tied = np.diff(row_keys[order]) == 0
+    is_other = np.diff(content[order]) != 0
+    return int(order[np.flatnonzero(is_tied & is_other)[0]])
 
 
 def _flatten_levels(levels: IntArray) -> tuple[IntArray, int]:
@@ -115,7 +137,7 @@ def _number_levels(levels: IntArray, level_keys: HashArray, row_keys: HashArray)
     result = np.empty_like(levels)
     for i, codes in enumerate(levels.T):
         counts = np.where(codes >= 0, count_own_level(codes), len(codes) + 1)
-        order = np.lexsort((level_keys[:, i], -counts))
+        order = np.lexsort((codes, level_keys[:, i], -counts))
         is_new = np.diff(codes[order], prepend=codes[order[:1]]) != 0
         result[order, i] = np.cumsum(is_new) - int(codes.min() < 0)
     column_keys = mix(level_keys ^ row_keys[:, None]).sum(axis=0)

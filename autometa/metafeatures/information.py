@@ -7,7 +7,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from autometa.metafeatures._arrays import FloatArray, IntArray, entropy, standardise_columns
+from autometa.metafeatures._arrays import (
+    FloatArray,
+    IntArray,
+    adjust_r2,
+    entropy,
+    explain_linearly,
+    standardise_columns,
+)
 from autometa.metafeatures.definition import MetaFeature
 from autometa.metafeatures.summary import Summary
 
@@ -134,7 +141,7 @@ def compute(summary: Summary) -> dict[str, float]:
     by_code = tables.sum(axis=2)
     spread = entropy(by_code)
     values["column_entropy_mean"] = float((spread / np.log(np.maximum((by_code > 0).sum(axis=1), 2))).mean())
-    if summary.groups.max() == 0:
+    if summary.is_target_constant:
         return values
     excess, is_beyond_chance = _mutual_information(tables)
     information = np.clip(excess, 0.0, 1.0)
@@ -221,14 +228,14 @@ def _explained_by_codes(codes: IntArray, tables: FloatArray, summary: Summary) -
     else:
         sums = tables - by_code[:, :, None] * (tables[0].sum(axis=0) / summary.n_sampled)
     between = ((sums**2).sum(axis=2) / np.maximum(by_code, 1)).sum(axis=1)
-    return _adjust(between / (summary.response**2).sum(), (by_code > 0).sum(axis=1) - 1, summary.n_sampled)
+    return adjust_r2(between / (summary.response**2).sum(), (by_code > 0).sum(axis=1) - 1, summary.n_sampled)
 
 
 def _linearity(summary: Summary, explained: FloatArray) -> dict[str, float]:
     """Compare what values, ranks and bins of the numeric columns explain of the response."""
     ranks = np.where(summary.is_present, summary.ranks, np.nan)[:, summary.varying]
-    linear = _explained_linearly(summary.standardised, summary.response)
-    monotone = _explained_linearly(standardise_columns(ranks), summary.response)
+    linear = explain_linearly(summary.standardised, summary.response)
+    monotone = explain_linearly(standardise_columns(ranks), summary.response)
     weight = explained / explained.sum() if explained.sum() > 0 else np.full(len(explained), _NAN)
     return {
         "linear_explained_mean": float(linear.mean()),
@@ -236,16 +243,3 @@ def _linearity(summary: Summary, explained: FloatArray) -> dict[str, float]:
         "monotone_gain": float(weight @ (monotone - linear)),
         "nonlinear_gain": float(weight @ (explained - linear)),
     }
-
-
-def _explained_linearly(columns: FloatArray, response: FloatArray) -> FloatArray:
-    squares = (columns**2).sum(axis=0) * (response**2).sum()
-    r2 = ((columns.T @ response) ** 2).sum(axis=1) / squares
-    return _adjust(r2, np.ones(len(r2), dtype="int64"), len(response))
-
-
-def _adjust(r2: FloatArray, freedom: IntArray, n_rows: int) -> FloatArray:
-    """Take off what unrelated columns with these degrees of freedom would explain; between 0 and 1."""
-    rest = n_rows - 1 - freedom
-    adjusted = 1 - (1 - r2) * (n_rows - 1) / np.maximum(rest, 1)
-    return np.where(rest > 0, np.clip(adjusted, 0.0, 1.0), 0.0)

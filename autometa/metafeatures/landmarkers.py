@@ -199,7 +199,7 @@ def compute(summary: Summary) -> dict[str, float]:
     over that of a perfect ranking.
     """
     values = {feature.name: _NAN for feature in FEATURES}
-    if summary.n_sampled < MIN_LANDMARK_ROWS or summary.groups.max() == 0:
+    if summary.n_sampled < MIN_LANDMARK_ROWS or summary.is_target_constant:
         return values
     bench = _Bench.from_summary(summary)
     predictions = {name: _cross_predict(learner, bench) for name, learner in _LEARNERS.items()}

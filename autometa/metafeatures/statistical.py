@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from autometa.metafeatures._arrays import FloatArray, IntArray, mean_or_nan
+from autometa.metafeatures._arrays import ROUNDING, FloatArray, IntArray, mean_or_nan
 from autometa.metafeatures.definition import MetaFeature
 from autometa.metafeatures.summary import Summary
 
@@ -21,12 +21,12 @@ FEATURES: Final = (
     MetaFeature(
         "log_kurtosis_mean",
         "mean over columns of log10 of the kurtosis; 0.48 for a normal column",
-        (-_INF, _INF),
+        (0, _INF),
         _ONE,
         _STATLOG,
     ),
-    MetaFeature("log_kurtosis_min", "least log10 of the kurtosis of a column", (-_INF, _INF), _ONE),
-    MetaFeature("log_kurtosis_max", "largest log10 of the kurtosis of a column", (-_INF, _INF), _ONE),
+    MetaFeature("log_kurtosis_min", "least log10 of the kurtosis of a column", (0, _INF), _ONE),
+    MetaFeature("log_kurtosis_max", "largest log10 of the kurtosis of a column", (0, _INF), _ONE),
     MetaFeature(
         "normal_fraction",
         "share of columns with absolute skewness below 0.5 and absolute excess kurtosis below 1",
@@ -36,7 +36,7 @@ FEATURES: Final = (
     MetaFeature(
         "bimodality_mean",
         "mean over columns of (skewness^2 + 1) / kurtosis",
-        (0, 1.5),
+        (0, 1),
         _ONE,
         "SAS Institute (1990)",
     ),
@@ -137,7 +137,8 @@ def _spread(summary: Summary) -> dict[str, float]:
     ordered = np.sort(values, axis=0)
     lowest, lower, upper, highest = (_quantile(ordered, n_present, q) for q in (0.01, 0.25, 0.75, 0.99))
     width = upper - lower
-    is_outlier = (values < lower - 1.5 * width) | (values > upper + 1.5 * width)
+    fence = 1.5 * width + ROUNDING
+    is_outlier = (values < lower - fence) | (values > upper + fence)
     outliers = is_outlier.sum(axis=0) / n_present
     deviation = np.nanstd(values, axis=0)
     largest = np.max(np.abs(summary.numeric), axis=0, where=summary.is_present, initial=0.0)[varying]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from autometa.metafeatures._arrays import (
-    FloatArray,
     count_levels,
     entropy,
+    explain_linearly,
     max_or_nan,
     mean_or_nan,
     standardise_columns,
@@ -105,26 +104,18 @@ def _missingness(summary: Summary) -> dict[str, float]:
     is_missing = np.hstack([~summary.is_present, summary.levels < 0])
     by_column = is_missing.mean(axis=0)
     numbers = summary.numeric[summary.is_present]
+    informative = is_missing[:, (by_column > 0) & (by_column < 1)].astype("float64")
+    explained = np.zeros(1)
+    if informative.size and not summary.is_target_constant:
+        explained = explain_linearly(standardise_columns(informative), summary.response)
     return {
         "missing_fraction": float(by_column.mean()),
         "missing_columns_fraction": float((by_column > 0).mean()),
         "missing_rows_fraction": float(is_missing.any(axis=1).mean()),
         "missing_fraction_max": float(by_column.max()),
-        "missing_response_r2": _explained(is_missing[:, (by_column > 0) & (by_column < 1)], summary.response),
+        "missing_response_r2": float(explained.max()),
         "zero_fraction": mean_or_nan(numbers == 0),
     }
-
-
-def _explained(columns: npt.NDArray[np.bool_], response: FloatArray) -> float:
-    """Largest adjusted share of the response's variance explained by a linear function of one column."""
-    total = float((response**2).sum())
-    n_rows = len(response)
-    if columns.shape[1] == 0 or total <= 0 or n_rows < 3:
-        return 0.0
-    standardised = standardise_columns(columns.astype("float64"))
-    r2 = ((standardised.T @ response) ** 2).sum(axis=1) / ((n_rows - 1) * total)
-    adjusted = 1 - (1 - r2.max()) * (n_rows - 1) / (n_rows - 2)
-    return float(np.clip(adjusted, 0.0, 1.0))
 
 
 def _categories(summary: Summary) -> dict[str, float]:

@@ -169,6 +169,11 @@ class Summary:
         _, codes = np.unique(doubled * 10 // (2 * self.n_sampled), return_inverse=True)
         return np.asarray(codes, dtype="int64")
 
+    @property
+    def is_target_constant(self) -> bool:
+        """Whether the sampled targets are all equal, as far as floating point can tell."""
+        return not self.response.any()
+
     @cached_property
     def response(self) -> FloatArray:
         """The target as columns of numbers with mean 0, of shape (n, k).

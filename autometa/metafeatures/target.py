@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from autometa.metafeatures._arrays import FloatArray, entropy, scale_columns, standardise_columns
+from autometa.metafeatures._arrays import ROUNDING, FloatArray, entropy, scale_columns, standardise_columns
 from autometa.metafeatures.definition import MetaFeature
 from autometa.metafeatures.summary import Summary
 
@@ -34,7 +34,7 @@ FEATURES: Final = (
     MetaFeature(
         "target_log_kurtosis",
         "log10 of the kurtosis of the target; 0.48 if it is normal",
-        (-_INF, _INF),
+        (0, _INF),
         _FLAT,
         "Soares (2004)",
     ),
@@ -54,7 +54,7 @@ FEATURES: Final = (
     MetaFeature(
         "target_bimodality",
         "(skewness^2 + 1) / kurtosis of the target",
-        (0, 1.5),
+        (0, 1),
         _FLAT,
         "SAS Institute (1990)",
     ),
@@ -109,7 +109,8 @@ def _numbers(summary: Summary) -> dict[str, float]:
     skewness, kurtosis = _shape(scaled)
     low, quartile, upper, high = np.quantile(scaled, [0.01, 0.25, 0.75, 0.99])
     width = upper - quartile
-    is_outlier = (scaled < quartile - 1.5 * width) | (scaled > upper + 1.5 * width)
+    fence = 1.5 * width + ROUNDING
+    is_outlier = (scaled < quartile - fence) | (scaled > upper + fence)
     counts = np.unique(values, return_counts=True)[1]
     gain = abs(skewness) - abs(_shape(np.log(values))[0]) if values.min() > 0 else 0.0
     return {
