@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import time
 from collections import Counter
 
@@ -137,6 +138,15 @@ def test_failures_and_time_outs_are_rows_with_their_reason_and_are_not_tried_aga
     assert by_trouble[None].state == optuna.trial.TrialState.COMPLETE
 
 
+@pytest.fixture
+def _interruptible():
+    """Let SIGINT interrupt, which a shell switches off for what it runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupted_collection_reports_it_keeps_its_runs_and_goes_on_later(sources, journal):
     def interrupt(report, task_id, run):
         if report.n_done == 2:
