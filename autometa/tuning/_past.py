@@ -19,8 +19,8 @@ from autometa.metamodel.portfolio import greedy_portfolio
 MAX_TRIALS: Final = 200
 MAX_CANDIDATES: Final = 200
 BEST_OF_EACH: Final = 3
-_BANDWIDTH: Final = 0.1
-_PRIOR_WEIGHT: Final = 0.05
+_POWER: Final = 6
+_SAME: Final = 1e-3
 
 Array = NDArray[np.float64]
 
@@ -31,8 +31,8 @@ def select_portfolio(
     """Choose configurations that together come near the best of every past study.
 
     The values of each study are replaced by their ranks, 0 (best) to 1, so that scales and directions do not matter.
-    The rank of a configuration in a study that did not run it is the mean over that study's trials, weighted by a
-    Gaussian kernel of their distance [1]_. Configurations are then added one by one, each the one that most lowers
+    The rank of a configuration in a study that did not run it is interpolated from that study's trials, by the sixth
+    power of the inverse distance [1]_. Configurations are then added one by one, each the one that most lowers
     the mean over studies of the best rank so far [2]_.
 
     Parameters
@@ -53,7 +53,7 @@ def select_portfolio(
 
     References
     ----------
-    .. [1] Nadaraya, On estimating regression, 1964.
+    .. [1] Shepard, A two-dimensional interpolation function for irregularly-spaced data, ACM 1968.
     .. [2] Feurer et al., Auto-Sklearn 2.0, JMLR 2022, section 3.1.
     """
     studies = list(past_studies.values()) if isinstance(past_studies, Mapping) else list(past_studies)
@@ -166,6 +166,7 @@ _ABSENT: Final = object()
 
 
 def _expected_ranks(distances: Array, ranks: Array) -> Array:
-    """Kernel-weighted mean of the ranks; far from every trial it tends to 1/2, the mean of all ranks."""
-    weights = np.exp(-0.5 * (distances / _BANDWIDTH) ** 2)
-    return np.asarray((weights @ ranks + 0.5 * _PRIOR_WEIGHT) / (weights.sum(axis=1) + _PRIOR_WEIGHT))
+    """Interpolate ranks by inverse distance: exact where the configuration was run, near the nearest one elsewhere."""
+    nearest = distances.min(axis=1, keepdims=True)
+    weights = ((distances + _SAME) / (nearest + _SAME)) ** -_POWER
+    return np.asarray((weights @ ranks) / weights.sum(axis=1))

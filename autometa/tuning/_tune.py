@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from autometa.errors import EvaluationError, UsageError
-from autometa.evaluation import Run
+from autometa.evaluation import Run, Split
 from autometa.metabase import describe_for_study
 from autometa.metamodel import MetaModel
 from autometa.metrics import Metric, stored_metrics
@@ -106,7 +107,7 @@ def tune(
         When the data cannot be used: see :meth:`autometa.Task.from_frame`; AM104 when a class has fewer rows than
         there are folds, AM201 when the table has, AM110 when groups or weights have another length.
     UsageError
-        AM502 when the study to continue was made with another space, metric or table; AM520 for `cv`, AM522 for
+        AM502 when the study to continue was made with another space, metric, table or folds; AM520 for `cv`, AM522 for
         numbers out of range.
     EvaluationError
         AM801 when the first five trials, or all, fail; AM803 when nothing could be fitted in time.
@@ -121,8 +122,9 @@ def tune(
         if weights is not None:
             space = _that_take_weights(space, task)
         study = _open_study(storage, study_name, task)
-        seed = _settle(study, task, space, random_state)
+        seed = _seed(study, random_state)
         splits = resolve_splits(task, cv, groups, seed) if n_trials else []
+        _sign(study, task, space, splits, seed)
         problem = Problem(task, splits, _options(task, weights, seed))
         with deadline.step("recommend"):
             recommendations = _recommend(task, space, max(N_SUGGESTIONS, ensemble_size), metamodel, seed)
@@ -149,12 +151,10 @@ def tune(
             search.run()
         leaderboard = make_leaderboard(study, space, task.metric, recommendations)
         candidates = _candidates(study, space, problem, leaderboard)
-        if not candidates:
-            if search.interrupted:
-                raise KeyboardInterrupt
-            # Without a trial that was finished in time, the recommendations are all there is.
-            seconds = {r.configuration: r.expected_seconds for r in recommendations}
-            candidates = [(c, seconds.get(c, math.inf)) for c in configurations]
+        if not candidates and search.interrupted:
+            raise KeyboardInterrupt
+        # Without a trial that was finished in time, the recommendations are all there is.
+        candidates = candidates or _untried(configurations, recommendations)
         with deadline.step("refit"):
             pipelines, failure = _fit_best(crew.refitters, candidates, ensemble_size, deadline)
         if not pipelines and leaderboard.empty:
@@ -254,28 +254,34 @@ def _open_study(storage: Any, name: str | None, task: Task) -> optuna.Study:
     )
 
 
-def _settle(study: optuna.Study, task: Task, space: SearchSpace, random_state: Any) -> int:
-    """Note on a new study what its trials mean; check it on one that is continued. Return the seed of its folds."""
+def _seed(study: optuna.Study, random_state: Any) -> int:
+    """Return the seed of everything but the sampler: that of the study, where it is continued."""
     from sklearn.utils import check_random_state
 
-    seed = int(check_random_state(random_state).randint(2**31 - 1))
-    identity = {"search space": space.signature(), "metric": task.metric.name, "table": task.fingerprint()}
-    before = study.user_attrs.get(_IDENTITY)
-    if before is None and study.get_trials(deepcopy=False):
+    fresh = int(check_random_state(random_state).randint(2**31 - 1))
+    return int(study.user_attrs.get(_IDENTITY, {}).get("seed", fresh))
+
+
+def _sign(study: optuna.Study, task: Task, space: SearchSpace, splits: Sequence[Split], seed: int) -> None:
+    """Note on the study what its scores mean, and refuse to continue one whose scores mean something else."""
+    before = study.user_attrs.get(_IDENTITY, {})
+    if not before and study.get_trials(deepcopy=False):
         raise UsageError(
             "AM502", f"study {study.study_name!r} was not made by tune.", "Choose another study name."
         )
-    if before is None:
-        study.set_user_attr(_IDENTITY, {**identity, "seed": seed})
-        return seed
-    for what, value in identity.items():
-        if before.get(what) != value:
+    now = {"search space": space.signature(), "metric": task.metric.name, "table": task.fingerprint()}
+    if splits:
+        rows = b"|".join(part.tobytes() for split in splits for part in split)
+        now["set of folds"] = hashlib.sha256(rows).hexdigest()[:12]
+    for what, value in now.items():
+        if before.get(what, value) != value:
             raise UsageError(
                 "AM502",
-                f"study {study.study_name!r} was made with another {what} ({before.get(what)}, now {value}).",
+                f"study {study.study_name!r} was made with another {what} ({before[what]}, now {value}).",
                 "Its scores do not compare; choose another study name.",
             )
-    return int(before["seed"])
+    if before.keys() != {*now, "seed"}:
+        study.set_user_attr(_IDENTITY, {**before, **now, "seed": seed})
 
 
 def _sampler_seed(seed: int, study: optuna.Study) -> int:
@@ -292,12 +298,26 @@ def _options(task: Task, weights: Any, seed: int) -> dict[str, Any]:
 
 
 def _scorer(metric: Metric, task: Task) -> Callable[..., float] | None:
-    """Return the scorer of a metric that is not among those that every run has anyway."""
-    from sklearn.metrics import get_scorer
+    """Return the scorer of a metric that is not among those that every run has anyway.
 
-    if isinstance(metric.scorer, str):
-        return None if metric.name in stored_metrics(task.kind) else get_scorer(metric.scorer)
-    return metric.scorer
+    Metrics of one class judge class 1, or the rarer one where there is no such label.
+    """
+    from sklearn import metrics
+
+    if not isinstance(metric.scorer, str):
+        return metric.scorer
+    if metric.name in stored_metrics(task.kind):
+        return None
+    if task.kind == "binary" and 1 not in task.classes:
+        rare = task.y.value_counts().index.tolist()[-1]
+        proba = {"response_method": "predict_proba", "pos_label": rare}
+        if metric.scorer == "f1":
+            return metrics.make_scorer(metrics.f1_score, pos_label=rare)
+        if metric.scorer == "average_precision":
+            return metrics.make_scorer(metrics.average_precision_score, **proba)
+        if metric.scorer == "neg_brier_score":
+            return metrics.make_scorer(metrics.brier_score_loss, greater_is_better=False, **proba)
+    return metrics.get_scorer(metric.scorer)
 
 
 def _that_take_weights(space: SearchSpace, task: Task) -> SearchSpace:
@@ -347,6 +367,14 @@ def _candidates(
         original = trials[trial.user_attrs["run"].get("duplicate_of", number)]
         found.setdefault(space.configuration(trial.params), refit_seconds(original, problem))
     return list(found.items())
+
+
+def _untried(
+    configurations: Sequence[Configuration], recommendations: Sequence[Recommendation]
+) -> list[tuple[Configuration, float]]:
+    """Return configurations with the seconds that a fit is expected to take, infinite where nothing is known."""
+    seconds = {r.configuration: r.expected_seconds for r in recommendations}
+    return [(configuration, seconds.get(configuration, math.inf)) for configuration in configurations]
 
 
 def _fit_best(

@@ -109,6 +109,10 @@ def test_other_metrics_and_scorers(iris, numbers) -> None:
     assert result.study.direction == optuna.study.StudyDirection.MINIMIZE
     assert (result.leaderboard["score"] > 0).all()
     X, y = iris
+    labels = np.where(y == 2, "rare", "often")
+    for name in ("f1", "average_precision", "brier"):
+        result = tune(X, labels, n_trials=1, metric=name, algorithms=["linear"], cv=2)
+        assert result.leaderboard["score"].between(0, 1).all()
     scorer = make_scorer(recall_score, pos_label="yes")
     result = tune(
         X, np.where(y == 2, "yes", "no"), n_trials=2, metric=scorer, algorithms=QUICK, random_state=0
@@ -244,6 +248,8 @@ def test_a_study_that_does_not_fit_is_refused(iris, tmp_path) -> None:
         tune(*iris, algorithms=["linear"], **options)
     with pytest.raises(UsageError, match=r"AM502 .*another metric"):
         tune(*iris, algorithms=QUICK, metric="accuracy", **options)
+    with pytest.raises(UsageError, match=r"AM502 .*another set of folds"):
+        tune(*iris, algorithms=QUICK, cv=2, **options)
     with pytest.raises(UsageError, match=r"AM502 .*another table"):
         tune(iris[0].iloc[:-1], iris[1].iloc[:-1], algorithms=QUICK, **options)
     foreign = optuna.create_study(study_name="foreign", storage=open_storage(options["storage"]))
