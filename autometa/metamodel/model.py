@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ METHODS: Final = ("portfolio", "nearest", "forest", "surrogate", "blend")
 Z_80: Final = 1.2816
 N_NEIGHBOURS: Final = 5
 SHARPNESS: Final = 1.5
+SURROGATE_SHARE: Final = {"surrogate": 1.0, "blend": 0.4}
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,8 +225,6 @@ class TargetModel:
             allowed[:] = True
         if method == "portfolio":
             return allowed / allowed.sum()
-        if method == "blend":
-            return 0.5 * (self.weights(x, "forest", exclude) + self.weights(x, "nearest", exclude))
         if method == "nearest":
             distance = np.where(allowed, self.distances(x), np.inf)
             nearest = np.argsort(distance, kind="stable")[:N_NEIGHBOURS]
@@ -251,8 +250,11 @@ class TargetModel:
         weights = self.weights(x, method, exclude)
         mean, spread = (values[0] for values in weighted_mean(weights[None, :], table))
         scenarios = np.where(np.isfinite(table), table, mean)
-        if method == "surrogate" and metric in self.surrogates:
-            moved, spread = self.surrogates[metric].predict(x, self.encoded, exclude)
+        share = SURROGATE_SHARE.get(method, 0.0)
+        if share and metric in self.surrogates:
+            other, other_spread = self.surrogates[metric].predict(x, self.encoded, exclude)
+            moved = (1 - share) * mean + share * other
+            spread = np.sqrt((1 - share) * spread**2 + share * other_spread**2)
             return moved, spread, scenarios + (moved - mean), weights
         return mean, spread, scenarios, weights
 

@@ -33,6 +33,7 @@ def greedy_portfolio(
         How much each task counts; uniform by default.
     start : sequence of int, default=()
         Candidates that are in the set already; they come first in the result.
+
     Returns
     -------
     list of int

@@ -23,7 +23,7 @@ PARAMETERS: Final[dict[str, Any]] = {
     "learning_rate": 0.06,
     "num_leaves": 24,
     "min_data_in_leaf": 40,
-    "feature_fraction": 0.5,
+    "feature_fraction": 0.3,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "lambda_l2": 1.0,
@@ -85,7 +85,7 @@ class Surrogate:
         families: Sequence[str],
         *,
         n_bags: int = 4,
-        n_rounds: int = 120,
+        n_rounds: int = 160,
         random_state: int = 0,
     ) -> Surrogate:
         """Train on every known cell of a table.
@@ -99,7 +99,7 @@ class Surrogate:
         families : sequence of str, one for each task
         n_bags : int, default=4
             The families are dealt into as many parts; each bag leaves one part out.
-        n_rounds : int, default=120
+        n_rounds : int, default=160
         random_state : int, default=0
         """
         import lightgbm
