@@ -14,10 +14,10 @@ HEAD = f"""# Meta-features
 
 Made from the registry of meta-features by `python docs/make_metafeatures.py`; a test compares the two.
 
-The {len(metafeature_names())} numbers in {len(GROUPS)} groups by which autometa describes a table (version
-{METAFEATURES_VERSION}). Their names and order are fixed, and each is finite or, where its definition says so, NaN. They
-do not depend on the order of rows and columns, nor on the names of columns, categories and classes. Those that are
-*free* of scale do not depend on the unit (a positive factor) of a numeric column or target either.
+The {len(metafeature_names())} numbers in {len(GROUPS)} groups by which autometa describes a table (version {METAFEATURES_VERSION}). Their names and order
+are fixed, and each is finite or, where its definition says so, NaN. They do not depend on the order of rows and
+columns, nor on the names of columns, categories and classes. Those that are *free* of scale do not depend on the unit
+(a positive factor) of a numeric column or target either.
 
 Sizes and counts of column types are those of the whole table. Everything else is measured on a seeded sample of at most
 {MAX_ROWS:,} rows, spread evenly over the target, and {MAX_COLUMNS} columns. A table that fits is measured in full, and
