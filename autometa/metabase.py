@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -144,7 +143,10 @@ class MetaBase:
         for column in ("name", "family"):
             tasks[column] = tasks[column].astype(object).where(tasks[column].notna(), tasks["task_id"])
         configurations = _complete(
-            configurations, CONFIGURATION_COLUMNS, ("configuration_id", "algorithm", "params"), "configurations"
+            configurations,
+            CONFIGURATION_COLUMNS,
+            ("configuration_id", "algorithm", "params"),
+            "configurations",
         )
         runs = _complete(runs, RUN_COLUMNS, ("task_id", "configuration_id", "status"), "runs")
         base = cls(
@@ -198,9 +200,13 @@ class MetaBase:
                 )
         if not runs:
             raise StorageError(
-                "AM604", "the storage holds no runs that describe their task.", "Fill it with autometa collect."
+                "AM604",
+                "the storage holds no runs that describe their task.",
+                "Fill it with autometa collect.",
             )
-        return cls.from_frames(pd.DataFrame(tasks), pd.DataFrame(list(configurations.values())), pd.DataFrame(runs))
+        return cls.from_frames(
+            pd.DataFrame(tasks), pd.DataFrame(list(configurations.values())), pd.DataFrame(runs)
+        )
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> MetaBase:
@@ -215,7 +221,9 @@ class MetaBase:
         manifest = read_manifest(directory)
         if manifest["schema"] > SCHEMA:
             raise StorageError(
-                "AM606", f"{directory} has schema {manifest['schema']}, this autometa reads up to {SCHEMA}.", "Update autometa."
+                "AM606",
+                f"{directory} has schema {manifest['schema']}, this autometa reads up to {SCHEMA}.",
+                "Update autometa.",
             )
         return cls(*(pd.read_parquet(directory / f"{name}.parquet") for name in TABLES))
 
@@ -267,7 +275,9 @@ class MetaBase:
     def _configurations(self) -> dict[str, dict[str, Configuration]]:
         found: dict[str, dict[str, Configuration]] = {"classification": {}, "regression": {}}
         for row in self.configurations.itertuples(index=False):
-            found[row.target][row.configuration_id] = Configuration(row.algorithm, json.loads(row.params), row.origin)
+            found[row.target][row.configuration_id] = Configuration(
+                row.algorithm, json.loads(row.params), row.origin
+            )
         return found
 
     def scores(self, metric: str, kind: str) -> pd.DataFrame:
@@ -315,7 +325,9 @@ class MetaBase:
         defaults = [i for i, c in self._configurations[target].items() if c.origin == "default"]
         best = gains.max(axis=1)
         middle = gains[defaults].fillna(-np.inf).median(axis=1)
-        scale = (best - middle).where(lambda gap: np.isfinite(gap) & (gap > 1e-6 * best.abs().clip(lower=1e-3)))
+        scale = (best - middle).where(
+            lambda gap: np.isfinite(gap) & (gap > 1e-6 * best.abs().clip(lower=1e-3))
+        )
         regrets = gains.rsub(best, axis=0).div(scale, axis=0).clip(0.0, MAX_REGRET)
         made = self._pivot("n_train", target).notna()
         return regrets.mask(gains.isna() & made, MAX_REGRET).where(scale.notna(), np.nan, axis=0)
@@ -351,7 +363,10 @@ class MetaBase:
         return {
             "tasks": {"total": len(self.tasks), **_counts(self.tasks["kind"])},
             "families": int(self.tasks["family"].nunique()),
-            "configurations": {"total": len(self.configurations), **_counts(self.configurations["algorithm"])},
+            "configurations": {
+                "total": len(self.configurations),
+                **_counts(self.configurations["algorithm"]),
+            },
             "runs": {"total": len(self.runs), **_counts(self.runs["status"])},
             "metafeatures": len(self.metafeatures.columns),
             "metrics": list(METRICS),
@@ -366,14 +381,22 @@ class MetaBase:
                 found = space.problems(configuration)
                 if configuration.id != configuration_id:
                     found.append("its id does not match its content")
-                problems += [f"configuration {configuration_id} ({configuration.algorithm}): {text}" for text in found]
-        twins = self.tasks[self.tasks["fingerprint"].notna() & self.tasks["fingerprint"].duplicated(keep=False)]
+                problems += [
+                    f"configuration {configuration_id} ({configuration.algorithm}): {text}" for text in found
+                ]
+        twins = self.tasks[
+            self.tasks["fingerprint"].notna() & self.tasks["fingerprint"].duplicated(keep=False)
+        ]
         for fingerprint, group in twins.groupby("fingerprint"):
-            if group["family"].nunique() > 1:
-                problems.append(f"tasks {', '.join(group['task_id'])} are twins ({fingerprint}) in different families")
+            if len(set(group["family"])) > 1:
+                problems.append(
+                    f"tasks {', '.join(group['task_id'])} are twins ({fingerprint}) in different families"
+                )
         regression = self.runs["task_id"].isin(self.task_ids("regression"))
         for metrics, rows in ((REGRESSION_METRICS, regression), (CLASSIFICATION_METRICS, ~regression)):
-            holes = int(self.runs.loc[rows & (self.runs["status"] == "ok"), list(metrics)].isna().any(axis=1).sum())
+            holes = int(
+                self.runs.loc[rows & (self.runs["status"] == "ok"), list(metrics)].isna().any(axis=1).sum()
+            )
             if holes:
                 problems.append(f"{holes} successful runs lack a metric")
         return problems
@@ -397,7 +420,9 @@ def metabase_directory(path: str | Path | None = None) -> Path:
         directory = Path(path)
     if not (directory / "manifest.json").is_file():
         raise StorageError(
-            "AM605", f"{directory} holds no metadata base (no manifest.json).", "Name a directory written by autometa train."
+            "AM605",
+            f"{directory} holds no metadata base (no manifest.json).",
+            "Name a directory written by autometa train.",
         )
     return directory
 
@@ -418,15 +443,19 @@ def write_manifest(directory: Path, summary: Mapping[str, Any]) -> None:
     manifest = {
         "schema": SCHEMA,
         "space_version": SPACE_VERSION,
-        "space": {target: SearchSpace.for_kind(target).signature() for target in ("classification", "regression")},
+        "space": {
+            target: SearchSpace.for_kind(target).signature() for target in ("classification", "regression")
+        },
         "metafeatures_version": METAFEATURES_VERSION,
-        "libraries": {name: importlib.metadata.version(name) for name in ("scikit-learn", "lightgbm", "optuna")},
+        "libraries": {
+            name: importlib.metadata.version(name) for name in ("scikit-learn", "lightgbm", "optuna")
+        },
         "summary": dict(summary),
         "sha256": {str(p.relative_to(directory).as_posix()): _sha256(p) for p in _data_files(directory)},
     }
     partial = directory / "manifest.json.partial"
     partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, directory / "manifest.json")
+    partial.replace(directory / "manifest.json")
 
 
 def verify_files(directory: Path) -> list[str]:
@@ -473,7 +502,9 @@ def _configuration_row(configuration: Configuration, target: str) -> dict[str, A
     }
 
 
-def _complete(table: pd.DataFrame, columns: Sequence[str], essential: Sequence[str], name: str) -> pd.DataFrame:
+def _complete(
+    table: pd.DataFrame, columns: Sequence[str], essential: Sequence[str], name: str
+) -> pd.DataFrame:
     missing = [column for column in essential if column not in table]
     if missing:
         raise StorageError("AM603", f"the table of {name} lacks the column(s) {', '.join(missing)}.")
@@ -499,4 +530,3 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
         else:
             result[name] = column.astype("str")
     return pd.DataFrame(result, index=table.index).reset_index(drop=True)
-

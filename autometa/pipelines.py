@@ -52,7 +52,10 @@ FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]] = M
             f"{part} of date": (pd.DataFrame.apply, {"func": operator.attrgetter(f"dt.{part}")})
             for part in DATE_PARTS
         },
-        "infinite to missing": (pd.DataFrame.replace, {"to_replace": [math.inf, -math.inf], "value": math.nan}),
+        "infinite to missing": (
+            pd.DataFrame.replace,
+            {"to_replace": [math.inf, -math.inf], "value": math.nan},
+        ),
         "missing to empty text": (pd.Series.fillna, {"value": ""}),
     }
 )
@@ -97,7 +100,9 @@ def build_pipeline(
     return Pipeline(steps)
 
 
-def _make_estimator(algorithm: Algorithm, params: dict[str, Any], random_state: int | None, n_jobs: int) -> Any:
+def _make_estimator(
+    algorithm: Algorithm, params: dict[str, Any], random_state: int | None, n_jobs: int
+) -> Any:
     if isinstance(algorithm.estimator, str):
         module, _, name = algorithm.estimator.partition(":")
         factory = getattr(importlib.import_module(module), name)
@@ -136,7 +141,9 @@ def _make_preparation(algorithm: Algorithm, task: Task, scaler: str) -> ColumnTr
     scaled = algorithm.preprocessing == "scaled"
     blocks: list[tuple[str, Any, Any]] = []
     if categorical := task.columns("categorical"):
-        blocks.append(("categorical", _categorical_steps(task, categorical, scaled), _selector(task, categorical)))
+        blocks.append(
+            ("categorical", _categorical_steps(task, categorical, scaled), _selector(task, categorical))
+        )
     if numeric := task.columns("numeric"):
         blocks.append(("numeric", _numeric_steps(task, numeric, scaled, scaler), _selector(task, numeric)))
     if dates := task.columns("date"):
@@ -187,9 +194,16 @@ def _scaling_steps(n_rows: int, scaler: str) -> list[Any]:
     impute = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
     if scaler == "quantile":
         n_quantiles = max(min(n_rows // 4, 1000), 5)
-        return [impute, QuantileTransformer(n_quantiles=n_quantiles, output_distribution="normal", random_state=0)]
+        return [
+            impute,
+            QuantileTransformer(n_quantiles=n_quantiles, output_distribution="normal", random_state=0),
+        ]
     if scaler == "spline":
-        return [impute, SplineTransformer(n_knots=5, degree=3, knots="quantile", extrapolation="linear"), StandardScaler()]
+        return [
+            impute,
+            SplineTransformer(n_knots=5, degree=3, knots="quantile", extrapolation="linear"),
+            StandardScaler(),
+        ]
     return [impute, StandardScaler()]
 
 
@@ -261,7 +275,11 @@ def pipeline_code(
     plain = sorted(name for name in imports if not imports[name])
     lines = [f"import {name}" for name in plain if name not in ("pandas",)]
     lines.append("import pandas as pd")
-    lines += [f"from {module} import {', '.join(sorted(imports[module]))}" for module in sorted(imports) if imports[module]]
+    lines += [
+        f"from {module} import {', '.join(sorted(imports[module]))}"
+        for module in sorted(imports)
+        if imports[module]
+    ]
     scoring = f", scoring={score!r}" if score else ""
     return "\n".join(
         [
@@ -282,7 +300,9 @@ def pipeline_code(
 
 def _reading(data: str) -> str:
     suffix = data.rpartition(".")[2]
-    reader = {"parquet": "parquet", "pq": "parquet", "feather": "feather", "arrow": "feather"}.get(suffix, "csv")
+    reader = {"parquet": "parquet", "pq": "parquet", "feather": "feather", "arrow": "feather"}.get(
+        suffix, "csv"
+    )
     arguments = ', sep="\\t"' if suffix in ("tsv", "tab") else ""
     return f"pd.read_{reader}({data!r}{arguments})"
 

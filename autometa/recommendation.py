@@ -98,7 +98,16 @@ class Recommendation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recommendation as plain JSON types."""
-        names = ("rank", "algorithm", "params", "expected_score", "lower", "upper", "expected_seconds", "reason")
+        names = (
+            "rank",
+            "algorithm",
+            "params",
+            "expected_score",
+            "lower",
+            "upper",
+            "expected_seconds",
+            "reason",
+        )
         return {name: _finite(getattr(self, name)) for name in names}
 
 
@@ -281,12 +290,16 @@ def recommend_for_task(
     sizes = (task.n_rows, task.X.shape[1], len(task.classes))
     prediction = model.predict(metafeatures, task.kind, task.metric.stored, exclude=seen, sizes=sizes)
     configurations = [model.part(task.kind).configurations[i] for i in prediction.configuration_ids]
-    allowed = np.array([c.algorithm in space and not space.problems(c) and fits_size(c, task) for c in configurations])
+    allowed = np.array(
+        [c.algorithm in space and not space.problems(c) and fits_size(c, task) for c in configurations]
+    )
     issues = list(task.warnings)
     allowed &= _affordable(prediction, allowed, time_budget, issues)
     if not allowed.any():
         raise UsageError(
-            "AM511", "no known configuration fits the algorithms asked for.", "Allow more algorithms, or tune without recommendations."
+            "AM511",
+            "no known configuration fits the algorithms asked for.",
+            "Allow more algorithms, or tune without recommendations.",
         )
     chosen = prediction.portfolio(k, allowed)
     similar = model.similar_tasks(metafeatures, task.kind, exclude=seen)
@@ -383,7 +396,7 @@ def _affordable(
             DataIssue(
                 "AM402",
                 (),
-                f"nothing is expected to fit within {time_budget:g} s; the fastest is expected to take {fastest:.2g} s.",
+                f"nothing is expected to fit within {time_budget:g} s; the fastest may take {fastest:.2g} s.",
                 "The fastest are shown.",
             )
         )
@@ -407,7 +420,7 @@ def _model_issues(task: Task, prediction: Prediction, seen: Sequence[str]) -> li
             DataIssue(
                 "AM404",
                 (),
-                f"the table is unlike the known ones (novelty {prediction.novelty:.2f}); what is best on average leads.",
+                f"the table is unlike the known ones (novelty {prediction.novelty:.2f}); the best on average lead.",
                 "Trust a search more than this ranking.",
             )
         )
@@ -416,13 +429,16 @@ def _model_issues(task: Task, prediction: Prediction, seen: Sequence[str]) -> li
             DataIssue(
                 "AM405",
                 (),
-                f"the metadata base does not know {task.metric.name}; expected scores are those of {task.metric.stored}.",
+                f"{task.metric.name} is not in the metadata base; expected scores are those of {task.metric.stored}.",
             )
         )
     if task.n_rows < SMALL_TASK_ROWS:
         issues.append(
             DataIssue(
-                "AM406", (), f"{task.n_rows} rows are few; expect scores to vary widely.", "Prefer repeated cross-validation."
+                "AM406",
+                (),
+                f"{task.n_rows} rows are few; expect scores to vary widely.",
+                "Prefer repeated cross-validation.",
             )
         )
     return issues

@@ -115,7 +115,8 @@ class Algorithm:
         problems += [
             name
             for name in self.distributions
-            if self.is_active(name, self.default) and not self.contains(name, self.default.get(name, _MISSING))
+            if self.is_active(name, self.default)
+            and not self.contains(name, self.default.get(name, _MISSING))
         ]
         if problems:
             raise UsageError(
@@ -201,7 +202,11 @@ def _from_unit(distribution: BaseDistribution, u: float, default: Any) -> Value:
 def _to_unit(distribution: BaseDistribution, value: Any) -> float:
     if isinstance(distribution, CategoricalDistribution):
         n = len(distribution.choices)
-        return distribution.to_internal_repr(value) / max(n - 1, 1) if value in distribution.choices else math.nan
+        return (
+            distribution.to_internal_repr(value) / max(n - 1, 1)
+            if value in distribution.choices
+            else math.nan
+        )
     if isinstance(value, str) or value is None:
         return math.nan
     low, high = float(distribution.low), float(distribution.high)  # type: ignore[attr-defined]
@@ -329,7 +334,11 @@ class SearchSpace:
         """Hash of every distribution and condition: changes when the space changes."""
         text = json.dumps(
             [
-                [a.name, {k: distribution_to_json(v) for k, v in a.distributions.items()}, str(dict(a.conditions))]
+                [
+                    a.name,
+                    {k: distribution_to_json(v) for k, v in a.distributions.items()},
+                    str(dict(a.conditions)),
+                ]
                 for a in self
             ],
             sort_keys=True,

@@ -238,9 +238,7 @@ def _as_frame(X: Any) -> pd.DataFrame:
 def _check_names(frame: pd.DataFrame, issues: list[DataIssue]) -> pd.DataFrame:
     if isinstance(frame.columns, pd.MultiIndex):
         frame = frame.set_axis(["_".join(map(str, parts)) for parts in frame.columns], axis=1)
-        issues.append(
-            DataIssue("AM302", (), "column names with several levels were joined by '_'.", "")
-        )
+        issues.append(DataIssue("AM302", (), "column names with several levels were joined by '_'.", ""))
     elif not all(isinstance(column, str) for column in frame.columns):
         if not isinstance(frame.columns, pd.RangeIndex):
             issues.append(
@@ -408,8 +406,12 @@ def _resolve_metric(metric: Any, kind: Kind, y: pd.Series, issues: list[DataIssu
     counts = y.value_counts()
     rarer = max(counts[counts == counts.min()].index.tolist(), key=_label_key)
     name = str(y.name) if y.name is not None else "y"
-    message = f"metric {found.name!r} is about one class; of target {name!r} that is {rarer!r}, the rarer one."
-    issues.append(DataIssue("AM118", (name,), message, "Pass a scorer that says pos_label to choose the other."))
+    message = (
+        f"metric {found.name!r} is about one class; of target {name!r} that is {rarer!r}, the rarer one."
+    )
+    issues.append(
+        DataIssue("AM118", (name,), message, "Pass a scorer that says pos_label to choose the other.")
+    )
     return resolve_metric(metric, kind, rarer)
 
 
@@ -542,20 +544,13 @@ def _find_leaks(
 ) -> None:
     """Report columns that give the target away: a copy, or a one-to-one renaming of the classes."""
     rows = slice(0, 5000)
-    codes = pd.factorize(y.iloc[rows])[0]
-    leaks = []
-    for name, column_type in types.items():
-        if column_type not in ("numeric", "categorical"):
-            continue
-        column = frame[name].iloc[rows]
-        if kind == "regression":
-            if column_type == "numeric":
-                values = column.to_numpy(dtype="float64", na_value=np.nan)
-                if np.array_equal(values, y.iloc[rows].to_numpy()):
-                    leaks.append(name)
-        elif column.nunique() == len(np.unique(codes)) and column.notna().all():
-            if len(set(zip(pd.factorize(column)[0], codes, strict=True))) == len(np.unique(codes)):
-                leaks.append(name)
+    target = y.iloc[rows]
+    leaks = [
+        name
+        for name, column_type in types.items()
+        if (column_type == "numeric" or (column_type == "categorical" and kind != "regression"))
+        and _gives_away(frame[name].iloc[rows], target, kind)
+    ]
     if leaks:
         issues.append(
             DataIssue(
@@ -565,6 +560,15 @@ def _find_leaks(
                 "Drop it if it is not known when you predict.",
             )
         )
+
+
+def _gives_away(column: pd.Series, y: pd.Series, kind: Kind) -> bool:
+    if kind == "regression":
+        return bool(np.array_equal(column.to_numpy(dtype="float64", na_value=np.nan), y.to_numpy()))
+    n_classes = y.nunique()
+    if column.nunique() != n_classes or column.isna().any():
+        return False
+    return len(set(zip(pd.factorize(column)[0], pd.factorize(y)[0], strict=True))) == n_classes
 
 
 def _label_key(label: Any) -> tuple[str, Any]:

@@ -60,7 +60,9 @@ class TrainingReport:
     def text(self) -> str:
         """The report as plain text."""
         table = self.to_frame()
-        lines = ["Mean normalised regret on left-out families (0 best known, 1 median of the library defaults); +- standard error"]
+        lines = [
+            "Mean normalised regret on left-out families (0 best known, 1 median of the library defaults), +- its error"
+        ]
         for target, rows in table.groupby("target", sort=False):
             lines.append(f"\n{target}, {int(rows['n_tasks'].max())} tasks, mean over metrics")
             lines.append(f"{'':40s}" + "".join(f"{f'first {d}':>15s}" for d in DEPTHS))
@@ -78,7 +80,9 @@ class TrainingReport:
         return {"table": table.to_dict("records"), "chosen": self.chosen, "coverage": self.coverage}
 
 
-def train(metabase: MetaBase, output: str | Path | None = None, *, random_state: int = 0) -> tuple[MetaModel, TrainingReport]:
+def train(
+    metabase: MetaBase, output: str | Path | None = None, *, random_state: int = 0
+) -> tuple[MetaModel, TrainingReport]:
     """Train a meta-model, judge each method on left-out families, and keep the one that wins.
 
     Parameters
@@ -131,7 +135,9 @@ def judge(part: TargetModel) -> pd.DataFrame:
                 continue
             family = str(part.families[i])
             orders: dict[str, list[int]] = {
-                f"{name} default": [default[name]] for name in ("lightgbm", "random_forest") if name in default
+                f"{name} default": [default[name]]
+                for name in ("lightgbm", "random_forest")
+                if name in default
             }
             orders[DEFAULTS_ROW] = [default[name] for name in TREE_ENSEMBLES if name in default]
             if family not in portfolios:
@@ -148,7 +154,9 @@ def judge(part: TargetModel) -> pd.DataFrame:
                 depths = [len(order)] * len(DEPTHS) if method == DEFAULTS_ROW else DEPTHS
                 best = [_best(actual, order[:depth]) for depth in depths]
                 rows.append([part.target, metric, method, task_id, *best])
-    return pd.DataFrame(rows, columns=["target", "metric", "method", "task_id", *(f"regret@{d}" for d in DEPTHS)])
+    return pd.DataFrame(
+        rows, columns=["target", "metric", "method", "task_id", *(f"regret@{d}" for d in DEPTHS)]
+    )
 
 
 def choose(table: pd.DataFrame) -> str:

@@ -92,10 +92,14 @@ def run_task(source: Any, n_trials: int, seed: int, metamodel: Any) -> list[dict
         counts = whole.y.map(whole.y.value_counts())
         whole = whole.subset(np.flatnonzero(counts.to_numpy() >= 9))
     strata = None if whole.kind == "regression" else whole.y
-    rows, held_out = train_test_split(np.arange(whole.n_rows), test_size=1 / 3, random_state=seed, stratify=strata)
+    rows, held_out = train_test_split(
+        np.arange(whole.n_rows), test_size=1 / 3, random_state=seed, stratify=strata
+    )
     task, test = whole.subset(np.sort(rows)), whole.subset(held_out)
     splits = make_splits(task, Protocol(seed=seed))
-    defaults = [score_on_folds(task, a.default_configuration(), splits) for a in SearchSpace.for_kind(task.kind)]
+    defaults = [
+        score_on_folds(task, a.default_configuration(), splits) for a in SearchSpace.for_kind(task.kind)
+    ]
     start = time.process_time()
     cold, tried = cold_tpe(task, splits, n_trials, seed)
     middle = time.process_time()
@@ -105,11 +109,21 @@ def run_task(source: Any, n_trials: int, seed: int, metamodel: Any) -> list[dict
     scale = max(best - float(np.median(defaults)), 1e-12)
     tests = {
         "cold TPE": score_on_test(tried[int(np.argmax(cold))], task, test),
-        "autometa": float(check_scoring(result.best_pipeline, scoring=task.metric.scorer)(result.best_pipeline, test.X, test.y)),
+        "autometa": float(
+            check_scoring(result.best_pipeline, scoring=task.metric.scorer)(
+                result.best_pipeline, test.X, test.y
+            )
+        ),
     }
     records = []
     for method, scores, seconds in (("cold TPE", cold, middle - start), ("autometa", warm, end - middle)):
-        record = {"task": source.task_id, "kind": task.kind, "metric": task.metric.name, "method": method, "seed": seed}
+        record = {
+            "task": source.task_id,
+            "kind": task.kind,
+            "metric": task.metric.name,
+            "method": method,
+            "seed": seed,
+        }
         for budget in BUDGETS:
             if budget <= n_trials:
                 regret = (best - max(scores[:budget])) / scale
@@ -135,17 +149,25 @@ def report(table: pd.DataFrame) -> str:
             f"better or equal on {(difference <= 0).mean():.0%}"
         )
     gains = table.pivot_table(index="task", columns="method", values="test_gain")
-    wins = (gains["autometa"] > gains["cold TPE"]).mean() + 0.5 * (gains["autometa"] == gains["cold TPE"]).mean()
-    lines.append(f"held-out third, chosen pipelines after all trials: autometa better on {wins:.0%} of the tasks (ties half)")
+    wins = (gains["autometa"] > gains["cold TPE"]).mean() + 0.5 * (
+        gains["autometa"] == gains["cold TPE"]
+    ).mean()
+    lines.append(
+        f"held-out third, chosen pipelines after all trials: autometa better on {wins:.0%} of the tasks (ties half)"
+    )
     return "\n".join(lines)
 
 
 def main() -> None:
     """Run the comparison on tasks that the meta-model has not seen."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--directory", required=True)
     parser.add_argument("--tasks", type=int, default=24)
-    parser.add_argument("--skip", type=int, default=300, help="how many tasks of the catalog's order to pass over")
+    parser.add_argument(
+        "--skip", type=int, default=300, help="how many tasks of the catalog's order to pass over"
+    )
     parser.add_argument("--trials", type=int, default=25)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/search.csv"))

@@ -40,7 +40,9 @@ def make_table(path: Path, n_rows: int, n_columns: int) -> None:
 
 def main() -> None:
     """Time the commands and print their ratios to the yardstick."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--columns", type=int, default=50)
@@ -50,7 +52,15 @@ def main() -> None:
         make_table(path, arguments.rows, arguments.columns)
         commands = {
             "yardstick": [sys.executable, "-c", YARDSTICK.format(path=str(path))],
-            "autometa recommend": [sys.executable, "-m", "autometa", "recommend", str(path), "--target", "target"],
+            "autometa recommend": [
+                sys.executable,
+                "-m",
+                "autometa",
+                "recommend",
+                str(path),
+                "--target",
+                "target",
+            ],
             "autometa --help": [sys.executable, "-m", "autometa", "--help"],
         }
         times: dict[str, list[float]] = {name: [] for name in commands}
@@ -61,7 +71,9 @@ def main() -> None:
                 times[name].append(seconds(command))
     for name, values in times.items():
         ratios = [a / b for a, b in zip(values, times["yardstick"], strict=True)]
-        print(f"{name:20s} median {statistics.median(values):.2f} s, {statistics.median(ratios):.2f} of the yardstick")
+        print(
+            f"{name:20s} median {statistics.median(values):.2f} s, {statistics.median(ratios):.2f} of the yardstick"
+        )
 
 
 if __name__ == "__main__":

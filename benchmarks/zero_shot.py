@@ -36,8 +36,12 @@ def compare(regrets: pd.DataFrame, method: str, other: str, column: str, other_c
 
 def main() -> None:
     """Run the replay and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--metabase", default=None, help="directory of a metadata base (default: the bundled one)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--metabase", default=None, help="directory of a metadata base (default: the bundled one)"
+    )
     parser.add_argument("--output", type=Path, default=None, help="CSV file for the regrets of every task")
     arguments = parser.parse_args()
     _, report = train(MetaBase.load(arguments.metabase))

@@ -14,7 +14,8 @@ HEAD = f"""# Meta-features
 
 Made from the registry of meta-features by `python docs/make_metafeatures.py`; a test compares the two.
 
-The {len(metafeature_names())} numbers in {len(GROUPS)} groups by which autometa describes a table (version {METAFEATURES_VERSION}). Their names and order
+The {len(metafeature_names())} numbers in {len(GROUPS)} groups by which autometa describes a table
+(version {METAFEATURES_VERSION}). Their names and order
 are fixed, and each is finite or, where its definition says so, NaN. They do not depend on the order of rows and
 columns, nor on the names of columns, categories and classes. Those that are *free* of scale do not depend on the unit
 (a positive factor) of a numeric column or target either.

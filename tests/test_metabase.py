@@ -70,8 +70,15 @@ def test_regret_orders_as_the_metric_does(base, metric):
 def test_a_failed_run_counts_worst_and_a_missing_one_does_not_count(base):
     runs = base.runs.copy()
     failed, missing = 3, 4
-    runs.loc[failed, ["status", *CLASSIFICATION_METRICS]] = ["failed", *[np.nan] * len(CLASSIFICATION_METRICS)]
-    task, bad, gone = runs.loc[failed, "task_id"], runs.loc[failed, "configuration_id"], runs.loc[missing, "configuration_id"]
+    runs.loc[failed, ["status", *CLASSIFICATION_METRICS]] = [
+        "failed",
+        *[np.nan] * len(CLASSIFICATION_METRICS),
+    ]
+    task, bad, gone = (
+        runs.loc[failed, "task_id"],
+        runs.loc[failed, "configuration_id"],
+        runs.loc[missing, "configuration_id"],
+    )
     changed = MetaBase.from_frames(base.tasks, base.configurations, runs.drop(index=missing))
     regrets = changed.regrets("accuracy", "binary")
     assert regrets.loc[task, bad] == MAX_REGRET

@@ -66,7 +66,7 @@ def test_rows_and_columns_may_come_in_any_order(iris, model):
 def test_only_the_algorithms_asked_for(iris, model):
     rec = autometa.recommend(*iris, algorithms=["linear", "knn"], metabase=model)
     assert {r.algorithm for r in rec} == {"linear", "knn"}
-    with pytest.raises(UsageError, match="AM504.*'linear'"):
+    with pytest.raises(UsageError, match=r"AM504.*'linear'"):
         autometa.recommend(*iris, algorithms=["liner"], metabase=model)
 
 
@@ -85,7 +85,8 @@ def test_a_time_budget_leaves_slow_ones_out(iris, model):
 
 
 @pytest.mark.parametrize(
-    ("metric", "stored"), [("log_loss", "log_loss"), ("neg_log_loss", "log_loss"), ("matthews_corrcoef", "f1_macro")]
+    ("metric", "stored"),
+    [("log_loss", "log_loss"), ("neg_log_loss", "log_loss"), ("matthews_corrcoef", "f1_macro")],
 )
 def test_unknown_metrics_are_answered_by_the_nearest_known(iris, model, metric, stored):
     rec = autometa.recommend(*iris, metric=metric, metabase=model)
@@ -102,7 +103,15 @@ def test_scores_are_in_natural_units(model):
 def test_json_is_plain_and_finite(iris, model):
     answer = autometa.recommend(*iris, k=2, metabase=model).to_dict()
     text = json.dumps(answer, allow_nan=False)
-    assert set(json.loads(text)) >= {"schema", "recommendations", "metric", "kind", "novelty", "similar_tasks", "warnings"}
+    assert set(json.loads(text)) >= {
+        "schema",
+        "recommendations",
+        "metric",
+        "kind",
+        "novelty",
+        "similar_tasks",
+        "warnings",
+    }
     first = answer["recommendations"][0]
     names = {"rank", "algorithm", "params", "expected_score", "lower", "upper", "expected_seconds"}
     assert set(first) >= names
@@ -153,6 +162,5 @@ def test_no_configuration_that_cannot_work_on_so_few_rows(model):
 
 
 def test_bad_data_is_refused_before_anything_else(iris):
-    X, y = iris
     with pytest.raises(DataError, match="AM103"):
-        autometa.recommend(X, np.zeros(len(X)))
+        autometa.recommend(iris[0], np.zeros(len(iris[0])))

@@ -123,7 +123,10 @@ class _Collection:
 
     def plan(self, sources: Sequence[Source], n_configurations: int, seed: int) -> None:
         """Queue what is missing, task by task."""
-        designs = {kind: SearchSpace.for_kind(kind).design(n_configurations, seed) for kind in {s.kind for s in sources}}
+        designs = {
+            kind: SearchSpace.for_kind(kind).design(n_configurations, seed)
+            for kind in {s.kind for s in sources}
+        }
         fidelity = self._protocol.max_train_rows
         for source in sources:
             study = optuna.create_study(

@@ -78,11 +78,15 @@ def read_catalog(directory: str | Path) -> list[TaskSource]:
     """
     catalog_path = Path(directory) / "catalog.csv"
     if not catalog_path.is_file():
-        raise DataError("AM111", f"there is no {catalog_path}.", "Name a directory with a catalog.csv and Parquet files.")
+        raise DataError(
+            "AM111", f"there is no {catalog_path}.", "Name a directory with a catalog.csv and Parquet files."
+        )
     try:
         catalog = pd.read_csv(catalog_path, dtype={"name": str, "target": str})
     except ValueError as error:
-        raise DataError("AM111", f"{catalog_path} cannot be read as CSV.", "Save it as UTF-8 text.") from error
+        raise DataError(
+            "AM111", f"{catalog_path} cannot be read as CSV.", "Save it as UTF-8 text."
+        ) from error
     missing = [column for column in REQUIRED_COLUMNS if column not in catalog]
     if missing:
         raise DataError("AM111", f"{catalog_path} lacks the column(s) {', '.join(missing)}.", "Add them.")
@@ -100,7 +104,9 @@ def _source(directory: Path, row: dict[Any, Any]) -> TaskSource:
             "Add the file or take the row out.",
         )
     if row["task_type"] not in KINDS:
-        raise DataError("AM111", f"task {name!r} has task_type {row['task_type']!r}.", f"Use one of {', '.join(KINDS)}.")
+        raise DataError(
+            "AM111", f"task {name!r} has task_type {row['task_type']!r}.", f"Use one of {', '.join(KINDS)}."
+        )
     openml_id, family = row.get("openml_id"), row.get("family")
     properties = {
         "openml_id": None if openml_id is None or pd.isna(openml_id) else int(openml_id),
@@ -108,7 +114,9 @@ def _source(directory: Path, row: dict[Any, Any]) -> TaskSource:
         "source": str(row.get("source", "")),
     }
     n_rows = row.get("n_rows", 0)
-    return TaskSource(name, row["task_type"], path, str(row["target"]), 0 if pd.isna(n_rows) else int(n_rows), properties)
+    return TaskSource(
+        name, row["task_type"], path, str(row["target"]), 0 if pd.isna(n_rows) else int(n_rows), properties
+    )
 
 
 def _mixed(sources: list[TaskSource]) -> Iterator[TaskSource]:

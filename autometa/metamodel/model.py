@@ -130,7 +130,9 @@ class TargetModel:
         task_ids = metabase.task_ids(target)
         if len(task_ids) < 2:
             raise StorageError(
-                "AM607", f"the metadata base holds {len(task_ids)} {target} task(s) with runs.", "Collect at least two."
+                "AM607",
+                f"the metadata base holds {len(task_ids)} {target} task(s) with runs.",
+                "Collect at least two.",
             )
         table = metabase.tasks.set_index("task_id").loc[task_ids]
         metafeatures = metabase.metafeatures.loc[task_ids]
@@ -143,8 +145,12 @@ class TargetModel:
         configurations = metabase.configurations_of(target)
         families = metabase.families(task_ids)
         encoded = encode_configurations(SearchSpace.for_kind(target), list(configurations.values()))
-        n_train = metabase.runs.groupby("task_id")["n_train"].max().reindex(task_ids).to_numpy(dtype="float64")
-        sizes = np.column_stack([n_train, table["n_features"].astype("float64"), table["n_classes"].fillna(1).astype("float64")])
+        n_train = (
+            metabase.runs.groupby("task_id")["n_train"].max().reindex(task_ids).to_numpy(dtype="float64")
+        )
+        sizes = np.column_stack(
+            [n_train, table["n_features"].astype("float64"), table["n_classes"].fillna(1).astype("float64")]
+        )
         return cls(
             target,
             names,
@@ -155,9 +161,14 @@ class TargetModel:
             levels,
             # Beyond the median of the defaults, how bad a configuration is does not matter for what is alike.
             ProximityForest.fit(
-                X, np.hstack([np.minimum(regrets[m], 1.0) for m in metrics]), families, random_state=random_state
+                X,
+                np.hstack([np.minimum(regrets[m], 1.0) for m in metrics]),
+                families,
+                random_state=random_state,
             ),
-            ProximityForest.fit(X, np.hstack([levels[m] for m in metrics]), families, random_state=random_state + 1),
+            ProximityForest.fit(
+                X, np.hstack([levels[m] for m in metrics]), families, random_state=random_state + 1
+            ),
             SecondsModel.fit(
                 metabase.seconds(target).to_numpy(), sizes, [c.algorithm for c in configurations.values()]
             ),
@@ -187,7 +198,9 @@ class TargetModel:
     def distances(self, x: FloatArray) -> FloatArray:
         """Distance in standardised meta-features from one task to each known one; see :meth:`novelty`."""
         centre, scale = self._standard
-        known = np.clip((np.where(np.isfinite(self.metafeatures), self.metafeatures, centre) - centre) / scale, -4, 4)
+        known = np.clip(
+            (np.where(np.isfinite(self.metafeatures), self.metafeatures, centre) - centre) / scale, -4, 4
+        )
         z = np.clip((np.where(np.isfinite(x), x, centre) - centre) / scale, -12, 12)
         return np.asarray(np.sqrt(((known - z) ** 2).mean(axis=1)))
 
@@ -293,7 +306,9 @@ class MetaModel:
         """
         targets = [t for t in ("classification", "regression") if len(metabase.task_ids(t)) >= 2]
         if not targets:
-            raise StorageError("AM607", "the metadata base holds no two tasks of one target with runs.", "Collect more.")
+            raise StorageError(
+                "AM607", "the metadata base holds no two tasks of one target with runs.", "Collect more."
+            )
         return cls({target: TargetModel.fit(metabase, target, random_state) for target in targets})
 
     def part(self, kind: str) -> TargetModel:
@@ -306,7 +321,11 @@ class MetaModel:
         """
         target = target_of(kind)
         if target not in self.parts:
-            raise UsageError("AM507", f"the meta-model knows no {target} tasks.", "Train it on a metadata base that has some.")
+            raise UsageError(
+                "AM507",
+                f"the meta-model knows no {target} tasks.",
+                "Train it on a metadata base that has some.",
+            )
         return self.parts[target]
 
     def predict(
@@ -342,7 +361,9 @@ class MetaModel:
         regret, spread, scenarios, weights = part.predict(x, metric, exclude=exclude)
         if novelty > 0:
             # Far from everything known, the portfolio that is best on average takes over.
-            plain, plain_spread, plain_scenarios, uniform = part.predict(x, metric, exclude=exclude, method="portfolio")
+            plain, plain_spread, plain_scenarios, uniform = part.predict(
+                x, metric, exclude=exclude, method="portfolio"
+            )
             regret = (1 - novelty) * regret + novelty * plain
             spread = (1 - novelty) * spread + novelty * plain_spread
             scenarios = (1 - novelty) * scenarios + novelty * plain_scenarios
@@ -363,7 +384,9 @@ class MetaModel:
             novelty=novelty,
         )
 
-    def rank(self, metafeatures: pd.Series, kind: str, metric: str, *, k: int = 10, exclude: Collection[str] = ()) -> list[Configuration]:
+    def rank(
+        self, metafeatures: pd.Series, kind: str, metric: str, *, k: int = 10, exclude: Collection[str] = ()
+    ) -> list[Configuration]:
         """Return the `k` stored configurations to try first, chosen as a set."""
         part = self.part(kind)
         prediction = self.predict(metafeatures, kind, metric, exclude=exclude)
@@ -410,7 +433,9 @@ class MetaModel:
                     (directory / f"{target}.{metric}.{number}.txt.gz").write_bytes(packed)
             text = json.dumps(_part_description(part), indent=1)
             (directory / f"{target}.json").write_text(text + "\n", encoding="utf-8")
-        text = json.dumps({"schema": MODEL_SCHEMA, "targets": list(self.parts), "report": self.report}, indent=1)
+        text = json.dumps(
+            {"schema": MODEL_SCHEMA, "targets": list(self.parts), "report": self.report}, indent=1
+        )
         (directory / "model.json").write_text(text + "\n", encoding="utf-8")
         shutil.rmtree(final, ignore_errors=True)
         directory.rename(final)
@@ -432,12 +457,16 @@ class MetaModel:
         try:
             description = json.loads((directory / "model.json").read_text(encoding="utf-8"))
             if description["schema"] > MODEL_SCHEMA:
-                raise StorageError("AM606", f"{directory} was written by a newer autometa.", "Update autometa.")
+                raise StorageError(
+                    "AM606", f"{directory} was written by a newer autometa.", "Update autometa."
+                )
             parts = {target: _read_part(directory, target) for target in description["targets"]}
         except (OSError, ValueError, KeyError) as error:
             if isinstance(error, StorageError):
                 raise
-            raise StorageError("AM608", f"the meta-model in {directory} cannot be read: {error}.", "Train it again.") from error
+            raise StorageError(
+                "AM608", f"the meta-model in {directory} cannot be read: {error}.", "Train it again."
+            ) from error
         return cls(parts, description.get("report"))
 
 
@@ -446,7 +475,11 @@ def _part_arrays(part: TargetModel) -> dict[str, NDArray[Any]]:
     for metric in part.regrets:
         arrays[f"regrets/{metric}"] = part.regrets[metric].astype(np.float32)
         arrays[f"levels/{metric}"] = part.levels[metric].astype(np.float32)
-    for name, component in (("ranking", part.ranking), ("levelling", part.levelling), ("seconds", part.seconds)):
+    for name, component in (
+        ("ranking", part.ranking),
+        ("levelling", part.levelling),
+        ("seconds", part.seconds),
+    ):
         arrays |= {f"{name}/{key}": value for key, value in component.to_arrays().items()}
     return arrays
 
@@ -482,7 +515,10 @@ def _read_part(directory: Path, target: str) -> TargetModel:
         target,
         description["metafeatures"],
         tasks,
-        {i: Configuration(c["algorithm"], c["params"], c["origin"]) for i, c in description["configurations"].items()},
+        {
+            i: Configuration(c["algorithm"], c["params"], c["origin"])
+            for i, c in description["configurations"].items()
+        },
         arrays["metafeatures"].astype("float64"),
         {m: arrays[f"regrets/{m}"].astype("float64") for m in description["metrics"]},
         {m: arrays[f"levels/{m}"].astype("float64") for m in description["metrics"]},

@@ -93,7 +93,7 @@ class ProximityForest:
         trees: list[Any] = []
         in_bag = np.zeros((n_trees, len(X)), dtype=bool)
         for number in range(n_trees):
-            size = max(int(round(bag_fraction * len(names))), min(len(names), 2))
+            size = max(round(bag_fraction * len(names)), min(len(names), 2))
             in_bag[number] = np.isin(codes, rng.choice(len(names), size=size, replace=False))
             tree = DecisionTreeRegressor(
                 max_features=max_features,
@@ -159,7 +159,9 @@ class ProximityForest:
         nodes = self.apply(metafeatures)
         result = np.zeros((len(nodes), len(self.families)))
         for row, leaf in enumerate(nodes):
-            banned = np.isin(self.families, list(exclude[row])) if exclude else np.zeros(len(self.families), bool)
+            banned = (
+                np.isin(self.families, list(exclude[row])) if exclude else np.zeros(len(self.families), bool)
+            )
             fair = ~(self.in_bag & banned).any(axis=1)
             if not fair.any():
                 fair[:] = True

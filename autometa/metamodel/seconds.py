@@ -32,7 +32,9 @@ class SecondsModel:
     centre: FloatArray
 
     @classmethod
-    def fit(cls, seconds: FloatArray, sizes: FloatArray, algorithms: Sequence[str], ridge: float = 1.0) -> SecondsModel:
+    def fit(
+        cls, seconds: FloatArray, sizes: FloatArray, algorithms: Sequence[str], ridge: float = 1.0
+    ) -> SecondsModel:
         """Fit by ridge regression on the logarithms.
 
         Parameters
@@ -70,7 +72,12 @@ class SecondsModel:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the model as arrays for an npz file."""
-        return {"intercepts": self.intercepts, "slopes": self.slopes, "algorithm": self.algorithm, "centre": self.centre}
+        return {
+            "intercepts": self.intercepts,
+            "slopes": self.slopes,
+            "algorithm": self.algorithm,
+            "centre": self.centre,
+        }
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> SecondsModel:

@@ -68,9 +68,13 @@ class AlgorithmSelector:
             AM508 when the tables have different rows or nothing to learn from.
         """
         if metafeatures is not None and not metafeatures.index.equals(performance.index):
-            raise UsageError("AM508", "metafeatures and performance have different rows.", "Give both the same index.")
+            raise UsageError(
+                "AM508", "metafeatures and performance have different rows.", "Give both the same index."
+            )
         if performance.empty or not performance.notna().any(axis=None):
-            raise UsageError("AM508", f"performance of shape {performance.shape} holds no value.", "Give at least one run.")
+            raise UsageError(
+                "AM508", f"performance of shape {performance.shape} holds no value.", "Give at least one run."
+            )
         self.candidates_ = performance.columns
         self.performance_ = performance.astype("float64")
         self._filled = _fill_rows(self.performance_.to_numpy())
@@ -91,7 +95,9 @@ class AlgorithmSelector:
         return self
 
     def rank(
-        self, metafeatures: pd.DataFrame | pd.Series | None = None, observed: Mapping[Any, float] | None = None
+        self,
+        metafeatures: pd.DataFrame | pd.Series | None = None,
+        observed: Mapping[Any, float] | None = None,
     ) -> pd.DataFrame:
         """Predict the performance of every candidate.
 
@@ -117,7 +123,9 @@ class AlgorithmSelector:
         return result
 
     def suggest(
-        self, metafeatures: pd.DataFrame | pd.Series | None = None, observed: Mapping[Any, float] | None = None
+        self,
+        metafeatures: pd.DataFrame | pd.Series | None = None,
+        observed: Mapping[Any, float] | None = None,
     ) -> Any:
         """Return the candidate to try next: the largest expected improvement over the best observed.
 
@@ -135,7 +143,9 @@ class AlgorithmSelector:
         left = np.ones(len(self.candidates_), dtype=bool)
         left[tried] = False
         if not left.any():
-            raise UsageError("AM509", "every candidate was tried already.", "Choose the best of rank(observed=...).")
+            raise UsageError(
+                "AM509", "every candidate was tried already.", "Choose the best of rank(observed=...)."
+            )
         best_tried = self.regret_[:, tried].min(axis=1, keepdims=True)
         gain = weights @ np.maximum(best_tried - self.regret_, 0.0) - 1e-6 * (weights @ self.regret_)
         return self.candidates_[int(np.argmax(np.where(left, gain, -np.inf)))]
@@ -156,7 +166,9 @@ class AlgorithmSelector:
         columns = self.candidates_.get_indexer(list(observed))
         if (columns < 0).any():
             unknown = [candidate for candidate in observed if candidate not in self.candidates_]
-            raise UsageError("AM508", f"observed candidate {unknown[0]!r} is not known.", "Use the columns of performance.")
+            raise UsageError(
+                "AM508", f"observed candidate {unknown[0]!r} is not known.", "Use the columns of performance."
+            )
         values = np.array(list(observed.values()), dtype="float64")
         surprise = np.clip((self._filled[:, columns] - values) / self.noise_, -MAX_SURPRISE, MAX_SURPRISE)
         # The uniform part keeps a task alive that the meta-features ruled out by mistake.

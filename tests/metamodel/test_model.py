@@ -42,7 +42,9 @@ def test_the_right_algorithms_lead_on_a_family_never_seen(base, model, kind, num
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_gives_a_distribution_and_bounded_regret(base, model, method):
     part = model.part("binary")
-    regret, spread, scenarios, weights = part.predict(part.metafeatures[0], "accuracy", exclude=("x",), method=method)
+    regret, spread, scenarios, weights = part.predict(
+        part.metafeatures[0], "accuracy", exclude=("x",), method=method
+    )
     assert weights.sum() == pytest.approx(1)
     assert np.isfinite(regret).all()
     assert (spread >= 0).all()

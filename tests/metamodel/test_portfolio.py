@@ -10,7 +10,9 @@ from hypothesis.extra.numpy import arrays
 
 from autometa.metamodel.portfolio import SAFE_PLACES, fill_with_column_means, greedy_portfolio, safe_portfolio
 
-tables = arrays("float64", st.tuples(st.integers(1, 6), st.integers(1, 7)), elements=st.floats(0, 2, width=32))
+tables = arrays(
+    "float64", st.tuples(st.integers(1, 6), st.integers(1, 7)), elements=st.floats(0, 2, width=32)
+)
 
 
 @given(tables, st.integers(1, 9))
@@ -33,7 +35,10 @@ def test_a_longer_portfolio_begins_with_the_shorter(table):
 @given(tables)
 def test_within_the_greedy_bound_of_the_best_pair(table):
     pair = greedy_portfolio(table, 2)
-    best = min((table[:, list(c)].min(axis=1).mean() for c in combinations(range(table.shape[1]), len(pair))), default=0)
+    best = min(
+        (table[:, list(c)].min(axis=1).mean() for c in combinations(range(table.shape[1]), len(pair))),
+        default=0,
+    )
     gain, best_gain = 2 - table[:, pair].min(axis=1).mean(), 2 - best
     assert gain >= (1 - 1 / np.e) * best_gain - 1e-3
 

@@ -28,7 +28,9 @@ def test_meta_features_decide_without_a_run(tables):
     selector = AlgorithmSelector(random_state=0).fit(*tables)
     ranked = selector.rank(pd.DataFrame({"size": [-1.5, 1.5], "noise": [0.0, 0.0]}))
     assert ranked.idxmax(axis=1).tolist() == ["small", "large"]
-    assert ranked[["small", "large"]].to_numpy() == pytest.approx(np.array([[0.8, 0.6], [0.6, 0.8]]), abs=0.08)
+    assert ranked[["small", "large"]].to_numpy() == pytest.approx(
+        np.array([[0.8, 0.6], [0.6, 0.8]]), abs=0.08
+    )
     assert (ranked.idxmin(axis=1) == "never").all()
 
 
