@@ -164,7 +164,7 @@ class MetaSampler(BaseSampler):
 
         Before the first parameter of a study is named, nothing can be said; then the answer is made once.
         """
-        if len(study.directions) > 1 or "fixed_params" in trial.system_attrs:
+        if len(study.directions) > 1 or _is_enqueued(trial):
             return None
         if trial._trial_id in self._given:
             position = self._given[trial._trial_id]
@@ -234,13 +234,30 @@ def _position_of(
     still runs without having been given one.
     """
     earlier = [t for t in trials if t.number < trial.number]
-    own = [t for t in earlier if "fixed_params" not in t.system_attrs]
-    taken = {t.user_attrs[RANK_ATTRIBUTE] - 1 for t in own if RANK_ATTRIBUTE in t.user_attrs}
-    tried = [t.system_attrs.get("fixed_params", t.params) for t in earlier]
+    undecided = [t for t in earlier if _is_undecided(t)]
+    taken = {
+        t.user_attrs[RANK_ATTRIBUTE] - 1
+        for t in earlier
+        if RANK_ATTRIBUTE in t.user_attrs and not _is_enqueued(t)
+    }
+    # The parameters of an undecided trial may be changing while we look.
+    tried = [t.system_attrs.get("fixed_params", t.params) for t in earlier if not _is_undecided(t)]
     free = [
         i
         for i, params in enumerate(suggestions)
         if i not in taken and not any(params.items() <= other.items() for other in tried)
     ]
-    n_undecided = sum(t.state == TrialState.RUNNING and RANK_ATTRIBUTE not in t.user_attrs for t in own)
-    return free[n_undecided] if n_undecided < len(free) else None
+    return free[len(undecided)] if len(undecided) < len(free) else None
+
+
+def _is_enqueued(trial: FrozenTrial) -> bool:
+    return "fixed_params" in trial.system_attrs
+
+
+def _is_undecided(trial: FrozenTrial) -> bool:
+    """Whether a trial runs that may still be given a configuration."""
+    return (
+        trial.state == TrialState.RUNNING
+        and RANK_ATTRIBUTE not in trial.user_attrs
+        and not _is_enqueued(trial)
+    )

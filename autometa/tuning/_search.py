@@ -199,7 +199,7 @@ class Search:
         Raises
         ------
         EvaluationError
-            AM801 when the first five trials, or all, fail.
+            AM801 when the first five trials, or all, fail; AM804 when no process can be started for them.
         """
         try:
             if len(self._evaluators) == 1:
@@ -226,8 +226,13 @@ class Search:
             future.result()
 
     def _work(self, evaluator: Evaluator) -> None:
-        while evaluator.prepare(self._left) and (limit := self._next_limit()) > 0:
+        while evaluator.prepare(self._left):
+            limit = self._next_limit()
+            if limit <= 0:
+                return
             self._run_trial(evaluator, limit)
+        if self._deadline.seconds is None and not self._stopped.is_set():
+            raise EvaluationError("AM804", "a worker process could not be started.", "Use n_jobs=1.")
 
     @property
     def _left(self) -> float:

@@ -133,7 +133,7 @@ def resolve_weights(sample_weight: Any, task: Task) -> NDArray[np.float64] | Non
     Raises
     ------
     DataError
-        AM110 when their number differs from that of the rows; AM113 when one is negative, not finite, or all are 0.
+        AM110 when their number differs from that of the rows; AM119 when one is negative, not finite, or all are 0.
     """
     if sample_weight is None:
         return None
@@ -148,10 +148,10 @@ def resolve_weights(sample_weight: Any, task: Task) -> NDArray[np.float64] | Non
     if len(bad) or not weights.any():
         what = f"is {weights[bad[0]]} in row {bad[0]}" if len(bad) else "is zero in every row"
         raise DataError(
-            "AM113", f"sample_weight {what}.", "Weights are finite, not negative, and not all zero."
+            "AM119", f"sample_weight {what}.", "Weights are finite, not negative, and not all zero."
         )
     if task.kind != "regression" and task.y[weights > 0].nunique() < 2:
         raise DataError(
-            "AM113", "only one class has rows with a positive sample_weight.", "Give weight to another."
+            "AM119", "only one class has rows with a positive sample_weight.", "Give weight to another."
         )
     return weights

@@ -20,7 +20,7 @@ from autometa.metabase import describe_for_study
 from autometa.metamodel import MetaModel
 from autometa.metrics import Metric, stored_metrics
 from autometa.recommendation import Recommendation, Recommendations, recommend_for_task
-from autometa.space import Configuration, SearchSpace, registered_algorithms
+from autometa.space import Algorithm, Configuration, SearchSpace, registered_algorithms
 from autometa.storage import open_storage
 from autometa.task import Task
 from autometa.tuning._deadline import Deadline
@@ -118,9 +118,7 @@ def tune(
     with _quiet_optuna(), _Crew(n_workers, deadline) as crew:
         task = Task.from_frame(X, y, kind=kind, metric=metric)
         weights = resolve_weights(sample_weight, task)
-        space = SearchSpace.for_kind(task.kind, algorithms)
-        if weights is not None:
-            space = _that_take_weights(space, task)
+        space = _space(task, algorithms, takes_weights=weights is not None)
         study = _open_study(storage, study_name, task)
         seed = _seed(study, random_state)
         splits = resolve_splits(task, cv, groups, seed) if n_trials else []
@@ -128,14 +126,7 @@ def tune(
         problem = Problem(task, splits, _options(task, weights, seed))
         with deadline.step("recommend"):
             recommendations = _recommend(task, space, max(N_SUGGESTIONS, ensemble_size), metamodel, seed)
-        if isinstance(recommendations, Recommendations):
-            # With this, the trials can become experience: MetaBase.from_studies.
-            known = recommendations.metafeatures
-            study.set_user_attr("task", describe_for_study(task, name=study.study_name, metafeatures=known))
-        configurations = _with_own_algorithms([r.configuration for r in recommendations], task, space)
-        study.sampler = MetaSampler.from_configurations(
-            configurations, space, seed=_sampler_seed(seed, study)
-        )
+        configurations = _begin(study, task, space, recommendations, seed)
         crew.set_problem(problem)
         search = Search(
             study,
@@ -298,39 +289,29 @@ def _options(task: Task, weights: Any, seed: int) -> dict[str, Any]:
 
 
 def _scorer(metric: Metric, task: Task) -> Callable[..., float] | None:
-    """Return the scorer of a metric that is not among those that every run has anyway.
-
-    Metrics of one class judge class 1, or the rarer one where there is no such label.
-    """
-    from sklearn import metrics
+    """Return the scorer of a metric that is not among those that every run has anyway."""
+    from sklearn.metrics import get_scorer
 
     if not isinstance(metric.scorer, str):
         return metric.scorer
-    if metric.name in stored_metrics(task.kind):
-        return None
-    if task.kind == "binary" and 1 not in task.classes:
-        rare = task.y.value_counts().index.tolist()[-1]
-        proba = {"response_method": "predict_proba", "pos_label": rare}
-        if metric.scorer == "f1":
-            return metrics.make_scorer(metrics.f1_score, pos_label=rare)
-        if metric.scorer == "average_precision":
-            return metrics.make_scorer(metrics.average_precision_score, **proba)
-        if metric.scorer == "neg_brier_score":
-            return metrics.make_scorer(metrics.brier_score_loss, greater_is_better=False, **proba)
-    return metrics.get_scorer(metric.scorer)
+    return None if metric.name in stored_metrics(task.kind) else get_scorer(metric.scorer)
 
 
-def _that_take_weights(space: SearchSpace, task: Task) -> SearchSpace:
+def _space(task: Task, algorithms: Sequence[str] | None, *, takes_weights: bool) -> SearchSpace:
+    """Return the algorithms to search among; with weights, only those whose fit takes them."""
     from sklearn.utils.validation import has_fit_parameter
 
     from autometa.pipelines import build_pipeline
 
-    def takes(name: str) -> bool:
-        model = build_pipeline(space[name].default_configuration(), task)["model"]
+    def takes(algorithm: Algorithm) -> bool:
+        model = build_pipeline(algorithm.default_configuration(), task)["model"]
         inner = getattr(model, "regressor", None) or getattr(model, "estimator", None) or model
         return bool(has_fit_parameter(inner, "sample_weight"))
 
-    names = [name for name in space.algorithms if takes(name)]
+    space = SearchSpace.for_kind(task.kind, algorithms)
+    if not takes_weights:
+        return space
+    names = [algorithm.name for algorithm in space if takes(algorithm)]
     if not names:
         raise UsageError("AM524", "none of the algorithms takes sample weights.", "Allow more algorithms.")
     return SearchSpace.for_kind(task.kind, names)
@@ -344,6 +325,19 @@ def _recommend(
     if not names:
         return ()
     return recommend_for_task(task, k=k, algorithms=names, metamodel=metamodel, random_state=seed)
+
+
+def _begin(
+    study: optuna.Study, task: Task, space: SearchSpace, recommendations: Sequence[Recommendation], seed: int
+) -> list[Configuration]:
+    """Give the study its sampler, and return the configurations that it starts from."""
+    if isinstance(recommendations, Recommendations):
+        # With this, the trials can become experience: MetaBase.from_studies.
+        known = recommendations.metafeatures
+        study.set_user_attr("task", describe_for_study(task, name=study.study_name, metafeatures=known))
+    configurations = _with_own_algorithms([r.configuration for r in recommendations], task, space)
+    study.sampler = MetaSampler.from_configurations(configurations, space, seed=_sampler_seed(seed, study))
+    return configurations
 
 
 def _with_own_algorithms(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -183,10 +184,17 @@ def test_workers_on_one_storage_share_the_list(suggested, tmp_path) -> None:
     assert {SPACE.configuration(t.params).id for t in study.trials} == {c.id for c in suggested()}
 
 
-def test_threads_share_the_list(iris, suggested) -> None:
-    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
-    study.optimize(joint_objective, n_trials=10, n_jobs=2)
-    assert {SPACE.configuration(t.params).id for t in study.trials} == {c.id for c in suggested()}
+def test_threads_share_the_list(suggested) -> None:
+    configurations = suggested()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # the threads take turns as often as they can
+    try:
+        for _ in range(10):
+            study = optuna.create_study(sampler=MetaSampler.from_configurations(configurations, SPACE))
+            study.optimize(joint_objective, n_trials=10, n_jobs=3)
+            assert {SPACE.configuration(t.params).id for t in study.trials} == {c.id for c in configurations}
+    finally:
+        sys.setswitchinterval(before)
 
 
 @pytest.mark.parametrize(

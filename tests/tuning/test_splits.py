@@ -116,11 +116,11 @@ def test_weights(task) -> None:
     assert resolve_weights([1] * 60, task).tolist() == [1.0] * 60
     for bad, code in [
         ([1.0], "AM110"),
-        ([-1.0] * 60, "AM113"),
-        ([np.nan] * 60, "AM113"),
-        ([0] * 60, "AM113"),
+        ([-1.0] * 60, "AM119"),
+        ([np.nan] * 60, "AM119"),
+        ([0] * 60, "AM119"),
     ]:
         with pytest.raises(DataError, match=code):
             resolve_weights(bad, task)
-    with pytest.raises(DataError, match="AM113 only one class"):
+    with pytest.raises(DataError, match="AM119 only one class"):
         resolve_weights([1] * 20 + [0] * 40, task)
