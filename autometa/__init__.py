@@ -9,7 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autometa.errors import AutometaError, DataError, DependencyError, EvaluationError, StorageError, UsageError
+    from autometa.errors import (
+        AutometaError,
+        DataError,
+        DependencyError,
+        EvaluationError,
+        StorageError,
+        UsageError,
+    )
     from autometa.estimators import AutoMetaClassifier, AutoMetaRegressor
     from autometa.metabase import MetaBase
     from autometa.metafeatures import extract_metafeatures

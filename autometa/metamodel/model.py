@@ -424,7 +424,8 @@ class MetaModel:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         for target, part in self.parts.items():
-            np.savez_compressed(directory / f"{target}.npz", **_part_arrays(part))
+            arrays: dict[str, Any] = _part_arrays(part)
+            np.savez_compressed(directory / f"{target}.npz", **arrays)
             part.tasks.to_json(directory / f"{target}.tasks.json", orient="records", indent=0)
             for metric, surrogate in part.surrogates.items():
                 for number, text in enumerate(surrogate.texts):

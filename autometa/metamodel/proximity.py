@@ -159,12 +159,10 @@ class ProximityForest:
         nodes = self.apply(metafeatures)
         result = np.zeros((len(nodes), len(self.families)))
         for row, leaf in enumerate(nodes):
-            banned = (
-                np.isin(self.families, list(exclude[row])) if exclude else np.zeros(len(self.families), bool)
-            )
-            fair = ~(self.in_bag & banned).any(axis=1)
+            banned = np.isin(self.families, list(exclude[row]) if exclude else [])
+            fair = np.asarray(~(self.in_bag & banned).any(axis=1))
             if not fair.any():
-                fair[:] = True
+                fair = np.ones_like(fair)
             same = (self.leaves[fair] == leaf[fair, None]) & self.in_bag[fair] & ~banned
             sizes = same.sum(axis=1, keepdims=True)
             shares = np.divide(same, sizes, out=np.zeros(same.shape), where=sizes > 0)
