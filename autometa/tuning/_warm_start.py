@@ -61,7 +61,11 @@ class Suggestion:
     ignored: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        notes = "; ".join([*map(str, self.changes), *([self.reason] if self.reason else [])])
+        lacking = [change.name for change in self.changes if change.action == "unknown"]
+        others = [str(change) for change in self.changes if change.action != "unknown"]
+        if lacking:
+            others.append(f"not in the search space: {', '.join(lacking)}")
+        notes = "; ".join([*others, *([self.reason] if self.reason else [])])
         line = f"{self.rank:>3}  {self.status:<9} {self.algorithm:<23} {notes}".rstrip()
         if self.trial_number is None:
             return line

@@ -73,7 +73,11 @@ def test_the_space_of_a_study_that_has_trials_is_respected(iris) -> None:
         assert 0.1 <= suggestion.params["learning_rate"] <= 0.2
     assert "clipped" in report.to_frame()["status"].tolist()
     assert "num_leaves=31 is outside [2, 8]; clipped to 8" in str(report)
-    assert "n_estimators=100 is not in the search space; left out" in str(report)
+    assert "not in the search space: class_weight, colsample_bytree, min_child_samples, n_estimators" in str(
+        report
+    )
+    changes = report.to_frame()["changes"][0]
+    assert "n_estimators=100 is not in the search space; left out" in changes
 
 
 def test_parameters_that_no_trial_could_show_are_kept(iris) -> None:
