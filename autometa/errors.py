@@ -3,11 +3,11 @@
 ::
 
     AutometaError
-    ├── DataError            (ValueError)    the table or its target cannot be used        AM1xx-AM4xx
-    ├── UsageError           (ValueError)    an argument is wrong or does not fit the data AM5xx
-    ├── StorageError         (RuntimeError)  a metadata base, model or study is unreadable AM6xx
-    ├── DependencyError      (ImportError)   an extra is not installed                     AM7xx
-    └── EvaluationError      (RuntimeError)  no configuration could be fitted              AM8xx
+    ├── DataError            (ValueError)    the table or its target cannot be used
+    ├── UsageError           (ValueError)    an argument is wrong or does not fit the data
+    ├── StorageError         (RuntimeError)  a metadata base, model or study is unreadable
+    ├── DependencyError      (ImportError)   an extra is not installed
+    └── EvaluationError      (RuntimeError)  no configuration could be fitted
 
 Each message is one line: a stable code, what is wrong and where, what was found, and what to do.
 """

@@ -24,7 +24,6 @@ class _AutoMeta(BaseEstimator):
 
     def __init__(
         self,
-        *,
         n_trials: int = 30,
         timeout: float | None = None,
         metric: Any = None,

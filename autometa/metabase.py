@@ -126,13 +126,18 @@ class MetaBase:
     # -- making and storing -------------------------------------------------------------------------------------
 
     @classmethod
-    def from_frames(cls, tasks: pd.DataFrame, configurations: pd.DataFrame, runs: pd.DataFrame) -> MetaBase:
+    def from_frames(
+        cls, tasks: pd.DataFrame, runs: pd.DataFrame, configurations: pd.DataFrame | None = None
+    ) -> MetaBase:
         """Check three tables and join them into a metadata base.
 
         Parameters
         ----------
-        tasks, configurations, runs : DataFrame
+        tasks, runs : DataFrame
             As the attributes of the class; columns that are missing and not essential are filled with NaN.
+        configurations : DataFrame, optional
+            Likewise. Without it, `runs` says what was run: columns ``algorithm`` and ``params`` (mapping or JSON)
+            in place of ``configuration_id``.
 
         Raises
         ------
@@ -142,6 +147,8 @@ class MetaBase:
         tasks = _complete(tasks, TASK_COLUMNS, ("task_id", "kind"), "tasks")
         for column in ("name", "family"):
             tasks[column] = tasks[column].astype(object).where(tasks[column].notna(), tasks["task_id"])
+        if configurations is None:
+            runs, configurations = _split_configurations(tasks, runs)
         configurations = _complete(
             configurations,
             CONFIGURATION_COLUMNS,
@@ -205,7 +212,7 @@ class MetaBase:
                 "Fill it with autometa collect.",
             )
         return cls.from_frames(
-            pd.DataFrame(tasks), pd.DataFrame(list(configurations.values())), pd.DataFrame(runs)
+            pd.DataFrame(tasks), pd.DataFrame(runs), pd.DataFrame(list(configurations.values()))
         )
 
     @classmethod
@@ -240,7 +247,10 @@ class MetaBase:
     def merge(self, other: MetaBase) -> MetaBase:
         """Join two bases; where both know a task, configuration or run, the other's row counts."""
         return MetaBase.from_frames(
-            *(pd.concat([getattr(self, name), getattr(other, name)], ignore_index=True) for name in TABLES)
+            *(
+                pd.concat([getattr(self, name), getattr(other, name)], ignore_index=True)
+                for name in ("tasks", "runs", "configurations")
+            )
         )
 
     # -- asking -------------------------------------------------------------------------------------------------
@@ -483,6 +493,23 @@ def _sha256(path: Path) -> str:
 
 def _counts(values: pd.Series) -> dict[str, int]:
     return {str(name): int(count) for name, count in values.value_counts().items()}
+
+
+def _split_configurations(tasks: pd.DataFrame, runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Take the configurations out of runs that spell them out."""
+    missing = [column for column in ("task_id", "algorithm", "params") if column not in runs]
+    if missing:
+        raise StorageError(
+            "AM603", f"the table of runs lacks the column(s) {', '.join(missing)}.", "Or pass configurations."
+        )
+    kinds = dict(zip(tasks["task_id"], tasks["kind"], strict=True))
+    ids, rows = [], []
+    for task_id, algorithm, params in runs[["task_id", "algorithm", "params"]].itertuples(index=False):
+        values = json.loads(params) if isinstance(params, str) else params
+        configuration = Configuration(algorithm, values)
+        ids.append(configuration.id)
+        rows.append(_configuration_row(configuration, target_of(kinds.get(task_id, ""))))
+    return runs.assign(configuration_id=ids), pd.DataFrame(rows)
 
 
 def _task_row(record: dict[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,10 @@ FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]] = M
         "array to frame": (pd.DataFrame, {}),
         "to numbers": (pd.DataFrame.astype, {"dtype": "float64"}),
         "to text": (pd.DataFrame.astype, {"dtype": "str"}),
-        "to dates": (pd.DataFrame.apply, {"func": pd.to_datetime, "errors": "coerce", "format": "mixed"}),
+        "to dates": (
+            pd.DataFrame.apply,
+            {"func": pd.to_datetime, "errors": "coerce", "format": "mixed", "utc": True},
+        ),
         **{
             f"{part} of date": (pd.DataFrame.apply, {"func": operator.attrgetter(f"dt.{part}")})
             for part in DATE_PARTS

@@ -73,4 +73,4 @@ def simulate_metabase(n_tasks: int = 24, n_configurations: int = 2, seed: int = 
                         **{f"{m}_std": 0.01 for m in metrics},
                     }
                 )
-    return MetaBase.from_frames(pd.DataFrame(tasks), pd.DataFrame(configurations), pd.DataFrame(runs))
+    return MetaBase.from_frames(pd.DataFrame(tasks), pd.DataFrame(runs), pd.DataFrame(configurations))

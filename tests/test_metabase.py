@@ -79,7 +79,7 @@ def test_a_failed_run_counts_worst_and_a_missing_one_does_not_count(base):
         runs.loc[failed, "configuration_id"],
         runs.loc[missing, "configuration_id"],
     )
-    changed = MetaBase.from_frames(base.tasks, base.configurations, runs.drop(index=missing))
+    changed = MetaBase.from_frames(base.tasks, runs.drop(index=missing), base.configurations)
     regrets = changed.regrets("accuracy", "binary")
     assert regrets.loc[task, bad] == MAX_REGRET
     assert np.isnan(regrets.loc[task, gone])
@@ -99,9 +99,9 @@ def test_merging_keeps_all_and_the_later_row_wins(base):
 
 def test_tables_that_do_not_fit_together_are_refused(base):
     with pytest.raises(StorageError, match="AM603"):
-        MetaBase.from_frames(base.tasks.iloc[1:], base.configurations, base.runs)
+        MetaBase.from_frames(base.tasks.iloc[1:], base.runs, base.configurations)
     with pytest.raises(StorageError, match="AM603"):
-        MetaBase.from_frames(base.tasks.drop(columns="kind"), base.configurations, base.runs)
+        MetaBase.from_frames(base.tasks.drop(columns="kind"), base.runs, base.configurations)
 
 
 def test_verify_finds_a_configuration_that_no_longer_fits_and_twins(base):
@@ -110,7 +110,7 @@ def test_verify_finds_a_configuration_that_no_longer_fits_and_twins(base):
     configurations.loc[0, "params"] = json.dumps({"n_estimators": -1})
     tasks = base.tasks.copy()
     tasks.loc[1, "fingerprint"] = tasks.loc[0, "fingerprint"]
-    problems = MetaBase.from_frames(tasks, configurations, base.runs).verify()
+    problems = MetaBase.from_frames(tasks, base.runs, configurations).verify()
     assert any("twins" in problem for problem in problems)
     assert any("n_estimators=-1" in problem for problem in problems)
 
@@ -150,3 +150,15 @@ def test_a_search_becomes_experience(tmp_path):
     assert len(base.runs) == 2
     assert base.metafeatures.notna().sum(axis=1).item() > 40
     assert base.verify() == []
+
+
+def test_runs_may_spell_their_configurations_out(base):
+    names = base.configurations.set_index(["target", "configuration_id"])[["algorithm", "params"]]
+    kinds = base.tasks.set_index("task_id")["kind"]
+    targets = ["regression" if kinds[i] == "regression" else "classification" for i in base.runs["task_id"]]
+    spelled = names.loc[list(zip(targets, base.runs["configuration_id"], strict=True))]
+    runs = base.runs.assign(algorithm=spelled["algorithm"].to_numpy(), params=spelled["params"].to_numpy())
+    again = MetaBase.from_frames(base.tasks, runs.drop(columns="configuration_id"))
+    pd.testing.assert_frame_equal(again.runs, base.runs)
+    with pytest.raises(StorageError, match="AM603"):
+        MetaBase.from_frames(base.tasks, base.runs)

@@ -122,7 +122,7 @@ def test_a_known_table_is_recognised_and_its_family_left_out(iris):
     task = Task.from_frame(*iris)
     tasks = base.tasks.copy()
     tasks.loc[tasks["task_id"] == "binary-0", "fingerprint"] = task.fingerprint()
-    known = MetaModel.fit(MetaBase.from_frames(tasks, base.configurations, base.runs))
+    known = MetaModel.fit(MetaBase.from_frames(tasks, base.runs, base.configurations))
     rec = recommend_for_task(task, metamodel=known)
     assert "AM403" in {w.code for w in rec.warnings}
     assert "binary-0" not in set(rec.similar_tasks["task_id"])
