@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from autometa.errors import StorageError
+from autometa.errors import StorageError, UsageError
 from autometa.metafeatures import METAFEATURES_VERSION, describe_task
 from autometa.metrics import (
     CLASSIFICATION_METRICS,
@@ -27,10 +27,11 @@ from autometa.metrics import (
     as_gain,
     baseline_scores,
     perfect_score,
+    stored_metrics,
 )
 from autometa.space import SPACE_VERSION, Configuration, SearchSpace
 from autometa.storage import open_storage
-from autometa.task import Task
+from autometa.task import KINDS, Task
 
 SCHEMA: Final = 1
 MAX_REGRET: Final = 2.0
@@ -180,6 +181,8 @@ class MetaBase:
         """
         import optuna
 
+        if isinstance(storage, str) and storage.endswith(".journal") and not Path(storage).is_file():
+            raise StorageError("AM604", f"there is no file {storage!r}.", "Check the name.")
         opened = open_storage(storage)
         tasks: list[dict[str, Any]] = []
         configurations: dict[tuple[str, str], dict[str, Any]] = {}
@@ -303,8 +306,22 @@ class MetaBase:
         -------
         DataFrame of shape (n_tasks, n_configurations)
             Where there are several fidelities, the one with the most training rows.
+
+        Raises
+        ------
+        UsageError
+            AM107 when the metric is not stored for this kind.
         """
-        return self._pivot(metric, target_of(kind))
+        if metric not in stored_metrics(kind):
+            known = ", ".join(stored_metrics(kind))
+            raise UsageError(
+                "AM107", f"metric {metric!r} is not stored for {kind}.", f"Choose one of: {known}."
+            )
+        table = self._pivot(metric, target_of(kind))
+        if kind not in KINDS:
+            return table
+        kinds = dict(zip(self.tasks["task_id"], self.tasks["kind"], strict=True))
+        return table[[kinds[task_id] == kind for task_id in table.index]]
 
     def seconds(self, kind: str) -> pd.DataFrame:
         """Return CPU seconds to fit and predict one fold, shaped as :meth:`scores`."""
@@ -350,7 +367,7 @@ class MetaBase:
         DataFrame of shape (n_tasks, n_configurations)
             Clipped below at -1; NaN where there was no successful run.
         """
-        scores = self.scores(metric, kind)
+        scores = self._pivot(metric, target_of(kind))
         column = f"{BASELINE_PREFIX}{metric}"
         if column not in self.tasks:
             return scores * np.nan

@@ -20,6 +20,7 @@ ColumnType = Literal["numeric", "categorical", "date", "text", "ignored"]
 
 KINDS: Final = ("binary", "multiclass", "regression")
 MAX_CLASSES_OF_INTEGERS: Final = 20
+MANY_CLASSES: Final = 50
 _DATE_LIKE: Final = re.compile(r"^\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?\s*$")
 
 
@@ -310,7 +311,7 @@ def _resolve_kind(y: pd.Series, kind: str) -> Kind:
     if n_classes < 2:
         raise DataError(
             "AM103",
-            f"target {name} has one value ({y.iloc[0]!r}) in all {len(y)} rows; nothing to learn.",
+            f"target {name} has one value ({_plain(y.iloc[0])!r}) in all {len(y)} rows; nothing to learn.",
             "Choose another target or add rows with other values.",
         )
     numeric = pd.api.types.is_numeric_dtype(y) and not pd.api.types.is_bool_dtype(y)
@@ -325,7 +326,8 @@ def _resolve_kind(y: pd.Series, kind: str) -> Kind:
     looks_continuous = numeric and not _looks_like_classes(y)
     if kind == "auto" and looks_continuous:
         return "regression"
-    if looks_continuous and (n_classes > 0.5 * len(y) or not _is_integral(y)):
+    share = 0.3 if n_classes > MANY_CLASSES else 0.5
+    if looks_continuous and (n_classes > share * len(y) or not _is_integral(y)):
         raise DataError(
             "AM105",
             f"target {name} looks continuous ({n_classes} distinct values in {len(y)} rows).",
@@ -389,7 +391,7 @@ def _check_target(y: pd.Series, kind: Kind, issues: list[DataIssue]) -> pd.Serie
             DataIssue(
                 "AM104",
                 (name,),
-                f"class {rare.index[0]!r} of target {name!r} has {rare.iloc[0]} row(s)"
+                f"class {_plain(rare.index[0])!r} of target {name!r} has {rare.iloc[0]} row(s)"
                 + (f" and {len(rare) - 1} more classes are as rare" if len(rare) > 1 else "")
                 + "; it cannot stand in every fold.",
                 "Merge or drop rare classes before a search.",
@@ -569,6 +571,11 @@ def _gives_away(column: pd.Series, y: pd.Series, kind: Kind) -> bool:
     if column.nunique() != n_classes or column.isna().any():
         return False
     return len(set(zip(pd.factorize(column)[0], pd.factorize(y)[0], strict=True))) == n_classes
+
+
+def _plain(label: Any) -> Any:
+    """Return a label as users write it, without numpy's type."""
+    return label.item() if isinstance(label, np.generic) else label
 
 
 def _label_key(label: Any) -> tuple[str, Any]:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from simulation import simulate_metabase
 
-from autometa.errors import StorageError
+from autometa.errors import StorageError, UsageError
 from autometa.metabase import MAX_REGRET, MetaBase, read_manifest, verify_files
 from autometa.metrics import CLASSIFICATION_METRICS
 
@@ -162,3 +162,17 @@ def test_runs_may_spell_their_configurations_out(base):
     pd.testing.assert_frame_equal(again.runs, base.runs)
     with pytest.raises(StorageError, match="AM603"):
         MetaBase.from_frames(base.tasks, base.runs)
+
+
+def test_scores_of_a_kind_are_those_of_its_tasks(base):
+    assert len(base.scores("log_loss", "classification")) == 6
+    assert len(base.scores("log_loss", "binary")) == 6
+    assert len(base.scores("log_loss", "multiclass")) == 0
+    with pytest.raises(UsageError, match="AM107"):
+        base.scores("r2", "binary")
+
+
+def test_a_storage_that_is_not_there_is_not_made(tmp_path):
+    with pytest.raises(StorageError, match="AM604"):
+        MetaBase.from_studies(str(tmp_path / "nope.journal"))
+    assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from autometa.errors import StorageError
+from autometa.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from autometa.tables import Table
@@ -74,15 +74,22 @@ def all_issues(table: Table, issues: tuple[DataIssue, ...]) -> list[DataIssue]:
     return [*table.notices, *issues]
 
 
-def check_writable(*paths: str | None) -> None:
-    """Refuse files that cannot be written before any work is done.
+def check_writable(*paths: str | None, inputs: tuple[str, ...] = ()) -> None:
+    """Refuse files that cannot be written, or that are read, before any work is done.
 
     Raises
     ------
     StorageError
         AM609
+    UsageError
+        AM533 when a file to write is one of the inputs.
     """
+    read = {Path(name).resolve() for name in inputs if name != "-"}
     for path in map(Path, filter(None, paths)):
+        if path.resolve() in read:
+            raise UsageError(
+                "AM533", f"{str(path)!r} is read and would be overwritten.", "Choose another name."
+            )
         folder = path.parent
         if path.is_dir():
             raise StorageError("AM609", f"{str(path)!r} is a folder.", "Name a file in it.")

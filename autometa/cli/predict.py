@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from autometa.tables import match_columns, read_table
     from autometa.task import DataIssue
 
-    check_writable(args.output)
+    check_writable(args.output, inputs=(args.data, args.model))
     pipeline, info = load_model(args.model)
     if args.proba and info["kind"] == "regression":
         raise UsageError("AM532", "a regression model has no probabilities.", "Leave that option out.")

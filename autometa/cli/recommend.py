@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from autometa.recommendation import recommend_for_task
 
-    check_writable(args.code, args.report)
+    check_writable(args.code, args.report, inputs=(args.data,))
     table, task = load_task(args)
     found = recommend_for_task(task, k=args.top, time_budget=args.time_budget)
     issues = all_issues(table, found.warnings)

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(
             "AM532", "--study names a study of a storage, and there is none.", "Add --storage runs.journal."
         )
-    check_writable(args.output, args.report)
+    check_writable(args.output, args.report, inputs=(args.data,))
     table, task = load_task(args)
     issues = all_issues(table, task.warnings)
     for issue in () if args.json else issues:
@@ -144,6 +144,10 @@ def _leaderboard(result: TuneResult, task: Task, name: str) -> Section:
         describe_data(task, name),
         f"{counted(len(board), 'trial')}, {n_recommended} of them recommended; {len(failed)} failed; {result.deadline}",
     ]
+    if len(failed) == len(board):
+        lines.append(
+            "No trial was finished; the pipeline is the first recommendation that could be fitted, unmeasured."
+        )
     if len(failed):
         lines.append(f"The first failure: {failed.iloc[0]['algorithm']}: {failed.iloc[0]['reason']}")
     titles = (

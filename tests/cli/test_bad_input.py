@@ -189,3 +189,13 @@ def test_any_table_is_described_or_refused_in_one_line(tmp_path_factory, rows, s
     assert "unexpected" not in err.getvalue()
     assert (code == 0) == (err.getvalue() == "")
     assert code in (0, 1)
+
+
+def test_a_file_that_is_read_is_not_overwritten(tmp_path, capsys):
+    path = tmp_path / "data.csv"
+    GOOD.to_csv(path, index=False)
+    before = path.read_bytes()
+    assert main(["recommend", str(path), "--target", "y", "--code", str(path)]) == 2
+    assert "AM533" in capsys.readouterr().err
+    assert main(["tune", str(path), "--target", "y", "--output", f"{tmp_path}/./data.csv"]) == 2
+    assert path.read_bytes() == before
