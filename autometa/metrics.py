@@ -189,11 +189,6 @@ def baseline_scores(kind: str, y: Any) -> dict[str, float]:
     }
 
 
-def score_columns(kind: str) -> list[str]:
-    """Columns of a run that hold scores and their spread over folds."""
-    return [column for name in stored_metrics(kind) for column in (name, f"{name}_std")]
-
-
 def as_gain(values: Any, metric: str) -> Any:
     """Turn values of a stored metric into greater-is-better."""
     table = {**_CLASSIFICATION, **_REGRESSION}

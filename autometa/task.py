@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -179,8 +179,6 @@ class Task:
 
     def subset(self, rows: Any) -> Task:
         """Return the same task on some rows (positions), keeping types and warnings."""
-        from dataclasses import replace
-
         return replace(self, X=self.X.iloc[rows], y=self.y.iloc[rows])
 
 

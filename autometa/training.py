@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
-from autometa.metamodel.model import METHODS, TargetModel
+from autometa.metamodel.model import METHODS, MIN_SPREAD, Z_80, TargetModel
 from autometa.metamodel.portfolio import greedy_portfolio, safe_portfolio
+from autometa.metamodel.proximity import weighted_mean
 
 FloatArray = NDArray[np.float64]
 
@@ -180,10 +181,8 @@ def calibrate(part: TargetModel) -> tuple[dict[str, float], dict[str, float]]:
     halves = np.unique(part.families, return_inverse=True)[1] % 2
     widths, coverage = {}, {}
     for metric, levels in part.levels.items():
-        ratios = np.full(levels.shape, np.nan)
-        for i in range(len(levels)):
-            mean, spread = _mean_and_spread(weights[i], levels)
-            ratios[i] = np.abs(levels[i] - mean) / np.maximum(spread, 0.01)
+        mean, spread = weighted_mean(weights, levels)
+        ratios = np.abs(levels - mean) / np.maximum(spread, MIN_SPREAD)
         widths[metric] = _quantile(ratios)
         inside = [ratios[halves == h] <= _quantile(ratios[halves != h]) for h in (0, 1)]
         known = [np.isfinite(ratios[halves == h]) for h in (0, 1)]
@@ -192,16 +191,9 @@ def calibrate(part: TargetModel) -> tuple[dict[str, float], dict[str, float]]:
     return widths, coverage
 
 
-def _mean_and_spread(weights: FloatArray, table: FloatArray) -> tuple[FloatArray, FloatArray]:
-    from autometa.metamodel.proximity import weighted_mean
-
-    mean, spread = weighted_mean(weights[None, :], table)
-    return mean[0], spread[0]
-
-
 def _quantile(ratios: FloatArray) -> float:
     known = ratios[np.isfinite(ratios)]
-    return float(np.quantile(known, COVERAGE)) if len(known) else 1.2816
+    return float(np.quantile(known, COVERAGE)) if len(known) else Z_80
 
 
 def _best(regrets: FloatArray, order: Sequence[int]) -> float:

@@ -9,7 +9,7 @@ from sklearn.metrics import check_scoring, get_scorer_names, make_scorer, mean_a
 
 from autometa import metrics
 from autometa.errors import UsageError
-from autometa.metrics import as_gain, resolve_metric, score_columns, stored_metrics
+from autometa.metrics import as_gain, resolve_metric, stored_metrics
 
 CLASSIFICATION = [
     *(
@@ -71,7 +71,6 @@ def test_stored_metrics_stand_for_themselves_and_hold_the_default(kind):
     assert resolve_metric(None, kind).name in stored_metrics(kind)
     for name in stored_metrics(kind):
         assert not resolve_metric(name, kind).is_proxied
-    assert len(score_columns(kind)) == 2 * len(stored_metrics(kind))
 
 
 def test_the_contract_names_the_stored_metrics():

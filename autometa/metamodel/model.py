@@ -29,6 +29,7 @@ FloatArray = NDArray[np.float64]
 MODEL_SCHEMA: Final = 1
 METHODS: Final = ("portfolio", "nearest", "forest", "surrogate", "blend")
 Z_80: Final = 1.2816
+MIN_SPREAD: Final = 0.01
 N_NEIGHBOURS: Final = 5
 SHARPNESS: Final = 1.5
 SURROGATE_SHARE: Final = {"surrogate": 1.0, "blend": 0.4}
@@ -277,7 +278,7 @@ class TargetModel:
         """Predict how well the stored configurations do: level, lower and upper end of the 80 % interval."""
         weights = self.levelling.weights(x[None, :], [exclude])
         mean, spread = (values[0] for values in weighted_mean(weights, self.levels[metric]))
-        half = self.widths[metric] * np.maximum(spread, 0.01)
+        half = self.widths[metric] * np.maximum(spread, MIN_SPREAD)
         return mean, np.maximum(mean - half, -1.0), np.minimum(mean + half, 1.0)
 
 
