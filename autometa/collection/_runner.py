@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol as Interface
 import optuna
 
 from autometa.errors import AutometaError
-from autometa.evaluation import Protocol, Run, Worker, make_splits
+from autometa.evaluation import Protocol, Run, Split, Worker, make_splits
 from autometa.metabase import describe_for_study
 from autometa.metafeatures import METAFEATURES_VERSION
 from autometa.space import Configuration, SearchSpace
@@ -32,6 +32,8 @@ class Source(Interface):
     @property
     def kind(self) -> str: ...
     def load(self) -> Task: ...
+    def folds(self) -> Sequence[Split] | None:
+        """Return official folds of the loaded task, or None where they are to be drawn."""
 
 
 @dataclass
@@ -170,7 +172,7 @@ class _Collection:
             for chunk in self._pending():
                 try:
                     task = chunk.source.load()
-                    worker.set_task(task, make_splits(task, self._protocol))
+                    worker.set_task(task, make_splits(task, self._protocol, chunk.source.folds()))
                 except AutometaError as error:
                     self.report.unreadable[chunk.source.task_id] = str(error)
                     continue

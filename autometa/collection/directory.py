@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol as Interface, TypeVar
 
 import pandas as pd
 
@@ -13,6 +14,22 @@ from autometa.errors import DataError
 from autometa.task import KINDS, Task, split_target
 
 REQUIRED_COLUMNS: Final = ("name", "task_type", "target")
+
+
+class _Sized(Interface):
+    """What is known of a task before it is loaded."""
+
+    @property
+    def task_id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def n_rows(self) -> int: ...
+    @property
+    def properties(self) -> dict[str, Any]: ...
+
+
+S = TypeVar("S", bound=_Sized)
 
 
 @dataclass(frozen=True)
@@ -56,6 +73,9 @@ class TaskSource:
         frame, y = split_target(table, self.target)
         return Task.from_frame(frame, y, kind=self.kind, name=self.task_id, properties=self.properties)
 
+    def folds(self) -> None:
+        """Return None: the tables of a directory come without folds."""
+
 
 def read_catalog(directory: str | Path) -> list[TaskSource]:
     """Read the catalog of a directory of tasks.
@@ -91,7 +111,7 @@ def read_catalog(directory: str | Path) -> list[TaskSource]:
     if missing:
         raise DataError("AM111", f"{catalog_path} lacks the column(s) {', '.join(missing)}.", "Add them.")
     sources = [_source(Path(directory), row) for row in catalog.to_dict("records")]
-    return list(_mixed(sources))
+    return list(mixed(sources))
 
 
 def _source(directory: Path, row: dict[Any, Any]) -> TaskSource:
@@ -119,32 +139,31 @@ def _source(directory: Path, row: dict[Any, Any]) -> TaskSource:
     )
 
 
-def _mixed(sources: list[TaskSource]) -> Iterator[TaskSource]:
-    """New families before known ones, kinds in turn, and within a kind sizes spread evenly."""
-    seen: dict[str, int] = {}
-    groups: dict[str, list[tuple[int, int, TaskSource]]] = {kind: [] for kind in KINDS}
-    for kind in KINDS:
-        members = sorted((s for s in sources if s.kind == kind), key=lambda s: (s.n_rows, s.task_id))
-        stride = max(int(len(members) * 0.618), 1)
-        while stride > 1 and len(members) % stride == 0:
-            stride -= 1
-        spread = _strided(members, stride)
-        for position, source in enumerate(spread):
+def mixed(sources: Iterable[S]) -> Iterator[S]:
+    """Put new families before known ones, kinds in turn, and within a kind spread sizes evenly."""
+    members: dict[str, list[S]] = {kind: [] for kind in KINDS}
+    for source in sources:
+        members[source.kind].append(source)
+    queues = []
+    seen: Counter[str] = Counter()
+    for group in members.values():
+        ranked: list[tuple[int, int, S]] = []
+        for position, source in enumerate(_spread(group)):
             family = source.properties["family"]
-            seen[family] = seen.get(family, -1) + 1
-            groups[kind].append((seen[family], position, source))
-        groups[kind].sort(key=lambda item: item[:2])
-    queues = [[item[2] for item in group] for group in groups.values()]
-    for rank in range(max(map(len, queues), default=0)):
+            ranked.append((seen[family], position, source))
+            seen[family] += 1
+        queues.append([item[2] for item in sorted(ranked, key=lambda item: item[:2])])
+    for rank in range(max(map(len, queues))):
         yield from (queue[rank] for queue in queues if rank < len(queue))
 
 
-def _strided(members: list[TaskSource], stride: int) -> list[TaskSource]:
+def _spread(members: list[S]) -> Iterator[S]:
     """Visit all members in steps of about the golden ratio of their number, so that every beginning is spread."""
-    order: list[TaskSource] = []
-    left = list(members)
+    left = sorted(members, key=lambda s: (s.n_rows, s.task_id))
+    stride = max(int(len(left) * 0.618), 1)
+    while stride > 1 and len(left) % stride == 0:
+        stride -= 1
     position = 0
     while left:
         position = (position + stride) % len(left)
-        order.append(left.pop(position))
-    return order
+        yield left.pop(position)

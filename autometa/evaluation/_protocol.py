@@ -90,53 +90,87 @@ class Run:
         return {**{name: getattr(self, name) for name in names}, **self.scores, **spread}
 
 
-def make_splits(task: Task, protocol: Protocol) -> list[Split]:
+def make_splits(task: Task, protocol: Protocol, folds: Sequence[Split] | None = None) -> list[Split]:
     """Draw the folds of a task; the same protocol always draws the same.
 
-    Rows of a class with fewer rows than folds are left out.
+    Rows of a class that is not in the training and the test part of every fold are left out; where folds are drawn,
+    these are the classes with fewer rows than folds.
+
+    Parameters
+    ----------
+    task : Task
+    protocol : Protocol
+    folds : sequence of (train rows, test rows), optional
+        Official folds of the task, in place of drawn ones: the first ``n_folds`` are shrunk to the protocol's limits.
 
     Raises
     ------
     DataError
-        AM104 when fewer than two classes have enough rows; AM201 when there are fewer rows than folds.
+        AM104 when fewer than two classes are left; AM201 when there are too few rows for the folds.
     """
-    from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+    from sklearn.model_selection import train_test_split
 
-    rows = np.arange(task.n_rows)
-    if len(rows) < 2 * protocol.n_folds:
-        raise DataError(
-            "AM201",
-            f"the table has {len(rows)} rows, too few for {protocol.n_folds} folds.",
-            "Use fewer folds, or more rows.",
-        )
-    labels = None
-    splitter: Any = KFold(protocol.n_folds, shuffle=True, random_state=protocol.seed)
+    codes = None
     if task.kind != "regression":
         codes = np.unique(task.y.to_numpy(), return_inverse=True)[1]
-        rows = np.flatnonzero(np.bincount(codes)[codes] >= protocol.n_folds)
-        labels = codes[rows]
-        if len(np.unique(labels)) < 2:
-            raise DataError(
-                "AM104",
-                f"fewer than two classes have at least {protocol.n_folds} rows.",
-                "Merge or drop rare classes, or use fewer folds.",
-            )
-        splitter = StratifiedKFold(protocol.n_folds, shuffle=True, random_state=protocol.seed)
+    if folds is None:
+        whole = _draw_folds(task.n_rows, codes, protocol)
+    else:
+        whole = _common_classes(folds[: protocol.n_folds], codes)
 
     def shrink(part: NDArray[np.intp], limit: int, fold: int) -> NDArray[np.intp]:
         if len(part) <= limit:
             return part
-        strata = labels[part] if labels is not None and _can_stratify(labels[part], limit) else None
+        strata = codes[part] if codes is not None and _can_stratify(codes[part], limit) else None
         return np.sort(
             train_test_split(part, train_size=limit, random_state=protocol.seed + fold, stratify=strata)[0]
         )
 
     splits = [
-        (rows[shrink(train, protocol.max_train_rows, fold)], rows[shrink(test, protocol.max_test_rows, fold)])
-        for fold, (train, test) in enumerate(splitter.split(rows, labels))
+        (shrink(train, protocol.max_train_rows, fold), shrink(test, protocol.max_test_rows, fold))
+        for fold, (train, test) in enumerate(whole)
     ]
     is_large = all(len(test) >= protocol.max_test_rows for _, test in splits)
     return splits[: protocol.large_folds] if is_large else splits
+
+
+def _draw_folds(n_rows: int, codes: NDArray[np.intp] | None, protocol: Protocol) -> list[Split]:
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    if n_rows < 2 * protocol.n_folds:
+        raise DataError(
+            "AM201",
+            f"the table has {n_rows} rows, too few for {protocol.n_folds} folds.",
+            "Use fewer folds, or more rows.",
+        )
+    rows = np.arange(n_rows)
+    if codes is None:
+        splitter: Any = KFold(protocol.n_folds, shuffle=True, random_state=protocol.seed)
+        return list(splitter.split(rows))
+    rows = np.flatnonzero(np.bincount(codes)[codes] >= protocol.n_folds)
+    if len(np.unique(codes[rows])) < 2:
+        raise DataError(
+            "AM104",
+            f"fewer than two classes have at least {protocol.n_folds} rows.",
+            "Merge or drop rare classes, or use fewer folds.",
+        )
+    splitter = StratifiedKFold(protocol.n_folds, shuffle=True, random_state=protocol.seed)
+    return [(rows[train], rows[test]) for train, test in splitter.split(rows, codes[rows])]
+
+
+def _common_classes(folds: Sequence[Split], codes: NDArray[np.intp] | None) -> list[Split]:
+    """Leave out the rows of classes that some part lacks."""
+    if min(len(part) for fold in folds for part in fold) < 2:
+        raise DataError("AM201", "a part of the task's folds has fewer than two rows.", "Take other folds.")
+    if codes is None:
+        return list(folds)
+    common = set.intersection(*(set(codes[part].tolist()) for fold in folds for part in fold))
+    if len(common) < 2:
+        raise DataError(
+            "AM104", "fewer than two classes are in every part of the task's folds.", "Take other folds."
+        )
+    is_common = np.isin(codes, list(common))
+    return [(train[is_common[train]], test[is_common[test]]) for train, test in folds]
 
 
 def _can_stratify(labels: NDArray[Any], limit: int) -> bool:

@@ -84,6 +84,52 @@ def test_classes_with_fewer_rows_than_folds_are_left_out():
         assert set(y.iloc[test]) <= set(y.iloc[train])
 
 
+WHOLE = Protocol(max_train_rows=10**9, max_test_rows=10**9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_official_folds_are_shrunk_as_drawn_ones_are(kind):
+    task = make_task(kind, n_rows=300)
+    for protocol in (Protocol(), Protocol(max_train_rows=50, max_test_rows=30)):
+        official = make_splits(task, protocol, make_splits(task, WHOLE))
+        for one, other in zip(official, make_splits(task, protocol), strict=True):
+            np.testing.assert_array_equal(one[0], other[0])
+            np.testing.assert_array_equal(one[1], other[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_official_folds_the_first_are_taken(kind):
+    task = make_task(kind)
+    ten = make_splits(task, Protocol(n_folds=10))
+    for one, other in zip(make_splits(task, Protocol(), ten), ten[:3], strict=True):
+        np.testing.assert_array_equal(one[1], other[1])
+    (only,) = make_splits(task, Protocol(), ten[:1])
+    np.testing.assert_array_equal(only[0], ten[0][0])
+
+
+def test_classes_that_a_part_of_the_official_folds_lacks_are_left_out():
+    task = make_task("multiclass")
+    y = task.y.astype(str)
+    y.iloc[:5] = "rare"
+    ten = make_splits(task, Protocol(n_folds=10))
+    splits = make_splits(Task.from_frame(task.X, y), Protocol(n_folds=10), ten)
+    assert {"rare"}.isdisjoint(y.iloc[np.concatenate([part for split in splits for part in split])])
+    for (train, test), (all_train, all_test) in zip(splits, ten, strict=True):
+        assert set(all_train) - set(train) | set(all_test) - set(test) == set(range(5))
+
+
+def test_official_folds_without_two_rows_or_classes_are_refused():
+    task = make_task()
+    rows = np.arange(task.n_rows)
+    with pytest.raises(DataError) as caught:
+        make_splits(make_task("regression"), Protocol(), [(rows[1:], rows[:1])])
+    assert caught.value.code == "AM201"
+    zeros = np.flatnonzero(task.y == 0)
+    with pytest.raises(DataError) as caught:
+        make_splits(task, Protocol(), [(rows, zeros)])
+    assert caught.value.code == "AM104"
+
+
 def test_too_few_rows_or_classes_are_refused():
     task = make_task()
     with pytest.raises(DataError) as caught:
