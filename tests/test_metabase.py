@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from simulation import simulate_metabase
 from autometa.errors import StorageError, UsageError
 from autometa.metabase import MAX_REGRET, MetaBase, read_manifest, verify_files
 from autometa.metrics import CLASSIFICATION_METRICS
+from autometa.space import SearchSpace
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,77 @@ def test_a_failed_run_counts_worst_and_a_missing_one_does_not_count(base):
     regrets = changed.regrets("accuracy", "binary")
     assert regrets.loc[task, bad] == MAX_REGRET
     assert np.isnan(regrets.loc[task, gone])
+
+
+@pytest.fixture(scope="module")
+def deep(base) -> MetaBase:
+    """The base with a tuned configuration that beats all on the first task, and two more fidelities on it."""
+    task = base.tasks["task_id"].iloc[0]
+    tuned = SearchSpace.for_kind("binary")["knn"].default_configuration()
+    tuned = replace(tuned, params={**tuned.params, "n_neighbors": 7}, origin="tuned")
+    row = {
+        "configuration_id": tuned.id,
+        "target": "classification",
+        "algorithm": tuned.algorithm,
+        "params": json.dumps(dict(tuned.params)),
+        "origin": tuned.origin,
+    }
+    own = base.runs[base.runs["task_id"] == task]
+    best = own.head(1).assign(configuration_id=tuned.id, accuracy=0.99)
+    runs = [
+        base.runs,
+        best,
+        own.head(8).assign(fidelity=500, accuracy=0.5),
+        own.tail(12).assign(fidelity=8000),
+    ]
+    configurations = pd.concat([base.configurations, pd.DataFrame([row])])
+    return MetaBase.from_frames(base.tasks, pd.concat(runs), configurations)
+
+
+def test_the_main_fidelity_is_that_of_most_dense_runs(base, deep):
+    assert (deep.main_fidelities == 1000).all()
+    pd.testing.assert_frame_equal(deep.scores("accuracy", "binary"), base.scores("accuracy", "binary"))
+    pd.testing.assert_frame_equal(deep.seconds("binary"), base.seconds("binary"))
+    assert deep.scores("accuracy", "binary", 500).notna().sum().sum() == 8
+    assert (deep.scores("accuracy", "binary", 500).iloc[0].dropna() == 0.5).all()
+    assert deep.levels("accuracy", "binary", 8000).notna().sum().sum() == 12
+    assert deep.seconds("binary", 123).isna().all(axis=None)
+
+
+def test_what_was_tuned_is_no_column_but_counts_as_known(base, deep):
+    assert list(deep.configurations_of("classification")) == list(base.configurations_of("classification"))
+    assert len(deep.configurations_of("classification", tuned=True)) == 1
+    before, after = base.regrets("accuracy", "binary"), deep.regrets("accuracy", "binary")
+    assert before.iloc[0].min() == 0.0
+    assert after.iloc[0].min() > 0.1
+    pd.testing.assert_frame_equal(before.iloc[1:], after.iloc[1:])
+    assert deep.regrets("accuracy", "binary", 8000).iloc[0].min() == 0.0
+
+
+def test_a_task_that_was_only_searched_has_no_row(deep):
+    tuned = deep.configurations["origin"] == "tuned"
+    runs = deep.runs[deep.runs["configuration_id"].isin(deep.configurations.loc[tuned, "configuration_id"])]
+    alone = MetaBase.from_frames(deep.tasks, runs, deep.configurations)
+    assert alone.task_ids("classification") == []
+    assert alone.regrets("accuracy", "classification").empty
+
+
+def test_what_one_base_tuned_may_be_dense_in_another(base):
+    found = MetaBase.from_frames(base.tasks, base.runs, base.configurations.assign(origin="tuned"))
+    for merged in (base.merge(found), found.merge(base)):
+        pd.testing.assert_frame_equal(merged.configurations, base.configurations)
+
+
+def test_digits_that_are_noise_are_not_kept(base):
+    scores = base.runs["accuracy"].iloc[:50].to_numpy()
+    runs = base.runs.assign(accuracy=base.runs["accuracy"].astype("float64") * (1 + 1e-7))
+    again = MetaBase.from_frames(base.tasks, runs, base.configurations)
+    assert (again.runs["accuracy"].iloc[:50].to_numpy() == scores).mean() > 0.9
+    exact = np.random.default_rng(0).lognormal(0, 5, 50)
+    runs = base.runs.iloc[:50].assign(rmse=exact, fit_seconds=exact)
+    kept = MetaBase.from_frames(base.tasks, runs, base.configurations).runs
+    assert np.allclose(kept["rmse"], exact, rtol=5e-6, atol=0)
+    assert np.allclose(kept["fit_seconds"], exact, rtol=1e-3, atol=0)
 
 
 def test_merging_keeps_all_and_the_later_row_wins(base):
