@@ -56,7 +56,7 @@ def repeat_base(n_runs: int) -> MetaBase:
     base = MetaBase.load()
     rng = np.random.default_rng(0)
     tables = [
-        (table.assign(task_id=table["task_id"] + suffix) for table in (base.tasks, base.runs))
+        [table.assign(task_id=table["task_id"] + suffix) for table in (base.tasks, base.runs)]
         for suffix in ("", *(f"-{number}" for number in range(1, -(-n_runs // len(base.runs)))))
     ]
     tasks, runs = (pd.concat(parts) for parts in zip(*tables, strict=True))
