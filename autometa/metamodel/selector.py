@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
 
 import numpy as np
@@ -10,22 +10,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.errors import UsageError
-from autometa.metamodel.portfolio import fill_with_column_means
+from autometa.metamodel.posterior import Belief, TaskMixture, clipped_regrets
 from autometa.metamodel.proximity import ProximityForest
 
 FloatArray = NDArray[np.float64]
 
 MIN_TASKS_FOR_FOREST: Final = 4
-UNIFORM_SHARE: Final = 0.1
-MAX_SURPRISE: Final = 4.0
 
 
 class AlgorithmSelector:
     """Predicts which of some candidates does best on a new task, from a table of past performance.
 
     Zero-shot, the known tasks are weighed by a forest over the meta-features (:class:`ProximityForest`). Few-shot,
-    every observed performance changes the weights as Bayes' rule says for Gaussian noise: tasks on which the observed
-    candidates did alike count more. Candidates are compared by their regret, normalised within each task.
+    every observed performance changes what is believed about all candidates (:class:`TaskMixture`): tasks on which the
+    observed candidates did alike count more, and what the new task has of its own spreads from each candidate to
+    those that go with it. Candidates are compared by their regret, normalised within each task.
 
     Parameters
     ----------
@@ -36,10 +35,6 @@ class AlgorithmSelector:
     candidates_ : Index of shape (n_candidates,)
     performance_ : DataFrame of shape (n_tasks, n_candidates)
         As given.
-    regret_ : ndarray of shape (n_tasks, n_candidates)
-        (best - performance) / (best - median) of each task, clipped to [0, 1].
-    noise_ : float
-        Standard deviation of a performance between tasks that are alike: half the usual one within a task.
     """
 
     def __init__(self, random_state: int | None = None) -> None:
@@ -51,7 +46,8 @@ class AlgorithmSelector:
         Parameters
         ----------
         metafeatures : DataFrame of shape (n_tasks, n_metafeatures) or None
-            NaN where unknown. Without it every task counts alike until something is observed.
+            NaN where unknown; a task may lack them all. Without any every task counts alike until something is
+            observed.
         performance : DataFrame of shape (n_tasks, n_candidates)
             Higher is better; NaN = not run.
         groups : array-like of shape (n_tasks,), optional
@@ -77,22 +73,43 @@ class AlgorithmSelector:
             )
         self.candidates_ = performance.columns
         self.performance_ = performance.astype("float64")
-        self._filled = _fill_rows(self.performance_.to_numpy())
-        self._best = self._filled.max(axis=1)
-        self._gap = np.maximum(self._best - np.median(self._filled, axis=1), 1e-12)
-        self.regret_ = np.clip((self._best[:, None] - self._filled) / self._gap[:, None], 0.0, 1.0)
-        self.noise_ = max(0.5 * float(np.median(self._filled.std(axis=1))), 1e-12)
         self.metafeature_names_ = None if metafeatures is None else list(metafeatures.columns)
-        self._forest = None
-        if metafeatures is not None and len(performance) >= MIN_TASKS_FOR_FOREST:
-            families = np.arange(len(performance)) if groups is None else np.asarray(groups)
-            self._forest = ProximityForest.fit(
-                metafeatures.to_numpy(dtype="float64"),
-                self.regret_,
-                families.astype(str).tolist(),
-                random_state=0 if self.random_state is None else self.random_state,
-            )
+        self._forest: ProximityForest | None = None
+        self._described = np.zeros(len(performance), dtype=bool)
+        self._mixture = TaskMixture.fit(self.performance_.to_numpy())
+        if metafeatures is not None:
+            values = metafeatures.to_numpy(dtype="float64")
+            self._described = np.isfinite(values).any(axis=1)
+            if self._described.sum() >= MIN_TASKS_FOR_FOREST:
+                names = np.arange(len(values)) if groups is None else np.asarray(groups)
+                self._learn_similarity(values, names.astype(str).tolist())
         return self
+
+    def _learn_similarity(self, values: FloatArray, groups: Sequence[str]) -> None:
+        """Fit the forest on the tasks with meta-features, and the mixture on what it says of tasks unseen."""
+        mixture, described = self._mixture, self._described
+        regrets = clipped_regrets(mixture.transform.inverse(mixture.surfaces))
+        self._forest = ProximityForest.fit(
+            values[described],
+            np.sqrt(regrets[described]),
+            np.asarray(groups)[described].tolist(),
+            random_state=0 if self.random_state is None else self.random_state,
+        )
+        similarity = self._spread(values, [(group,) for group in groups])
+        self._mixture = TaskMixture.fit(self.performance_.to_numpy(), similarity)
+
+    def _spread(self, values: FloatArray, exclude: Sequence[tuple[str, ...]] | None = None) -> FloatArray:
+        """Weights of all known tasks for new ones; uniform where a new one has no meta-features."""
+        n_tasks = len(self.performance_)
+        weights = np.full((len(values), n_tasks), 1.0 / n_tasks)
+        known = np.flatnonzero(np.isfinite(values).any(axis=1))
+        if self._forest is not None and len(known):
+            chosen = None if exclude is None else [exclude[i] for i in known]
+            weights[known] = 0.0
+            weights[np.ix_(known, np.flatnonzero(self._described))] = self._forest.weights(
+                values[known], chosen
+            )
+        return weights
 
     def rank(
         self,
@@ -113,11 +130,9 @@ class AlgorithmSelector:
             Sort a row in descending order for the ranking. How far a candidate lies below the median does not count.
         """
         weights, index = self._weights(metafeatures)
-        if observed:
-            weights = np.vstack([self._update(row, observed) for row in weights])
-        best, gap = weights @ self._best, weights @ self._gap
-        predicted = best[:, None] - gap[:, None] * (weights @ self.regret_)
-        result = pd.DataFrame(predicted, index=index, columns=self.candidates_)
+        beliefs = [self._believe(row, observed or {}) for row in weights]
+        predicted = [belief.performance for belief in beliefs]
+        result = pd.DataFrame(np.array(predicted), index=index, columns=self.candidates_)
         for candidate, value in (observed or {}).items():
             result[candidate] = float(value)
         return result
@@ -135,53 +150,30 @@ class AlgorithmSelector:
             AM509 when every candidate was observed.
         """
         observed = dict(observed or {})
-        weights = self._weights(metafeatures)[0][0]
+        belief = self._believe(self._weights(metafeatures)[0][0], observed)
         if not observed:
-            return self.candidates_[int(np.argmin(weights @ self.regret_))]
-        weights = self._update(weights, observed)
-        tried = self.candidates_.get_indexer(list(observed))
-        left = np.ones(len(self.candidates_), dtype=bool)
-        left[tried] = False
+            return self.candidates_[int(np.argmin(belief.regret))]
+        left = ~self.candidates_.isin(list(observed))
         if not left.any():
             raise UsageError(
                 "AM509", "every candidate was tried already.", "Choose the best of rank(observed=...)."
             )
-        best_tried = self.regret_[:, tried].min(axis=1, keepdims=True)
-        gain = weights @ np.maximum(best_tried - self.regret_, 0.0) - 1e-6 * (weights @ self.regret_)
+        gain = belief.expected_improvement(max(observed.values())) - 1e-6 * belief.regret
         return self.candidates_[int(np.argmax(np.where(left, gain, -np.inf)))]
 
     def _weights(self, metafeatures: pd.DataFrame | pd.Series | None) -> tuple[FloatArray, pd.Index]:
-        n_tasks = len(self.regret_)
         frame = metafeatures.to_frame().T if isinstance(metafeatures, pd.Series) else metafeatures
-        index = pd.RangeIndex(1) if frame is None else frame.index
-        uniform = np.full((len(index), n_tasks), 1.0 / n_tasks)
-        if frame is None or self._forest is None or self.metafeature_names_ is None:
-            return uniform, index
+        if frame is None or self.metafeature_names_ is None:
+            index = pd.RangeIndex(1) if frame is None else frame.index
+            return self._spread(np.full((len(index), 1), np.nan)), index
         values = frame.reindex(columns=self.metafeature_names_).to_numpy(dtype="float64")
-        known = np.isfinite(values).any(axis=1)
-        return np.where(known[:, None], self._forest.weights(values), uniform), index
+        return self._spread(values), frame.index
 
-    def _update(self, weights: FloatArray, observed: Mapping[Any, float]) -> FloatArray:
-        """Bayes' rule over the known tasks, each observation's surprise bounded."""
+    def _believe(self, weights: FloatArray, observed: Mapping[Any, float]) -> Belief:
         columns = self.candidates_.get_indexer(list(observed))
         if (columns < 0).any():
             unknown = [candidate for candidate in observed if candidate not in self.candidates_]
             raise UsageError(
                 "AM508", f"observed candidate {unknown[0]!r} is not known.", "Use the columns of performance."
             )
-        values = np.array(list(observed.values()), dtype="float64")
-        surprise = np.clip((self._filled[:, columns] - values) / self.noise_, -MAX_SURPRISE, MAX_SURPRISE)
-        # The uniform part keeps a task alive that the meta-features ruled out by mistake.
-        prior = (1 - UNIFORM_SHARE) * weights + UNIFORM_SHARE / len(weights)
-        posterior = np.log(prior) - 0.5 * (surprise**2).sum(axis=1)
-        posterior = np.exp(posterior - posterior.max())
-        return np.asarray(posterior / posterior.sum())
-
-
-def _fill_rows(table: FloatArray) -> FloatArray:
-    """Fill missing cells with the candidate's mean, moved by how the task compares to the mean on what was run."""
-    means = fill_with_column_means(table).mean(axis=0)
-    known = np.isfinite(table)
-    counts = known.sum(axis=1)
-    offsets = np.where(known, table - means, 0.0).sum(axis=1) / np.maximum(counts, 1)
-    return np.where(known, table, means + offsets[:, None])
+        return self._mixture.condition(weights, columns.tolist(), list(observed.values()))
