@@ -1,0 +1,94 @@
+"""The lock file: what was taken from OpenML, so that later runs take the same or say what changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from autometa.errors import StorageError
+
+SCHEMA: Final = 1
+FROZEN: Final = ("dataset", "version", "md5", "target", "ignored", "split")
+
+
+class LockFile:
+    """Suites and tasks as they were when they were first taken.
+
+    Parameters
+    ----------
+    path : Path
+        JSON; made when the first task is taken.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writing = threading.Lock()
+
+    def suite(self, suite: str) -> list[int] | None:
+        """Return the tasks that a suite ever had, or None where it is new."""
+        found: list[int] | None = self._read()["suites"].get(suite)
+        return found
+
+    def task(self, number: int) -> dict[str, Any] | None:
+        """Return what is noted of a task, or None where it was never taken."""
+        found: dict[str, Any] | None = self._read()["tasks"].get(str(number))
+        return found
+
+    def note_suite(self, suite: str, numbers: list[int]) -> None:
+        """Note the tasks of a suite."""
+        self._note("suites", suite, sorted(numbers))
+
+    def note_task(self, number: int, facts: Mapping[str, Any]) -> None:
+        """Note what was taken; files that are known already stay known."""
+        before = self.task(number) or {}
+        self._note("tasks", str(number), {**facts, "files": {**before.get("files", {}), **facts["files"]}})
+
+    def _note(self, part: str, key: str, value: Any) -> None:
+        with self._writing:
+            content = self._read()
+            if content[part].get(key) == value:
+                return
+            content[part][key] = value
+            partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                partial.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+                partial.replace(self.path)
+            except OSError as error:
+                raise StorageError(
+                    "AM609",
+                    f"the lock file {str(self.path)!r} cannot be written: {error.strerror}.",
+                    "Choose another place.",
+                ) from error
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+            if content["schema"] == SCHEMA:
+                return {"schema": SCHEMA, "suites": content["suites"], "tasks": content["tasks"]}
+        except FileNotFoundError:
+            return {"schema": SCHEMA, "suites": {}, "tasks": {}}
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        raise StorageError(
+            "AM615",
+            f"the lock file {str(self.path)!r} cannot be read.",
+            "Mend it, or delete it to begin anew.",
+        )
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say in which frozen facts, of those known on both sides, two notes of a task differ; empty for none."""
+    changed = [
+        f"{name} {before[name]} -> {now[name]}"
+        for name in FROZEN
+        if name in before and name in now and before[name] != now[name]
+    ]
+    old, new = before.get("files", {}), now.get("files", {})
+    return ", ".join(
+        changed + [f"content of {name}" for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
+    )
