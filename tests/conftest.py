@@ -3,6 +3,7 @@
 # ruff: noqa: E402
 from __future__ import annotations
 
+import importlib
 import os
 
 # Tiny tables fit quickest in one thread; read when the libraries are first imported.
@@ -47,6 +48,17 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that points the package openml at a server of ours; its cache is empty at first."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("OPENML_CACHE_DIR", str(tmp_path / "openml"))
+    config = importlib.import_module("openml").config
+    monkeypatch.setattr(config, "_root_cache_directory", tmp_path / "openml")
+    monkeypatch.setattr(config, "apikey", "")
+    return lambda address: monkeypatch.setattr(config, "server", address)
 
 
 @pytest.fixture(autouse=True)

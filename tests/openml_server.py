@@ -72,6 +72,7 @@ class ServedTask:
     number: int
     dataset: Dataset
     type: int
+    target: str
     folds: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
     procedure: str = "crossvalidation"
 
@@ -145,7 +146,9 @@ class OpenMLServer:
         self.datasets[dataset.number] = dataset
         is_number = pd.api.types.is_float_dtype(dataset.frame[dataset.target])
         kind = REGRESSION if is_number else CLASSIFICATION
-        task = ServedTask(number, dataset, kind, draw_folds(dataset) if folds is None else folds)
+        task = ServedTask(
+            number, dataset, kind, dataset.target, draw_folds(dataset) if folds is None else folds
+        )
         self.tasks[number] = task
         return task
 
@@ -179,8 +182,8 @@ class OpenMLServer:
         self._closing.wait(30)
 
 
-def bundled() -> OpenMLServer:
-    """Return a server of tables that scikit-learn bundles; suite 99 holds them all."""
+def bundled(*names: str) -> OpenMLServer:
+    """Return a server of tables that scikit-learn bundles, or of some of them; suite 99 holds them all."""
     from sklearn import datasets
 
     server = OpenMLServer()
@@ -191,7 +194,8 @@ def bundled() -> OpenMLServer:
         "diabetes": (7320, 560, datasets.load_diabetes),
         "digits": (28, 29, datasets.load_digits),
     }
-    for name, (task, number, read) in sources.items():
+    for name in names or sources:
+        task, number, read = sources[name]
         bunch = read(as_frame=True)
         frame = bunch.data.rename(columns=lambda column: column.split(" (")[0])
         labels = getattr(bunch, "target_names", None)
@@ -297,7 +301,7 @@ def _describe_task(server: OpenMLServer, number: int) -> Reply:
     if number not in server.tasks:
         return _error(151, "Unknown task")
     task = server.tasks[number]
-    data = _tags([("data_set_id", task.dataset.number), ("target_feature", task.dataset.target)])
+    data = _tags([("data_set_id", task.dataset.number), ("target_feature", task.target)])
     parameters = {
         "number_repeats": 1,
         "number_folds": len(task.folds),
@@ -355,7 +359,7 @@ def _list_entry(task: ServedTask) -> str:
             ("format", "ARFF"),
         ]
     )
-    inputs = {"estimation_procedure": 1, "source_data": dataset.number, "target_feature": dataset.target}
+    inputs = {"estimation_procedure": 1, "source_data": dataset.number, "target_feature": task.target}
     body += "".join(
         f'<oml:input name="{name}">{escape(str(value))}</oml:input>' for name, value in inputs.items()
     )

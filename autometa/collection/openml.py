@@ -416,10 +416,10 @@ def _open_door(
         except NoAnswer:
             raise
         except openml.exceptions.OpenMLServerException as error:
-            says = f"the server says: {error.message} (code {error.code})"
-            raise (NoAnswer if error.code == _DATABASE_IS_BUSY else Refused)(says) from None
-        except (openml.exceptions.OpenMLPrivateDatasetError, openml.exceptions.OpenMLNotAuthorizedError):
-            raise Refused("the server asks for a key with more rights") from None
+            kind = NoAnswer if error.code == _DATABASE_IS_BUSY else Refused
+            raise kind(f"the server says: {' '.join(error.message.split())} (code {error.code})") from None
+        except openml.exceptions.OpenMLPrivateDatasetError as error:
+            raise Refused(f"the server says: {' '.join(error.message.split())}") from None
         except Exception as error:
             if isinstance(error, AutometaError) and error.code not in _BROKEN_FILE:
                 raise
