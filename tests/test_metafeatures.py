@@ -6,6 +6,7 @@ import importlib.util
 import re
 import time
 import tracemalloc
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -114,12 +115,18 @@ def test_one_row_is_too_few():
         extract_metafeatures([[1], [2]], [0, 1], max_rows=1)
 
 
-def test_reference_page_is_up_to_date(root):
-    """If this fails, run: python docs/make_metafeatures.py."""
+@pytest.fixture(scope="module")
+def page(root):
+    """Return the script that writes the reference page."""
     spec = importlib.util.spec_from_file_location("make_metafeatures", root / "docs" / "make_metafeatures.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.PAGE.read_text(encoding="utf-8") == module.render()
+    return module
+
+
+def test_reference_page_is_up_to_date(page):
+    """If this fails, run: python docs/make_metafeatures.py."""
+    assert page.PAGE.read_text(encoding="utf-8") == page.render()
 
 
 # --- laws -----------------------------------------------------------------------------------------------------
@@ -269,6 +276,99 @@ def test_moments_and_correlations_are_the_known_ones():
     assert values["pca_first_share"] == pytest.approx(eigenvalues.max() / X.shape[1])
 
 
+def by_pymfe(X: pd.DataFrame, y: pd.Series) -> dict[str, float]:
+    """Compute, by pymfe's measures, what the reference page says that it defines as we do."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what pymfe and its dependencies say when they are imported
+        general = pytest.importorskip("pymfe.general").MFEGeneral
+        information = pytest.importorskip("pymfe.info_theory").MFEInfoTheory
+        statistical = pytest.importorskip("pymfe.statistical").MFEStatistical
+    numbers = X.select_dtypes("number").to_numpy(float)
+    levels = X.select_dtypes(exclude="number").to_numpy()
+    n_rows, n_columns = general.ft_nr_inst(X), general.ft_nr_attr(X)
+    positions = [i for i, kind in enumerate(X.dtypes) if kind.kind not in "fiu"]
+    n_numeric, n_categorical = general.ft_nr_num(X, positions), general.ft_nr_cat(positions)
+
+    def moments(values):
+        skewness, kurtosis = (
+            statistical.ft_skewness(values, method=1),
+            statistical.ft_kurtosis(values, method=1),
+        )
+        sd, mean = statistical.ft_sd(values, ddof=0), statistical.ft_mean(values)
+        return skewness, kurtosis, sd, sd / np.sqrt(mean**2 + sd**2)
+
+    skewness, kurtosis, sd, variation = moments(numbers)
+    correlation = statistical.ft_cor(numbers)
+    share = statistical.ft_eigenvalues((numbers - numbers.mean(axis=0)) / numbers.std(axis=0))
+    share = np.maximum(share / share.sum(), 1e-300)
+    log_kurtosis = np.log10(kurtosis + 3)
+    values = {
+        "log_n_rows": np.log10(n_rows),
+        "log_n_columns": np.log10(n_columns),
+        "log_rows_per_column": np.log10(general.ft_inst_to_attr(X)),
+        "numeric_fraction": n_numeric / n_columns,
+        "categorical_fraction": n_categorical / n_columns,
+        "log_n_numeric": np.log10(1 + n_numeric),
+        "log_n_categorical": np.log10(1 + n_categorical),
+        "binary_fraction": general.ft_nr_bin(numbers) / n_numeric,
+        "distinct_fraction_mean": (1 / (1 + (n_rows - 1) * statistical.ft_sparsity(numbers))).mean(),
+        "level_entropy_mean": np.nan,
+        "skewness_mean": skewness.mean(),
+        "skewness_std": skewness.std(),
+        "log_kurtosis_mean": log_kurtosis.mean(),
+        "log_kurtosis_min": log_kurtosis.min(),
+        "log_kurtosis_max": log_kurtosis.max(),
+        "normal_fraction": ((np.abs(skewness) < 0.5) & (np.abs(kurtosis) < 1)).mean(),
+        "bimodality_mean": ((skewness**2 + 1) / (kurtosis + 3)).mean(),
+        "log_scale_std": np.log10(sd).std(),
+        "variation_mean": variation.mean(),
+        "correlation_mean": correlation.mean(),
+        "correlation_max": correlation.max(),
+        "correlation_high_fraction": statistical.ft_nr_cor_attr(numbers),
+        "pca_first_share": share.max(),
+        "pca_effective_fraction": np.exp(-(share * np.log(share)).sum()) / n_numeric,
+    }
+    if n_categorical:
+        most = np.log2(X.select_dtypes(exclude="number").nunique())
+        values["level_entropy_mean"] = (information.ft_attr_ent(levels) / most).mean()
+    if y.dtype.kind == "f":
+        skewness, kurtosis, _, variation = (value[0] for value in moments(y.to_numpy()[:, None]))
+        return values | {
+            "target_skewness": skewness,
+            "target_log_kurtosis": np.log10(kurtosis + 3),
+            "target_bimodality": (skewness**2 + 1) / (kurtosis + 3),
+            "target_variation": variation,
+        }
+    entropy, n_classes = information.ft_class_ent(y.to_numpy()), general.ft_nr_class(y)
+    frequency = general.ft_freq_class(y.to_numpy())
+    return values | {
+        "n_classes": n_classes,
+        "class_entropy": entropy,
+        "class_balance": entropy / np.log2(n_classes),
+        "majority_fraction": frequency.max(),
+        "minority_fraction": frequency.min(),
+        "log_class_ratio": np.log10(frequency.max() / frequency.min()),
+        "log_minority_rows": np.log10(n_rows * frequency.min()),
+        "log_rows_per_class": np.log10(n_rows / n_classes),
+    }
+
+
+def _table_with_levels() -> tuple[pd.DataFrame, pd.Series]:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.gamma(2, size=(150, 3)), columns=list("abc")).assign(d=rng.integers(0, 2, 150))
+    X = X.assign(u=rng.choice(list("xyz"), 150, p=[0.6, 0.3, 0.1]), v=rng.choice(["no", "yes"], 150))
+    return X, pd.Series(rng.choice(["s", "t", "u"], 150, p=[0.5, 0.3, 0.2]))
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "breast cancer", "diabetes", "levels"])
+def test_equal_to_pymfe(name, tables, page):
+    X, y = _table_with_levels() if name == "levels" else tables[name]
+    wanted = pd.Series(by_pymfe(X, y))
+    assert_same(extract_metafeatures(X, y), wanted, atol=1e-9)
+    assert set(wanted.index) <= set(page.EQUAL_TO_PYMFE) <= set(FEATURES)
+    assert set(page.EQUAL_TO_PYMFE) - set(wanted.index) <= set(metafeature_names("target"))
+
+
 def test_entropy_of_classes_is_in_bits():
     values = extract_metafeatures(pd.DataFrame({"a": np.arange(64) ** 2}), ["a", "b", "c", "d"] * 16)
     assert values["class_entropy"] == pytest.approx(2)
@@ -393,6 +493,8 @@ def _odd_columns() -> dict[str, object]:
     index = np.arange(N)
     return {
         "normal": rng.normal(size=N),
+        "empty": np.full(N, np.nan),
+        "empty strings": pd.Series([None] * N, dtype="string"),
         "nearly empty": np.r_[np.full(N - 1, np.nan), 1.0],
         "one level": ["x", *[None] * (N - 1)],
         "infinite": np.r_[-np.inf, np.full(N - 2, np.inf), np.nan],
@@ -482,6 +584,19 @@ def test_thousands_of_levels():
     rng = np.random.default_rng(0)
     X = pd.DataFrame({f"c{i}": rng.integers(0, 5000, 2 * MAX_ROWS).astype(str) for i in range(5)})
     check_values(extract_metafeatures(X, np.arange(len(X)) % 2))
+
+
+def test_five_thousand_columns():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(60, 4000))).rename(columns=str)
+    levels = pd.DataFrame(rng.choice(list("abcd"), (60, 1000))).add_prefix("c")
+    X = pd.concat([X, levels], axis=1)
+    start = time.process_time()
+    values = extract_metafeatures(X, np.arange(60) % 2)
+    assert time.process_time() - start < 15
+    check_values(values)
+    assert values["log_n_columns"] == np.log10(5000)
+    assert values["categorical_fraction"] == 0.2
 
 
 @pytest.mark.parametrize("kind", ["binary", "regression"])
