@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from autometa.estimators import AutoMetaClassifier, AutoMetaRegressor
+    from autometa.experience import LearnReport, learn
     from autometa.metabase import MetaBase
     from autometa.metafeatures import extract_metafeatures
     from autometa.metamodel import AlgorithmSelector, MetaModel
@@ -38,6 +39,7 @@ _HOMES = {
     "DataError": "errors",
     "DependencyError": "errors",
     "EvaluationError": "errors",
+    "LearnReport": "experience",
     "MetaBase": "metabase",
     "MetaModel": "metamodel",
     "MetaSampler": "tuning",
@@ -50,6 +52,7 @@ _HOMES = {
     "UsageError": "errors",
     "WarmStartReport": "tuning",
     "extract_metafeatures": "metafeatures",
+    "learn": "experience",
     "recommend": "recommendation",
     "register_algorithm": "space",
     "tune": "tuning",
@@ -66,6 +69,7 @@ __all__ = [
     "DataError",
     "DependencyError",
     "EvaluationError",
+    "LearnReport",
     "MetaBase",
     "MetaModel",
     "MetaSampler",
@@ -79,6 +83,7 @@ __all__ = [
     "WarmStartReport",
     "__version__",
     "extract_metafeatures",
+    "learn",
     "recommend",
     "register_algorithm",
     "tune",

@@ -213,7 +213,7 @@ class MetaBase:
             record = dict(study.user_attrs.get("task", {}))
             if not record:
                 continue
-            tasks.append(_task_row(record))
+            tasks.append(task_row(record))
             target = target_of(record["kind"])
             space = SearchSpace.for_kind(record["kind"])
             defaults = {algorithm.default_configuration() for algorithm in space}
@@ -646,7 +646,8 @@ def _split_configurations(tasks: pd.DataFrame, runs: pd.DataFrame) -> tuple[pd.D
     return runs.assign(configuration_id=ids), pd.DataFrame(rows)
 
 
-def _task_row(record: dict[str, Any]) -> dict[str, Any]:
+def task_row(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn what :func:`describe_for_study` returns into a row of the table of tasks."""
     row = {name: record.get(name) for name in TASK_COLUMNS}
     row |= {f"{BASELINE_PREFIX}{name}": value for name, value in record.get("baseline", {}).items()}
     row |= {f"{METAFEATURE_PREFIX}{name}": value for name, value in record.get("metafeatures", {}).items()}

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.errors import UsageError
+from autometa.experience import load_experienced_metamodel
 from autometa.metabase import MetaBase
 from autometa.metafeatures import describe_task
 from autometa.metamodel import MetaModel, Prediction
@@ -226,7 +227,8 @@ def recommend(
         Only these algorithms.
     metabase : MetaBase, MetaModel, path or None, default=None
         What to learn from: a metadata base (a meta-model is trained on it, which takes a while), a trained
-        meta-model, or a directory written by ``autometa train``. The bundled meta-model by default.
+        meta-model, or a directory written by ``autometa train``. By default the bundled meta-model with what
+        :func:`autometa.learn` has added on this machine; ``"bundled"`` for the first alone.
     exclude_seen : bool, default=True
         Whether to ignore what is known about this very table and its relatives, so that nobody measures a memory.
     random_state : int or None, default=None
@@ -293,7 +295,7 @@ def recommend_for_task(
     allowed = np.array(
         [c.algorithm in space and not space.problems(c) and fits_size(c, task) for c in configurations]
     )
-    issues = list(task.warnings)
+    issues = [*task.warnings, *model.notices]
     allowed &= _affordable(prediction, allowed, time_budget, issues)
     if not allowed.any():
         raise UsageError(
@@ -321,10 +323,14 @@ def recommend_for_task(
     )
 
 
-@lru_cache(maxsize=4)
 def load_metamodel(path: str | None = None) -> MetaModel:
-    """Read a meta-model once per process; the bundled one by default."""
-    return MetaModel.load(path)
+    """Read a meta-model once per process; by default the bundled one with the user's own experience."""
+    return load_experienced_metamodel() if path is None else _read_metamodel(path)
+
+
+@lru_cache(maxsize=4)
+def _read_metamodel(path: str) -> MetaModel:
+    return MetaModel.load(None if path == "bundled" else path)
 
 
 def fits_size(configuration: Configuration, task: Task) -> bool:

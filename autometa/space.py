@@ -374,6 +374,11 @@ def registered_algorithms() -> dict[str, dict[str, Algorithm]]:
     return {kind: dict(algorithms) for kind, algorithms in _registered.items()}
 
 
+def built_in_algorithms(kind: str) -> list[Algorithm]:
+    """Return the algorithms of autometa itself for a kind of task, without registered ones."""
+    return list(_built_in("regression" if kind == "regression" else "classification").values())
+
+
 def _layers(params: dict[str, Any]) -> dict[str, Any]:
     depth = params.pop("n_hidden_layers", 1)
     return {**params, "hidden_layer_sizes": (params["hidden_layer_sizes"],) * depth}

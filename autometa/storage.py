@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from autometa.errors import StorageError, UsageError
@@ -50,3 +51,18 @@ def open_storage(storage: Any) -> Any:
         f"storage {storage!r} is neither a database URL nor a journal file.",
         "Use for example sqlite:///runs.db or runs.journal.",
     )
+
+
+def open_existing_storage(storage: Any) -> Any:
+    """Open an Optuna storage to read from it; see :func:`open_storage`.
+
+    Raises
+    ------
+    StorageError
+        AM604 when it is a file that does not exist: it would be made, and be empty.
+    """
+    name = storage.removeprefix("sqlite:///") if isinstance(storage, str) else ""
+    is_file = name.endswith(".journal") or name != storage
+    if is_file and name and not Path(name).is_file():
+        raise StorageError("AM604", f"there is no file {name!r}.", "Check the name.")
+    return open_storage(storage)

@@ -11,8 +11,12 @@ for _library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+# Nobody's own experience may decide what a test sees; child processes inherit it.
+os.environ["AUTOMETA_HOME"] = tempfile.mkdtemp(prefix="autometa-home-")
 
 import numpy as np
 import pandas as pd

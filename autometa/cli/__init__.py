@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "predict": "apply a model that tune has saved to new rows",
     "describe": "show meta-features, data checks and the nearest known tasks",
     "collect": "run configurations on many tasks into a storage",
+    "learn": "take finished searches into your own metadata base",
     "train": "make a metadata base and a meta-model, with a report",
     "info": "show what the metadata base holds, and check it",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from autometa.metamodel.seconds import SecondsModel
 from autometa.metamodel.surrogate import Surrogate, encode_configurations
 from autometa.metrics import stored_metrics
 from autometa.space import Configuration, SearchSpace
+from autometa.task import DataIssue
 
 FloatArray = NDArray[np.float64]
 
@@ -109,6 +110,8 @@ class TargetModel:
         What orders the configurations: the winner on unseen families.
     widths : dict of str to float
         Half-width of the 80 % interval in spreads, calibrated on unseen families.
+    importance : ndarray of shape (n_tasks,), optional
+        By what the weight of each task is multiplied; all alike by default.
     """
 
     target: str
@@ -124,6 +127,7 @@ class TargetModel:
     surrogates: dict[str, Surrogate] = field(default_factory=dict)
     method: str = "forest"
     widths: dict[str, float] = field(default_factory=dict)
+    importance: FloatArray | None = None
 
     @classmethod
     def fit(cls, metabase: MetaBase, target: str, random_state: int = 0) -> TargetModel:
@@ -234,6 +238,16 @@ class TargetModel:
 
     def weights(self, x: FloatArray, method: str, exclude: Collection[str] = ()) -> FloatArray:
         """Return how much each known task counts for a new one under a method; sums to 1."""
+        return self._weighted(self._similarities(x, method, exclude))
+
+    def _weighted(self, shares: FloatArray) -> FloatArray:
+        """Multiply shares, in rows or in one, by the importance of the tasks; each row sums to 1 again."""
+        if self.importance is None:
+            return shares
+        weighted = shares * self.importance
+        return np.asarray(weighted / weighted.sum(axis=-1, keepdims=True))
+
+    def _similarities(self, x: FloatArray, method: str, exclude: Collection[str]) -> FloatArray:
         allowed = ~np.isin(self.families, list(exclude))
         if not allowed.any():
             allowed[:] = True
@@ -266,6 +280,8 @@ class TargetModel:
         scenarios = np.where(np.isfinite(table), table, mean)
         share = SURROGATE_SHARE.get(method, 0.0)
         if share and metric in self.surrogates:
+            # It speaks for the tasks that it was trained on; others may have been added since.
+            share *= float(weights[np.isin(self.families, list(self.surrogates[metric].families))].sum())
             other, other_spread = self.surrogates[metric].predict(x, self.encoded, exclude)
             moved = (1 - share) * mean + share * other
             spread = np.sqrt((1 - share) * spread**2 + share * other_spread**2)
@@ -276,7 +292,7 @@ class TargetModel:
         self, x: FloatArray, metric: str, exclude: Collection[str] = ()
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Predict how well the stored configurations do: level, lower and upper end of the 80 % interval."""
-        weights = self.levelling.weights(x[None, :], [exclude])
+        weights = self._weighted(self.levelling.weights(x[None, :], [exclude]))
         mean, spread = (values[0] for values in weighted_mean(weights, self.levels[metric]))
         half = self.widths[metric] * np.maximum(spread, MIN_SPREAD)
         return mean, np.maximum(mean - half, -1.0), np.minimum(mean + half, 1.0)
@@ -290,11 +306,20 @@ class MetaModel:
     parts : mapping of {"classification", "regression"} to TargetModel
     report : mapping, optional
         Figures of the leave-one-family-out report.
+    notices : sequence of DataIssue, default=()
+        What users should know about where the model comes from.
     """
 
-    def __init__(self, parts: Mapping[str, TargetModel], report: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        parts: Mapping[str, TargetModel],
+        report: Mapping[str, Any] | None = None,
+        *,
+        notices: Sequence[DataIssue] = (),
+    ) -> None:
         self.parts = dict(parts)
         self.report = dict(report or {})
+        self.notices = tuple(notices)
 
     @classmethod
     def fit(cls, metabase: MetaBase, *, random_state: int = 0) -> Self:

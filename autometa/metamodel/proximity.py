@@ -12,7 +12,7 @@ trees that have not seen the family, so recognised tasks and the training report
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -169,6 +169,25 @@ class ProximityForest:
             total = shares.sum(axis=0)
             result[row] = total / total.sum() if total.sum() > 0 else (~banned) / max((~banned).sum(), 1)
         return result
+
+    def extended(self, metafeatures: FloatArray, families: Sequence[str]) -> ProximityForest:
+        """Return the forest with further tasks in its leaves; the trees stay as they are.
+
+        Each new family speaks in as large a share of the trees as the known ones, so that it counts as much; one that
+        is known speaks where it does already.
+        """
+        rng = np.random.default_rng(len(self.families))
+        share = self.in_bag.mean()
+        bags = {name: self.in_bag[:, number] for number, name in enumerate(self.families.tolist())}
+        for name in families:
+            if name not in bags:
+                bags[name] = rng.random(len(self.feature)) < share
+        return replace(
+            self,
+            leaves=np.hstack([self.leaves, self.apply(metafeatures).T]),
+            in_bag=np.hstack([self.in_bag, np.array([bags[name] for name in families]).T]),
+            families=np.concatenate([self.families, np.asarray(families, dtype=str)]),
+        )
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the forest as arrays for an npz file."""

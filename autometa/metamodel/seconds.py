@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,20 @@ class SecondsModel:
         """Return the seconds of one fit of each configuration."""
         z = np.log(np.maximum([n_train, n_features, max(n_classes, 1)], 1.0)) - self.centre
         return np.exp(np.minimum(self.intercepts + self.slopes[self.algorithm] @ z, 20.0))
+
+    def extended(self, mixing: FloatArray) -> SecondsModel:
+        """Return the model with further configurations, each a weighted mean of the known ones.
+
+        Parameters
+        ----------
+        mixing : ndarray of shape (n_new, n_configurations)
+            Rows sum to 1; the heaviest weight of a row names its algorithm.
+        """
+        return replace(
+            self,
+            intercepts=np.concatenate([self.intercepts, mixing @ self.intercepts]),
+            algorithm=np.concatenate([self.algorithm, self.algorithm[mixing.argmax(axis=1)]]),
+        )
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the model as arrays for an npz file."""

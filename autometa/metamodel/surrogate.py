@@ -121,6 +121,11 @@ class Surrogate:
         return cls(texts, unseen, noise)
 
     @cached_property
+    def families(self) -> frozenset[str]:
+        """The families that it was trained on."""
+        return frozenset().union(*self.unseen)
+
+    @cached_property
     def boosters(self) -> list[Any]:
         """The bags as LightGBM boosters, read when they are first used."""
         import lightgbm
@@ -145,7 +150,8 @@ class Surrogate:
             The spread joins the disagreement of the bags and the noise on unseen families.
         """
         X = np.hstack([np.tile(metafeatures, (len(encoded), 1)), encoded])
-        fair = [b for b, unseen in zip(self.boosters, self.unseen, strict=True) if set(exclude) <= unseen]
+        banned = set(exclude) & self.families
+        fair = [b for b, unseen in zip(self.boosters, self.unseen, strict=True) if banned <= unseen]
         predictions = np.array([booster.predict(X, num_threads=1) for booster in fair or self.boosters])
         spread = np.sqrt(predictions.var(axis=0) + self.noise**2)
         return predictions.mean(axis=0), spread

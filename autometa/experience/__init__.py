@@ -1,0 +1,16 @@
+"""The user's own experience: finished studies in a metadata base beside the bundled one, on this machine alone."""
+
+from autometa.experience._learning import LearnReport, learn
+from autometa.experience._model import load_experienced_metamodel
+from autometa.experience._store import HOME_VARIABLE, forget, home, newest, read
+
+__all__ = [
+    "HOME_VARIABLE",
+    "LearnReport",
+    "forget",
+    "home",
+    "learn",
+    "load_experienced_metamodel",
+    "newest",
+    "read",
+]

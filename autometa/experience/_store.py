@@ -1,0 +1,120 @@
+"""Where the user's own metadata base is kept: numbered folders, of which the newest that is complete counts.
+
+A folder is written under another name and renamed when it is whole, so a reader never sees half of one and a writer
+that is killed leaves the one before. Writers wait for each other by a lock that the system releases when they end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from autometa.errors import AutometaError, StorageError
+from autometa.metabase import MetaBase, read_manifest, verify_files, write_manifest
+from autometa.metafeatures import METAFEATURES_VERSION
+from autometa.space import SPACE_VERSION
+
+HOME_VARIABLE: Final = "AUTOMETA_HOME"
+_PREFIX: Final = "metabase-"
+_KEPT: Final = 2
+_CURE: Final = "Remove it with autometa learn --forget, then learn again."
+
+
+def home() -> Path:
+    """Return the folder of the user's own experience.
+
+    That of the environment variable ``AUTOMETA_HOME``, or ``autometa`` in the platform's data directory.
+    """
+    import platformdirs
+
+    return Path(os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("autometa", appauthor=False))
+
+
+def newest() -> Path | None:
+    """Return the folder of the user's own metadata base; None where nothing was learned."""
+    return max(home().glob(f"{_PREFIX}[0-9]*"), default=None)
+
+
+def read(folder: Path) -> MetaBase:
+    """Read and check a metadata base of the user.
+
+    Raises
+    ------
+    StorageError
+        AM611 when it is damaged, or was made with another version of the meta-features or of the search space.
+    """
+    try:
+        manifest = read_manifest(folder)
+        problems = verify_files(folder)
+        for name, version in (
+            ("metafeatures_version", METAFEATURES_VERSION),
+            ("space_version", SPACE_VERSION),
+        ):
+            if manifest.get(name) != version:
+                problems.append(f"{name} is {manifest.get(name)}, that of this autometa {version}")
+        base = None if problems else MetaBase.load(folder)
+    except (AutometaError, OSError, ValueError, KeyError) as error:
+        problems, base = [str(error)], None
+    if base is None:
+        raise StorageError(
+            "AM611", f"your own metadata base in {folder} cannot be used: {problems[0]}.", _CURE
+        )
+    return base
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Keep other processes from writing."""
+    from filelock import FileLock
+
+    try:
+        home().mkdir(parents=True, exist_ok=True)
+        lock = FileLock(home() / "lock")
+        lock.acquire()
+    except OSError as error:
+        raise StorageError(
+            "AM609",
+            f"the folder {str(home())!r} cannot be written: {error.strerror}.",
+            f"Name another one in the environment variable {HOME_VARIABLE}.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write(base: MetaBase, notes: Mapping[str, Any]) -> Path:
+    """Store a metadata base as the newest; call it inside :func:`locked`.
+
+    Parameters
+    ----------
+    base : MetaBase
+    notes : mapping
+        Plain JSON types, kept in the summary of the manifest.
+    """
+    before = newest()
+    number = int(before.name.removeprefix(_PREFIX)) + 1 if before else 1
+    partial = home() / f"partial-{_PREFIX}{number:06d}"
+    shutil.rmtree(partial, ignore_errors=True)
+    base.save(partial)
+    write_manifest(partial, {**base.summary(), **notes})
+    final = partial.rename(home() / f"{_PREFIX}{number:06d}")
+    # A reader may just have found the one before.
+    for old in sorted(home().glob(f"{_PREFIX}[0-9]*"))[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def forget() -> int:
+    """Remove everything that was learned, and say how many folders that were."""
+    if not home().is_dir():
+        return 0
+    with locked():
+        folders = [*home().glob(f"{_PREFIX}*"), *home().glob(f"partial-{_PREFIX}*")]
+        for folder in folders:
+            shutil.rmtree(folder)
+    return len(folders)
