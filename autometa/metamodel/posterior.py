@@ -1,11 +1,11 @@
 """Few-shot adaptation: what a few results on a new task say about every candidate.
 
-The prior is a mixture over the known tasks. Each component says: the new task is like this one, but for a deviation
-that is Gaussian over the candidates, with a covariance learned from how tasks that the meta-features call alike
-differ. Results on the new task change the prior in closed form: Bayes' rule weighs the components, and within each
-the deviation is conditioned on what was seen (a Kalman update). With a vanishing covariance this chooses among known
-tasks; with a single component it is the multivariate Gaussian of Swersky, Snoek and Adams (2013, Multi-task Bayesian
-optimization) over a fixed set of candidates. Both ends lose to the middle.
+The prior is a mixture over the known tasks. Each component says: the new task is like this one, but for a shift and
+a deviation that are Gaussian over the candidates, in units of the component's gap between best and median. Their
+covariance is learned from how tasks that the meta-features call alike differ. Results on the new task change the
+prior in closed form: Bayes' rule weighs the components, and each is conditioned on what was seen (a Kalman update).
+Without deviations this chooses among known tasks; with a single component it is the multivariate Gaussian of Swersky,
+Snoek and Adams (2013, Multi-task Bayesian optimization) over a fixed set of candidates.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,49 +22,13 @@ from autometa.metamodel.portfolio import fill_with_column_means
 
 FloatArray = NDArray[np.float64]
 
-BANDWIDTH: Final = 0.3
+BANDWIDTH: Final = 0.4
 NUGGET: Final = 0.02
+MAX_SHIFT: Final = 1.0
 TEMPERATURE: Final = 0.7
 UNIFORM_SHARE: Final = 0.1
 NEGLIGIBLE: Final = 1e-4
-MIN_GAP: Final = 1e-3
-
-
-@dataclass(frozen=True)
-class Transform:
-    """A monotone scale on which differences near the best count as much as elsewhere.
-
-    Attributes
-    ----------
-    low, high : float
-        Performance between these ends is compared by its log odds; any other as it is, where they are infinite.
-    """
-
-    low: float = -np.inf
-    high: float = np.inf
-
-    @classmethod
-    def of(cls, performance: FloatArray) -> Transform:
-        """Choose by the values: shares of one, and their negatives (errors), by their log odds."""
-        known = performance[np.isfinite(performance)]
-        for low, high in ((0.0, 1.0), (-1.0, 0.0)):
-            if known.min() >= low and known.max() <= high:
-                return cls(low, high)
-        return cls()
-
-    def __call__(self, performance: Any) -> FloatArray:
-        """Move performance to the scale."""
-        values = np.asarray(performance, dtype="float64")
-        if not np.isfinite(self.low):
-            return values
-        share = np.clip((values - self.low) / (self.high - self.low), 0.003, 0.997)
-        return np.asarray(np.log(share / (1 - share)))
-
-    def inverse(self, values: FloatArray) -> FloatArray:
-        """Move values back from the scale."""
-        if not np.isfinite(self.low):
-            return values
-        return np.asarray(self.low + (self.high - self.low) / (1.0 + np.exp(-values)))
+MIN_GAP_SHARE: Final = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,21 +40,22 @@ class Belief:
     weights : ndarray of shape (n_components,)
         Sums to 1.
     means : ndarray of shape (n_components, n_candidates)
-        On the scale of `transform`.
+        Expected performance under each component.
+    gaps : ndarray of shape (n_components,)
+        Its unit: best minus median of the known task.
     spread : ndarray of shape (n_candidates,)
-        Standard deviation within a component.
-    transform : Transform
+        Standard deviation within a component, in its unit.
     """
 
     weights: FloatArray
     means: FloatArray
+    gaps: FloatArray
     spread: FloatArray
-    transform: Transform
 
     @cached_property
     def regrets(self) -> FloatArray:
-        """Regret of each candidate under each component, in [0, 1] and in the unit of the performance."""
-        return clipped_regrets(self.transform.inverse(self.means))
+        """Regret of each candidate under each component, in [0, 1]."""
+        return clipped_regrets(self.means)
 
     @cached_property
     def regret(self) -> FloatArray:
@@ -100,21 +65,19 @@ class Belief:
     @cached_property
     def performance(self) -> FloatArray:
         """Expected performance of each candidate, where nothing below the median is told apart."""
-        values = self.transform.inverse(self.means)
-        best = values.max(axis=1)
-        gap = best - np.median(values, axis=1)
+        best = self.means.max(axis=1)
+        gap = best - np.median(self.means, axis=1)
         return np.asarray(self.weights @ best - (self.weights @ gap) * self.regret)
 
     def expected_improvement(self, best: float) -> FloatArray:
-        """Expected gain of each candidate over a performance, in units of regret on the transformed scale."""
+        """Expected gain of each candidate over a performance, in units of regret."""
         from scipy.special import ndtr
 
         spread = np.maximum(self.spread, 1e-9)
-        gaps = np.maximum(self.means.max(axis=1) - np.median(self.means, axis=1), MIN_GAP)
-        gap = self.means - float(self.transform(best))
-        z = gap / spread
+        lead = (self.means - best) / self.gaps[:, None]
+        z = lead / spread
         density = np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
-        return np.asarray((self.weights / gaps) @ (gap * ndtr(z) + spread * density))
+        return np.asarray(self.weights @ (lead * ndtr(z) + spread * density))
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,15 +87,16 @@ class TaskMixture:
     Attributes
     ----------
     surfaces : ndarray of shape (n_tasks, n_candidates)
-        Performance of every candidate on every known task on the scale of `transform`, higher is better.
+        Performance of every candidate on every known task, higher is better.
+    gaps : ndarray of shape (n_tasks,)
+        Best minus median of each task, at least a twentieth of the usual.
     covariance : ndarray of shape (n_candidates, n_candidates)
-        Of the deviation from the component.
-    transform : Transform
+        Of shift and deviation from the component, in units of its gap.
     """
 
     surfaces: FloatArray
+    gaps: FloatArray
     covariance: FloatArray
-    transform: Transform
 
     @classmethod
     def fit(cls, performance: FloatArray, similarity: FloatArray | None = None) -> TaskMixture:
@@ -141,21 +105,24 @@ class TaskMixture:
         Parameters
         ----------
         performance : ndarray of shape (n_tasks, n_candidates)
-            Higher is better; what is missing is filled, see :func:`fill_rows`.
+            Higher is better; NaN is filled with the candidate's mean, moved by how the task compares to the mean.
         similarity : ndarray of shape (n_tasks, n_tasks), optional
             How much each task says about each other one, from models that have not seen the first; all alike by
             default.
         """
-        n_tasks = len(performance)
-        transform = Transform.of(performance)
-        surfaces = fill_rows(transform(performance))
-        similarity = np.ones((n_tasks, n_tasks)) if similarity is None else similarity
-        pairs = (similarity + similarity.T) / 2.0
+        surfaces = fill_rows(performance)
+        medians = np.median(surfaces, axis=1)
+        gaps = surfaces.max(axis=1) - medians
+        gaps = np.maximum(gaps, max(MIN_GAP_SHARE * float(np.median(gaps)), 1e-12))
+        shapes = np.clip((surfaces - medians[:, None]) / gaps[:, None], -1.0, 1.0)
+        pairs = np.ones((len(shapes),) * 2) if similarity is None else (similarity + similarity.T) / 2.0
         pairs = pairs / pairs.sum()
         # Half the mean outer product of the differences of pairs.
-        covariance = (surfaces * pairs.sum(axis=1)[:, None]).T @ surfaces - surfaces.T @ pairs @ surfaces
-        variances = np.maximum(np.diag(covariance), 1e-9)
-        return cls(surfaces, BANDWIDTH * covariance + NUGGET * np.diag(variances), transform)
+        covariance = (shapes * pairs.sum(axis=1)[:, None]).T @ shapes - shapes.T @ pairs @ shapes
+        nugget = NUGGET * np.maximum(np.diag(covariance), 1e-9)
+        shifts = np.abs(medians[:, None] - medians) / np.maximum(gaps[:, None], gaps)
+        shift = min(2.2 * _weighted_median(shifts, pairs) ** 2, MAX_SHIFT)
+        return cls(surfaces, gaps, BANDWIDTH * covariance + np.diag(nugget) + shift)
 
     def condition(
         self, weights: FloatArray, columns: Sequence[int] = (), values: Sequence[float] = ()
@@ -173,24 +140,20 @@ class TaskMixture:
         """
         variances = np.diag(self.covariance)
         if not len(columns):
-            return Belief(weights / weights.sum(), self.surfaces, np.sqrt(variances), self.transform)
+            return Belief(weights / weights.sum(), self.surfaces, self.gaps, np.sqrt(variances))
         seen = np.asarray(columns)
         cross = self.covariance[seen]
         gain = np.linalg.solve(cross[:, seen], cross).T
-        surprise = self.transform(values) - self.surfaces[:, seen]
+        surprise = (np.asarray(values, dtype="float64") - self.surfaces[:, seen]) / self.gaps[:, None]
         distance = (surprise * np.linalg.solve(cross[:, seen], surprise.T).T).sum(axis=1)
         # The uniform part keeps a task alive that the meta-features ruled out by mistake.
         prior = (1 - UNIFORM_SHARE) * weights / weights.sum() + UNIFORM_SHARE / len(weights)
-        posterior = np.log(prior) - 0.5 * TEMPERATURE * distance
+        posterior = np.log(prior) - TEMPERATURE * (0.5 * distance + len(seen) * np.log(self.gaps))
         posterior = np.exp(posterior - posterior.max())
         kept = posterior > NEGLIGIBLE
+        moved = self.surfaces[kept] + self.gaps[kept, None] * (surprise[kept] @ gain.T)
         left = np.maximum(variances - (gain * cross.T).sum(axis=1), 0.0)
-        return Belief(
-            posterior[kept] / posterior[kept].sum(),
-            self.surfaces[kept] + surprise[kept] @ gain.T,
-            np.sqrt(left),
-            self.transform,
-        )
+        return Belief(posterior[kept] / posterior[kept].sum(), moved, self.gaps[kept], np.sqrt(left))
 
 
 def clipped_regrets(performance: FloatArray) -> FloatArray:
@@ -207,3 +170,9 @@ def fill_rows(table: FloatArray) -> FloatArray:
     counts = known.sum(axis=1)
     offsets = np.where(known, table - means, 0.0).sum(axis=1) / np.maximum(counts, 1)
     return np.where(known, table, means + offsets[:, None])
+
+
+def _weighted_median(values: FloatArray, weights: FloatArray) -> float:
+    order = np.argsort(values, axis=None)
+    mass = np.cumsum(weights.ravel()[order])
+    return float(values.ravel()[order][np.searchsorted(mass, 0.5 * mass[-1])])

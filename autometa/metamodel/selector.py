@@ -88,7 +88,7 @@ class AlgorithmSelector:
     def _learn_similarity(self, values: FloatArray, groups: Sequence[str]) -> None:
         """Fit the forest on the tasks with meta-features, and the mixture on what it says of tasks unseen."""
         mixture, described = self._mixture, self._described
-        regrets = clipped_regrets(mixture.transform.inverse(mixture.surfaces))
+        regrets = clipped_regrets(mixture.surfaces)
         self._forest = ProximityForest.fit(
             values[described],
             np.sqrt(regrets[described]),
@@ -104,7 +104,7 @@ class AlgorithmSelector:
         weights = np.full((len(values), n_tasks), 1.0 / n_tasks)
         known = np.flatnonzero(np.isfinite(values).any(axis=1))
         if self._forest is not None and len(known):
-            chosen = None if exclude is None else [exclude[i] for i in known]
+            chosen = None if exclude is None else [exclude[i] for i in known.tolist()]
             weights[known] = 0.0
             weights[np.ix_(known, np.flatnonzero(self._described))] = self._forest.weights(
                 values[known], chosen
