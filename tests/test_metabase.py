@@ -188,6 +188,18 @@ def test_verify_finds_a_configuration_that_no_longer_fits_and_twins(base):
     assert any("n_estimators=-1" in problem for problem in problems)
 
 
+def test_copies_are_noticed_without_a_fingerprint(base):
+    tasks = base.tasks.copy()
+    described = [name for name in tasks if name.startswith("mf_")]
+    tasks.loc[2, described[: len(described) * 3 // 4]] = tasks.loc[1, described[: len(described) * 3 // 4]]
+    changed = MetaBase.from_frames(tasks, base.runs, base.configurations)
+    ((first, second, reason),) = changed.twins()
+    assert (first, second) == tuple(tasks.loc[[1, 2], "task_id"])
+    assert "meta-features" in reason
+    tasks.loc[2, "family"] = tasks.loc[1, "family"]
+    assert MetaBase.from_frames(tasks, base.runs, base.configurations).twins() == []
+
+
 def test_only_keeps_the_runs_of_the_chosen_tasks(base):
     part = base.only(base.tasks["task_id"].iloc[:2])
     assert set(part.runs["task_id"]) == set(base.tasks["task_id"].iloc[:2])

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from autometa.cli._inputs import add_json_argument
-from autometa.cli._terminal import show_json, show_sections
+from autometa.cli._terminal import Progress, show_json, show_sections
+from autometa.cli._wording import counted
 from autometa.report import Section
+
+if TYPE_CHECKING:
+    from autometa.verification import Verification
+
+_SECONDS_BETWEEN_LINES: Final = 15.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("--metabase", metavar="DIR", help="the bundled one by default")
     parser.add_argument(
-        "--verify", action="store_true", help="check files and content; exit code 1 if something is wrong"
+        "--verify",
+        action="store_true",
+        help="check files, content, and that the configurations fit; exit code 1 if something is wrong",
     )
     add_json_argument(parser)
 
@@ -23,13 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from autometa import __version__
-    from autometa.metabase import MetaBase, metabase_directory, read_manifest, verify_files
+    from autometa.metabase import metabase_directory, read_manifest
 
     directory = metabase_directory(args.metabase)
     manifest = read_manifest(directory)
-    problems: list[str] | None = None
-    if args.verify:
-        problems = [*verify_files(directory), *MetaBase.load(args.metabase).verify()]
+    verification = _verify(args.metabase) if args.verify else None
     if args.json:
         show_json(
             {
@@ -38,16 +44,34 @@ def run(args: argparse.Namespace) -> int:
                 "metabase": str(directory),
                 **{key: value for key, value in manifest.items() if key != "schema"},
                 "metabase_schema": manifest["schema"],
-                "problems": problems,
+                "problems": verification and verification.problems,
+                "fitted": verification and verification.n_fitted,
             }
         )
     else:
-        show_sections(_sections(str(directory), __version__, manifest, problems))
-    return 1 if problems else 0
+        show_sections(_sections(str(directory), __version__, manifest, verification))
+    return 1 if verification and verification.problems else 0
+
+
+def _verify(path: str | None) -> Verification:
+    from autometa.verification import verify
+
+    progress: Progress | None = None
+
+    def on_progress(done: int, total: int) -> None:
+        nonlocal progress
+        progress = progress or Progress(total, every=_SECONDS_BETWEEN_LINES)
+        progress.update(done, "building and fitting configurations")
+
+    try:
+        return verify(path, on_progress=on_progress)
+    finally:
+        if progress is not None:
+            progress.close()
 
 
 def _sections(
-    directory: str, version: str, manifest: Mapping[str, Any], problems: list[str] | None
+    directory: str, version: str, manifest: Mapping[str, Any], verification: Verification | None
 ) -> list[Section]:
     libraries = ", ".join(f"{name} {number}" for name, number in manifest.get("libraries", {}).items())
     about = [
@@ -61,9 +85,23 @@ def _sections(
         Section("Metadata base", about),
         Section("Content", (), ("what", "total", "of which"), rows, "<><"),
     ]
-    if problems is not None:
-        sections.append(Section("Check", problems or ["files and content are sound"]))
+    if verification is not None:
+        sections.append(Section("Check", _findings(verification)))
     return sections
+
+
+def _findings(verification: Verification) -> list[str]:
+    fitted = ", ".join(
+        f"{n_fitted:,} of {total:,} {name} ones"
+        for name, (n_fitted, total) in verification.n_fitted.items()
+        if total
+    )
+    what = (
+        f"{counted(verification.n_built, 'configuration')} built; fitted on small tables: {fitted or 'none'}"
+    )
+    if not verification.problems:
+        return ["files and content are sound, and every configuration fits", what]
+    return [*verification.problems, f"{counted(len(verification.problems), 'problem')}; {what}"]
 
 
 def _counts(value: Any) -> tuple[str, str]:

@@ -154,7 +154,9 @@ def test_verify_finds_files_that_were_changed(run, journal):
     from autometa.metabase import MetaBase
 
     MetaBase.from_studies("runs.journal").save("base")
-    assert run("info", "--metabase", "base", "--verify").code == 0
+    whole = run("info", "--metabase", "base", "--verify")
+    assert whole.code == 0
+    assert "8 of 8 dense ones" in whole.out
     frame = pd.read_parquet("base/runs.parquet")
     frame.to_parquet("base/runs.parquet", compression="gzip")
     outcome = run("info", "--metabase", "base", "--verify", "--json")
