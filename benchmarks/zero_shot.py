@@ -278,7 +278,7 @@ def run_flaml(benches: dict[str, Bench], python: Path) -> dict[str, list[tuple[s
         for table, bench in benches.items():
             _write_split(bench, Path(name) / table)
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
-        subprocess.run([python, FLAML_SCRIPT, name], check=True, env=environment)
+        subprocess.run([python, FLAML_SCRIPT, name], check=True, env=environment, stdout=subprocess.DEVNULL)
         for table, bench in benches.items():
             answers[table] = [
                 (metric, method, _read_answer(bench, Path(name) / table, predictor))
