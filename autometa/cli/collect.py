@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import logging
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from autometa.cli._inputs import seconds, whole_number
 from autometa.cli._terminal import Progress, note, say, show_sections
 from autometa.cli._wording import counted
-from autometa.errors import UsageError
 from autometa.report import Section
 
 if TYPE_CHECKING:
-    from autometa.collection import CollectionReport
+    from autometa.collection import CollectionReport, Source
     from autometa.evaluation import Run
 
 _SECONDS_BETWEEN_LINES = 60.0
@@ -21,8 +22,10 @@ _SECONDS_BETWEEN_LINES = 60.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     sources = parser.add_mutually_exclusive_group(required=True)
-    sources.add_argument("--suite", metavar="ID", help="tasks of a suite of OpenML (not available yet)")
-    sources.add_argument("--task", metavar="ID", nargs="+", help="tasks of OpenML (not available yet)")
+    sources.add_argument("--suite", metavar="ID", help="tasks of a suite of OpenML, such as 99, 271 or 269")
+    sources.add_argument(
+        "--task", metavar="ID", nargs="+", type=whole_number, help="tasks of OpenML, by their numbers"
+    )
     sources.add_argument("--directory", metavar="DIR", help="a catalog.csv beside Parquet files")
     parser.add_argument(
         "--storage", metavar="URL", required=True, help="database URL, or NAME.journal for a file"
@@ -42,15 +45,17 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     import optuna
 
-    from autometa.collection import collect, read_catalog
+    from autometa.collection import collect
 
-    if args.directory is None:
-        raise UsageError(
-            "AM531", "tasks of OpenML cannot be collected yet.", "Use --directory with tables of your own."
-        )
-    sources = read_catalog(args.directory)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     progress: Progress | None = None
+
+    def tell(line: str) -> None:
+        if progress is not None:
+            progress.close()
+        note(line)
+
+    sources = _read_sources(args, tell)
 
     def on_run(report: CollectionReport, task_id: str, run: Run) -> None:
         nonlocal progress
@@ -75,6 +80,18 @@ def run(args: argparse.Namespace) -> int:
         say("interrupted; finished runs are kept, and the same command goes on from there")
         return 130
     return 1 if report.unreadable and len(report.unreadable) == len(sources) else 0
+
+
+def _read_sources(args: argparse.Namespace, notify: Callable[[str], None]) -> Sequence[Source]:
+    from autometa.collection import read_catalog
+
+    if args.directory is not None:
+        return read_catalog(args.directory)
+    from autometa.collection.openml import Connection, read_suite, read_tasks
+
+    logging.getLogger("openml").setLevel(logging.ERROR)
+    connection = Connection(notify=notify)
+    return read_suite(args.suite, connection) if args.suite else read_tasks(args.task, connection)
 
 
 def _summary(report: CollectionReport, n_tasks: int) -> Section:

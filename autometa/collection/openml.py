@@ -153,12 +153,12 @@ class OpenMLTask:
             raise DataError(
                 "AM121",
                 f"task {self.number} of OpenML is not what was taken before: {changed}.",
-                f"Take its entry out of {str(self.lock.path)!r} to collect it anew.",
+                f"To begin anew, take its entry out of {str(self.lock.path)!r} and choose another storage.",
             )
 
 
 def read_suite(
-    suite: int | str, connection: Connection | None = None, *, lock_file: Path | None = None
+    suite: int | str, connection: Connection | None = None, *, lock_file: str | Path | None = None
 ) -> list[OpenMLTask]:
     """List the tasks of a suite, such as 99 (OpenML-CC18), 271 and 269 (AutoML benchmark).
 
@@ -168,7 +168,7 @@ def read_suite(
         Number or alias.
     connection : Connection, optional
         How the server is asked.
-    lock_file : Path, optional
+    lock_file : str or Path, optional
         See :func:`default_lock_file`.
 
     Returns
@@ -185,7 +185,7 @@ def read_suite(
         AM615 when the lock file cannot be read.
     """
     connection = connection or Connection()
-    lock = LockFile(lock_file or default_lock_file())
+    lock = LockFile(Path(lock_file or default_lock_file()))
     noted = lock.suite(str(suite))
     try:
         numbers = connection.ask(partial(_list_suite, suite, connection), f"suite {suite}")
@@ -204,7 +204,7 @@ def read_suite(
 
 
 def read_tasks(
-    numbers: Iterable[int], connection: Connection | None = None, *, lock_file: Path | None = None
+    numbers: Iterable[int], connection: Connection | None = None, *, lock_file: str | Path | None = None
 ) -> list[OpenMLTask]:
     """List tasks of OpenML by their numbers.
 
@@ -215,7 +215,7 @@ def read_tasks(
     numbers : iterable of int
     connection : Connection, optional
         How the server is asked.
-    lock_file : Path, optional
+    lock_file : str or Path, optional
         See :func:`default_lock_file`.
 
     Returns
@@ -225,7 +225,7 @@ def read_tasks(
         of kinds, sizes and families.
     """
     connection = connection or Connection()
-    lock = LockFile(lock_file or default_lock_file())
+    lock = LockFile(Path(lock_file or default_lock_file()))
     wanted = list(dict.fromkeys(numbers))
     rows: dict[int, dict[str, Any]] = {}
     failure: NoAnswer | None = None

@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from openml_server import bundled
+
+from autometa.errors import DataError
 
 COLLECT = ("collect", "--directory", "tables", "--storage", "runs.journal", "--configurations", "1")
 
@@ -85,12 +88,40 @@ def test_an_interrupted_collection_says_that_runs_are_kept(run, catalog, monkeyp
     assert "finished runs are kept" in outcome.err
 
 
-@pytest.mark.parametrize("source", [("--suite", "271"), ("--task", "1", "2")])
-def test_openml_is_said_to_come_later(run, source):
-    outcome = run("collect", *source, "--storage", "runs.journal")
-    assert outcome.code == 2
-    assert "AM531" in outcome.err
-    assert "--directory" in outcome.err
+@pytest.mark.parametrize("source", [("--suite", "99"), ("--task", "59", "9")])
+def test_tasks_of_openml_are_collected_and_what_fails_is_told(run, visit, monkeypatch, source):
+    from autometa import collection
+
+    def collect(sources, storage, **options):
+        report = collection.CollectionReport()
+        for source in sources:
+            try:
+                names.append(source.load().name)
+            except DataError as error:
+                report.unreadable[source.task_id] = str(error)
+        return report
+
+    names = []
+    monkeypatch.setattr(collection, "collect", collect)
+    command = ("collect", *source, "--storage", "runs.journal")
+    with bundled("iris", "wine") as server:
+        visit(server.address)
+        server.fail("/arff/187", "refused")
+        outcome = run(*command)
+    assert outcome.code == 0
+    assert names == ["openml-59-iris"]
+    told = "note: task openml-9-wine was left out: AM120 task 9 of OpenML cannot be read: the server says"
+    assert outcome.err.startswith(told)
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_suite_that_cannot_be_had_is_an_error(run, visit):
+    with bundled("iris") as server:
+        visit(server.address)
+        outcome = run("collect", "--suite", "271", "--storage", "runs.journal")
+    assert outcome.code == 1
+    assert "AM120 suite 271" in outcome.err
+    assert outcome.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -99,6 +130,7 @@ def test_openml_is_said_to_come_later(run, source):
         (("collect", "--directory", "none", "--storage", "r.journal"), 1, "AM111"),
         (("collect", "--directory", "tables", "--storage", "r.txt"), 2, "AM505"),
         (("collect", "--directory", "tables", "--task", "1", "--storage", "r.journal"), 2, "AM530"),
+        (("collect", "--task", "iris", "--storage", "r.journal"), 2, "AM530"),
         (("train", "--metabase", "none", "--output", "out"), 1, "AM605"),
         (("train", "--storage", "empty.journal", "--output", "out"), 1, "AM604"),
         (("train", "--output", "out"), 2, "AM530"),
