@@ -222,7 +222,8 @@ def recommend(
         scikit-learn's name without a sign, or a scorer; by default ``roc_auc``, ``log_loss`` or ``r2``.
     k : int, default=10
     time_budget : float or None, default=None
-        Leave out what is expected to take more CPU seconds for one fit.
+        Leave out what is expected to take more CPU seconds for one fit; among the rest, what gains more per second
+        comes earlier.
     algorithms : sequence of str or None, default=None
         Only these algorithms.
     metabase : MetaBase, MetaModel, path or None, default=None
@@ -303,7 +304,7 @@ def recommend_for_task(
             "no known configuration fits the algorithms asked for.",
             "Allow more algorithms, or tune without recommendations.",
         )
-    chosen = prediction.portfolio(k, allowed)
+    chosen = prediction.portfolio(k, allowed, time_budget)
     similar = model.similar_tasks(metafeatures, task.kind, exclude=seen)
     clock.lap("ranking")
     issues += _model_issues(task, prediction, seen)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from autometa.errors import StorageError, UsageError
 from autometa.metabase import MetaBase, metabase_directory, read_manifest, target_of, write_manifest
 from autometa.metamodel.portfolio import safe_portfolio
+from autometa.metamodel.posterior import TaskMixture
 from autometa.metamodel.proximity import ProximityForest, weighted_mean
 from autometa.metamodel.seconds import SecondsModel
 from autometa.metamodel.surrogate import Surrogate, encode_configurations
@@ -70,21 +71,28 @@ class Prediction:
     defaults: list[int]
     novelty: float
 
-    def portfolio(self, k: int, allowed: NDArray[np.bool_] | None = None) -> list[int]:
-        """Choose `k` configurations as a set, the most promising library defaults among the first.
+    def portfolio(
+        self, k: int, allowed: NDArray[np.bool_] | None = None, time_budget: float | None = None
+    ) -> list[int]:
+        """Choose `k` configurations as a set, a library default among the first.
 
         Parameters
         ----------
         k : int
         allowed : ndarray of bool, shape (n_configurations,), optional
+        time_budget : float, optional
+            Seconds. With it, all but the first are chosen by what they gain per second, a tenth of the budget added
+            to each one's own.
         """
         columns = np.arange(len(self.regret)) if allowed is None else np.flatnonzero(allowed)
+        costs = None if time_budget is None else self.seconds[columns] + 0.1 * time_budget
         chosen = safe_portfolio(
             self.scenarios[:, columns],
             k,
             weights=self.weights,
             expected=self.regret[columns],
             defaults=np.flatnonzero(np.isin(columns, self.defaults)).tolist(),
+            costs=costs,
         )
         return columns[chosen].tolist()
 
@@ -190,6 +198,11 @@ class TargetModel:
     def defaults(self) -> list[int]:
         """Positions of the library defaults among the configurations."""
         return [i for i, c in enumerate(self.configurations.values()) if c.origin == "default"]
+
+    @cached_property
+    def similarity(self) -> FloatArray:
+        """What each known task says about each other one, shape (n_tasks, n_tasks); its own family says nothing."""
+        return self.ranking.weights(self.metafeatures, [(family,) for family in self.families])
 
     @cached_property
     def encoded(self) -> FloatArray:
@@ -409,6 +422,27 @@ class MetaModel:
             defaults=part.defaults,
             novelty=novelty,
         )
+
+    def few_shot(
+        self, metafeatures: pd.Series, kind: str, metric: str, *, exclude: Collection[str] = ()
+    ) -> tuple[TaskMixture, FloatArray]:
+        """Return what results on a new task can be learned from: the prior over the stored configurations.
+
+        Returns
+        -------
+        mixture : TaskMixture
+            Over the levels (0: the best constant prediction, 1: perfect) of the stored configurations.
+        weights : ndarray of shape (n_tasks,)
+            How much each of its tasks is expected to say, for :meth:`TaskMixture.condition`.
+        """
+        part = self.part(kind)
+        x = part.row(metafeatures)
+        weights, novelty = part.weights(x, "forest", exclude), part.novelty(x, exclude)
+        kept = ~np.isin(part.families, list(exclude))
+        if not kept.any():
+            kept[:] = True
+        weights = (1 - novelty) * weights[kept] + novelty / kept.sum()
+        return TaskMixture.fit(part.levels[metric][kept], part.similarity[np.ix_(kept, kept)]), weights
 
     def rank(
         self, metafeatures: pd.Series, kind: str, metric: str, *, k: int = 10, exclude: Collection[str] = ()

@@ -8,7 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-SAFE_PLACES: Final = (2, 5)
+SAFE_PLACE: Final = 5
+FLATTENING: Final = 0.08
+LEAST_POWER: Final = 0.27
 
 
 def greedy_portfolio(
@@ -17,6 +19,7 @@ def greedy_portfolio(
     *,
     weights: NDArray[np.float64] | None = None,
     start: Sequence[int] = (),
+    costs: NDArray[np.float64] | None = None,
 ) -> list[int]:
     """Choose candidates one after the other, each the one that lowers the mean regret of the best so far most.
 
@@ -33,6 +36,8 @@ def greedy_portfolio(
         How much each task counts; uniform by default.
     start : sequence of int, default=()
         Candidates that are in the set already; they come first in the result.
+    costs : ndarray of shape (n_candidates,), optional
+        All but the first are chosen by what they gain per unit of cost.
 
     Returns
     -------
@@ -42,13 +47,15 @@ def greedy_portfolio(
     filled = fill_with_column_means(regrets)
     weights = np.full(len(filled), 1.0 / len(filled)) if weights is None else weights / weights.sum()
     chosen = list(start)[:k]
-    best = filled[:, chosen].min(axis=1) if chosen else np.full(len(filled), np.inf)
+    best = filled[:, chosen].min(axis=1) if chosen else np.full(len(filled), filled.max(initial=1.0))
     while len(chosen) < min(k, filled.shape[1]):
-        means = weights @ np.minimum(best[:, None], filled)
+        gains = weights @ np.maximum(best[:, None] - filled, 0.0)
+        if costs is not None and chosen:
+            gains = gains / costs
         # Candidates that add nothing are told apart by their own mean.
-        means = means + 1e-6 * (weights @ filled)
-        means[chosen] = np.inf
-        pick = int(np.argmin(means))
+        gains = gains - 1e-6 * (weights @ filled)
+        gains[chosen] = -np.inf
+        pick = int(np.argmax(gains))
         chosen.append(pick)
         best = np.minimum(best, filled[:, pick])
     return chosen
@@ -61,28 +68,29 @@ def safe_portfolio(
     weights: NDArray[np.float64],
     expected: NDArray[np.float64],
     defaults: Sequence[int],
+    costs: NDArray[np.float64] | None = None,
 ) -> list[int]:
-    """Choose a greedy portfolio in which the most promising library defaults have their places.
+    """Choose a greedy portfolio with a library default in it, whose later places trust the weights less.
 
-    Nobody who tries the first few then ends below the defaults that were the best choice among defaults.
+    Nobody who tries the first few then ends below the most promising default. Flatter weights for later places are
+    for the case that the first ones, chosen by the sharp weights, were wrong.
 
     Parameters
     ----------
-    regrets, k, weights
+    regrets, k, weights, costs
         See :func:`greedy_portfolio`.
     expected : ndarray of shape (n_candidates,)
         Expected regret, by which the defaults are compared.
     defaults : sequence of int
-        Columns that are library defaults; the best of them stand at the latest at ``SAFE_PLACES``.
+        Columns that are library defaults; if none stands before ``SAFE_PLACE``, the best of them stands there.
     """
-    safe = sorted(defaults, key=lambda i: expected[i])
-    due = dict(zip(SAFE_PLACES, safe, strict=False))
     chosen: list[int] = []
     for place in range(1, min(k, regrets.shape[1]) + 1):
-        if place in due and due[place] not in chosen:
-            chosen.append(due[place])
+        if place == SAFE_PLACE and len(defaults) and not set(chosen) & set(defaults):
+            chosen.append(min(defaults, key=lambda i: expected[i]))
         else:
-            chosen = greedy_portfolio(regrets, place, weights=weights, start=chosen)
+            flat = weights ** max(1.0 - FLATTENING * (place - 1), LEAST_POWER)
+            chosen = greedy_portfolio(regrets, place, weights=flat, start=chosen, costs=costs)
     return chosen
 
 
