@@ -69,6 +69,13 @@ CHEAP: Final = ("defaults", "FLAML", "autometa")
 PEERS: Final = (*CHEAP, "autometa-choice", "TPE")
 BUDGETS: Final = (10, 50, 100, 250)
 FIRST: Final = (5, 10)
+METHODS: Final = (
+    "LightGBM default",
+    "best of four defaults",
+    *FLAML_PREDICTORS.values(),
+    *(f"TPE, {n} trials" for n in BUDGETS),
+    *(f"autometa, first {name}" for name in ("pick", "five", "ten")),
+)
 INTERVAL: Final = 2 * 1.2815515655446004
 MIN_ROWS: Final = 150
 MAX_ROWS: Final = 3000
@@ -442,7 +449,7 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     summary = pd.DataFrame(parts)
     seconds = table.groupby("method")["cpu_seconds"]
     summary["median"], summary["p95"] = seconds.median(), seconds.quantile(0.95)
-    return summary
+    return summary.reindex([method for method in METHODS if method in summary.index])
 
 
 def compare(table: pd.DataFrame, ours: str, theirs: str) -> pd.DataFrame:
@@ -471,6 +478,7 @@ def markdown(results: pd.DataFrame) -> str:
         _markdown_summary(summarise(table[table["table"].isin(with_tpe)])) if with_tpe else "",
         _markdown_comparisons(table),
         _cost_in_fits(table),
+        _failures(results),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -484,6 +492,12 @@ def _cost_in_fits(table: pd.DataFrame) -> str:
     return f"The first pick costs {ratio.median():.1f} LightGBM default fits (95th percentile {high:.1f})."
 
 
+def _failures(results: pd.DataFrame) -> str:
+    failed = results[results["score"].isna()].drop_duplicates(["table", "method"])["method"].value_counts()
+    names = ", ".join(f"{method} on {n}" for method, n in failed.items())
+    return f"Tables on which a method failed, which counts as 0: {names}." if names else ""
+
+
 def _markdown_summary(summary: pd.DataFrame) -> str:
     metrics = [c.removesuffix(" rank") for c in summary.columns if c.endswith(" rank")]
     heads = [f"{m} ({int(summary[f'{m} tables'].iloc[0])})" for m in metrics]
@@ -493,7 +507,8 @@ def _markdown_summary(summary: pd.DataFrame) -> str:
     ]
     for method, row in summary.iterrows():
         cells = [f"{row[m]:.2f}, rank {row[f'{m} rank']:.1f}" for m in metrics]
-        lines.append(f"| {method} | {' | '.join(cells)} | {row['median']:.2f} | {row['p95']:.1f} |")
+        name = f"**{method}**" if str(method).startswith("autometa") else method
+        lines.append(f"| {name} | {' | '.join(cells)} | {row['median']:.2f} | {row['p95']:.1f} |")
     return "\n".join(lines)
 
 
