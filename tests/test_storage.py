@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import optuna
 import pytest
 
-from autometa.errors import StorageError, UsageError
+from autometa.errors import DependencyError, StorageError, UsageError
 from autometa.storage import open_storage
 
 
@@ -44,3 +46,41 @@ def test_a_storage_that_cannot_be_opened_is_one_line_without_the_password(addres
     assert caught.value.code == "AM601"
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def journal(tmp_path, monkeypatch):
+    """Be beside a folder with a journal of one trial, and return its relative name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    study = optuna.create_study(study_name="one", storage=open_storage("folder/runs.journal"))
+    study.tell(study.ask(), 1.0)
+    return tmp_path / "folder" / "runs.journal"
+
+
+@pytest.mark.parametrize("half_line", [b'{"op_code":4,"work', b"x" * 10_000])
+def test_half_a_line_of_a_writer_that_was_killed_does_no_harm(journal, half_line):
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + half_line)
+    study = optuna.load_study(study_name="one", storage=open_storage("folder/runs.journal"))
+    for value in (2.0, 3.0):
+        study.tell(study.ask(), value)
+    assert journal.read_bytes().startswith(whole)
+    again = optuna.load_study(study_name="one", storage=open_storage("folder/runs.journal"))
+    assert [t.value for t in again.trials] == [1.0, 2.0, 3.0]
+
+
+def test_the_lock_of_a_writer_that_was_killed_is_taken_over(journal, monkeypatch):
+    monkeypatch.setattr("autometa.storage.LOCK_SECONDS", 3)
+    (journal.parent / "runs.journal.lock").touch()
+    study = optuna.load_study(study_name="one", storage=open_storage("folder/runs.journal"))
+    study.tell(study.ask(), 2.0)
+    assert len(study.trials) == 2
+
+
+def test_postgresql_without_its_driver_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(DependencyError, match=r"autometa\[postgresql\]") as caught:
+        open_storage("postgresql://me:secret@localhost/db")
+    assert caught.value.code == "AM703"
+    assert "secret" not in str(caught.value)

@@ -135,8 +135,9 @@ class Progress:
         self._start = self._last = time.monotonic()
         self._is_shown = False
 
-    def update(self, done: int, text: str = "") -> None:
-        """Show that so many are done."""
+    def update(self, done: int, text: str = "", total: int | None = None) -> None:
+        """Show that so many are done, of as many as before or of another number."""
+        self._total = self._total if total is None else max(total, 1)
         now = time.monotonic()
         line = self._line(done, now - self._start, text)
         if self.is_live:

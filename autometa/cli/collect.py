@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from autometa.evaluation import Run
 
 _SECONDS_BETWEEN_LINES = 60.0
+_SHOWN_REASONS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,20 +35,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--configurations", metavar="N", type=whole_number, default=8, help="of each algorithm (default: 8)"
     )
     parser.add_argument(
+        "--fidelities",
+        metavar="ROWS[:N]",
+        nargs="+",
+        type=_fidelity,
+        default=[],
+        help="also with so many training rows, on larger tables, N configurations of each algorithm",
+    )
+    parser.add_argument(
+        "--tuned",
+        metavar="N",
+        type=whole_number,
+        default=0,
+        help="then so many runs near the best found, by Optuna (default: none)",
+    )
+    parser.add_argument(
+        "--known", metavar="DIR", help="a metadata base: the runs that stand in it are not made again"
+    )
+    parser.add_argument(
         "--jobs", metavar="J", type=whole_number, default=1, help="runs at a time (default: 1)"
+    )
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="of a Dask scheduler, whose workers make the runs"
     )
     parser.add_argument(
         "--time-limit", metavar="S", type=seconds, default=30.0, help="seconds per run (default: 30)"
     )
 
 
+def _fidelity(text: str) -> tuple[int, int | None]:
+    """Read ``ROWS`` or ``ROWS:N``."""
+    rows, colon, n = text.partition(":")
+    return whole_number(rows), whole_number(n) if colon else None
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    import optuna
-
     from autometa.collection import collect
+    from autometa.metabase import MetaBase
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     progress: Progress | None = None
 
     def tell(line: str) -> None:
@@ -61,13 +87,18 @@ def run(args: argparse.Namespace) -> int:
         nonlocal progress
         if progress is None:
             progress = Progress(report.n_total - report.n_known, every=_SECONDS_BETWEEN_LINES)
-        progress.update(report.n_done, f"{task_id} {run.configuration.algorithm}")
+        text = f"{task_id} {run.configuration.algorithm}"
+        progress.update(report.n_done, text, report.n_total - report.n_known)
 
     report = collect(
         sources,
         args.storage,
         n_configurations=args.configurations,
+        fidelities={rows: n or args.configurations for rows, n in args.fidelities},
+        n_tuned=args.tuned,
+        known=MetaBase.load(args.known) if args.known else None,
         n_jobs=args.jobs,
+        cluster=args.cluster,
         time_limit=args.time_limit,
         on_run=on_run,
     )
@@ -75,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         progress.close()
     for task_id, reason in report.unreadable.items():
         note(f"task {task_id} was left out: {reason}")
-    show_sections([_summary(report, len(sources))])
+    show_sections(_summary(report, len(sources)))
     if report.interrupted:
         say("interrupted; finished runs are kept, and the same command goes on from there")
         return 130
@@ -94,9 +125,17 @@ def _read_sources(args: argparse.Namespace, notify: Callable[[str], None]) -> Se
     return read_suite(args.suite, connection) if args.suite else read_tasks(args.task, connection)
 
 
-def _summary(report: CollectionReport, n_tasks: int) -> Section:
+def _summary(report: CollectionReport, n_tasks: int) -> list[Section]:
     rows = [("known before", f"{report.n_known:,}")]
     rows += [(status, f"{count:,}") for status, count in report.counts.most_common()]
+    rows += [("left", f"{report.n_left:,}")] if report.n_left else []
     n_read = counted(n_tasks - len(report.unreadable), "task")
     line = f"{counted(report.n_done, 'run')} on {n_read} in {report.seconds:,.0f} seconds."
-    return Section("Collected", [line], ("status", "runs"), rows, "<>")
+    sections = [Section("Collected", [line], ("status", "runs"), rows, "<>")]
+    if report.reasons:
+        causes = [
+            (status, f"{count:,}", reason)
+            for (status, reason), count in report.reasons.most_common(_SHOWN_REASONS)
+        ]
+        sections.append(Section("Did not succeed", [], ("status", "runs", "reason"), causes, "<><"))
+    return sections

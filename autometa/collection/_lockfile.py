@@ -12,6 +12,7 @@ from typing import Any, Final
 from autometa.errors import StorageError
 
 SCHEMA: Final = 1
+_WRITING: Final = threading.Lock()
 FROZEN: Final = ("dataset", "version", "md5", "target", "ignored", "split")
 
 
@@ -26,7 +27,6 @@ class LockFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._writing = threading.Lock()
 
     def suite(self, suite: str) -> list[int] | None:
         """Return the tasks that a suite ever had, or None where it is new."""
@@ -48,7 +48,7 @@ class LockFile:
         self._note("tasks", str(number), {**facts, "files": {**before.get("files", {}), **facts["files"]}})
 
     def _note(self, part: str, key: str, value: Any) -> None:
-        with self._writing:
+        with _WRITING:
             content = self._read()
             if content[part].get(key) == value:
                 return

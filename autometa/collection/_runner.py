@@ -1,4 +1,4 @@
-"""The runner: configurations on tasks into an Optuna storage, resumable at any moment."""
+"""The runner: configurations on tasks into an Optuna storage, resumable at any moment, shared by any number of it."""
 
 from __future__ import annotations
 
@@ -6,41 +6,56 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol as Interface
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
+import numpy as np
 import optuna
+from optuna.trial import FrozenTrial
 
-from autometa.errors import AutometaError
-from autometa.evaluation import Protocol, Run, Split, Worker, make_splits
-from autometa.metabase import describe_for_study
+from autometa.collection._known import Known
+from autometa.collection._ledger import Ledger, is_made, key, tuned_runs
+from autometa.collection._proposal import propose
+from autometa.collection._station import Source, Station
+from autometa.errors import AutometaError, DependencyError, EvaluationError
+from autometa.evaluation import Protocol, Run
+from autometa.metabase import MetaBase
 from autometa.metafeatures import METAFEATURES_VERSION
 from autometa.space import Configuration, SearchSpace
-from autometa.storage import open_storage
-from autometa.task import Task
+from autometa.storage import open_storage, quiet_optuna
+from autometa.task import KINDS
 
 CHUNK: Final = 16
-
-
-class Source(Interface):
-    """Where a task comes from."""
-
-    @property
-    def task_id(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    def load(self) -> Task: ...
-    def folds(self) -> Sequence[Split] | None:
-        """Return official folds of the loaded task, or None where they are to be drawn."""
+LEAST_STEP: Final = 1.25
+_PATIENCE: Final = 0.5
+_WATCH_SECONDS: Final = 0.2
 
 
 @dataclass
 class CollectionReport:
-    """What a collection did: runs by status, runs that were there already, tasks that could not be read."""
+    """What a collection did.
+
+    Attributes
+    ----------
+    counts : Counter of str
+        Runs of this collection by status.
+    reasons : Counter of (str, str)
+        Status and reason of those that did not succeed.
+    n_known : int
+        Planned runs that were there already, or were made by another runner in the meantime.
+    n_total : int
+        Planned runs on tasks that could be read.
+    unreadable : dict of str to str
+        Tasks that could not be read, and why.
+    seconds : float
+    interrupted : bool
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     n_known: int = 0
     n_total: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -52,20 +67,33 @@ class CollectionReport:
         """Runs of this collection, whatever came of them."""
         return sum(self.counts.values())
 
+    @property
+    def n_left(self) -> int:
+        """Planned runs that are neither known nor done."""
+        return self.n_total - self.n_known - self.n_done
+
 
 def collect(
     sources: Sequence[Source],
     storage: Any,
     *,
     n_configurations: int = 8,
+    fidelities: Iterable[int] | Mapping[int, int] = (),
+    n_tuned: int = 0,
+    known: MetaBase | None = None,
     n_jobs: int = 1,
+    cluster: str | None = None,
     time_limit: float | None = 30.0,
     memory_limit: int | None = None,
     protocol: Protocol | None = None,
     seed: int = 0,
+    lease: float = 60.0,
     on_run: Callable[[CollectionReport, str, Run], None] | None = None,
 ) -> CollectionReport:
     """Run the first configurations of every algorithm on each task; only what the storage lacks.
+
+    Any number of collections may work on one storage at the same time: no run is made twice, and the runs of one that
+    was killed are taken over.
 
     Parameters
     ----------
@@ -75,15 +103,28 @@ def collect(
         See :func:`autometa.storage.open_storage`. One study per task, one trial per run.
     n_configurations : int, default=8
         Configurations of each algorithm: the library's default, then a space-filling sequence.
+    fidelities : iterable of int, or mapping of int to int, default=()
+        Further numbers of training rows per fold, and how many configurations of each algorithm to run at each;
+        `n_configurations` by default. One at which a task would train on less than 1.25 times as many rows as at a
+        smaller one is left out for that task.
+    n_tuned : int, default=0
+        Runs of each task near the best found: Optuna's TPE on its three best algorithms, after the others.
+    known : MetaBase, optional
+        Runs that stand in it are not made again.
     n_jobs : int, default=1
         Worker processes, each with one thread.
+    cluster : str, optional
+        Address of a Dask scheduler. One worker process for each thread of the cluster, in place of `n_jobs` here.
     time_limit : float or None, default=30.0
-        Seconds for all folds of one run; then its process is killed and the run is stored as ``timeout``.
+        Seconds for all folds of one run, in proportion more at fidelities above the protocol's; then its process is
+        killed and the run is stored as ``timeout``.
     memory_limit : int or None, default=None
         Bytes of address space of a worker.
     protocol : Protocol, optional
     seed : int, default=0
-        Of the space-filling sequence.
+        Of the space-filling sequence and of TPE.
+    lease : float, default=60.0
+        Seconds without a sign of life after which the runs in flight of another collection are taken over.
     on_run : callable, optional
         Called with the report so far, the task's id and the run, after each run.
 
@@ -91,74 +132,234 @@ def collect(
     -------
     CollectionReport
         An interruption ends the collection early and is reported, not raised; finished runs are in the storage.
+
+    Raises
+    ------
+    DependencyError
+        AM704 when a cluster is named and the extra ``dask`` is not installed.
+    EvaluationError
+        AM805 when the cluster does not answer or has no workers.
     """
-    collection = _Collection(open_storage(storage), protocol or Protocol(), time_limit, memory_limit, on_run)
-    collection.plan(sources, n_configurations, seed)
-    return collection.run(n_jobs)
+    if not isinstance(fidelities, Mapping):
+        fidelities = dict.fromkeys(fidelities, n_configurations)
+    protocol = protocol or Protocol()
+    counts = {protocol.max_train_rows: n_configurations, **fidelities}
+    plan = _Plan(protocol, counts, n_tuned, time_limit, seed)
+    with quiet_optuna(), _stations(n_jobs, cluster, memory_limit) as stations:
+        collection = _Collection(open_storage(storage), plan, lease, Known(known), on_run)
+        collection.queue(sources)
+        return collection.run(stations)
+
+
+@contextmanager
+def _stations(n_jobs: int, cluster: str | None, memory_limit: int | None) -> Iterator[Sequence[Station]]:
+    """Have worker processes here or on a cluster for a while."""
+    if cluster is None:
+        stations = [Station(memory_limit) for _ in range(n_jobs)]
+        try:
+            yield stations
+        finally:
+            for station in stations:
+                station.stop()
+        return
+    try:
+        from autometa.collection._cluster import connect
+    except ImportError as error:
+        raise DependencyError(
+            "AM704", "working on a cluster needs Dask.", "Install it with: pip install 'autometa[dask]'."
+        ) from error
+    with connect(cluster, memory_limit) as remote:
+        yield remote
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be run on every task."""
+
+    protocol: Protocol
+    n_configurations: Mapping[int, int]
+    n_tuned: int
+    time_limit: float | None
+    seed: int
+
+    @property
+    def main(self) -> int:
+        """The main fidelity."""
+        return self.protocol.max_train_rows
+
+    def fidelities(self, n_rows: int) -> list[int]:
+        """Return the fidelities that differ on a table of so many rows (0: not known), the main one first."""
+        n_train = n_rows * (1 - 1 / self.protocol.n_folds) or float("inf")
+        chosen = [self.main]
+        for fidelity in sorted(self.n_configurations):
+            rows = np.array([min(fidelity, n_train), *(min(other, n_train) for other in chosen)])
+            steps = np.maximum(rows[0], rows[1:]) / np.minimum(rows[0], rows[1:])
+            if steps.min() >= LEAST_STEP:
+                chosen.append(fidelity)
+        return chosen
+
+    def seconds(self, fidelity: int) -> float | None:
+        """Return the limit on the time of a run at a fidelity."""
+        return None if self.time_limit is None else self.time_limit * max(1.0, fidelity / self.main)
+
+    def at(self, fidelity: int) -> Protocol:
+        """Return the protocol at a fidelity."""
+        return replace(self.protocol, max_train_rows=fidelity)
+
+
+@dataclass
+class _Place:
+    """A task and what is known of it.
+
+    Attributes
+    ----------
+    known : set of (configuration id, fidelity)
+        Its runs when the collection began.
+    elsewhere : list of FrozenTrial or None
+        Those of them that the storage lacks; None until they are asked for.
+    """
+
+    source: Source
+    study: optuna.Study
+    known: set[tuple[str, int]]
+    is_described: bool
+    n_rows: int
+    elsewhere: list[FrozenTrial] | None = None
 
 
 @dataclass
 class _Chunk:
-    source: Source
-    study: optuna.Study
-    configurations: list[Configuration]
+    """Runs on one task at one fidelity: given configurations, or so many tuned ones."""
+
+    place: _Place
+    protocol: Protocol
+    configurations: list[Configuration] = field(default_factory=list)
+    n_tuned: int = 0
+    n_done: int = 0
+    was_put_off: bool = False
+
+    @property
+    def fidelity(self) -> int:
+        return self.protocol.max_train_rows
+
+    @property
+    def n_planned(self) -> int:
+        return len(self.configurations) + self.n_tuned
+
+    def n_missing(self, runs: Iterable[FrozenTrial]) -> int:
+        """Count what is planned and not among some runs."""
+        runs = list(runs)
+        n_tuned = self.n_tuned - len(tuned_runs(runs, self.fidelity)) if self.n_tuned else 0
+        return len(self.fixed_missing(runs)) + max(n_tuned, 0)
+
+    def fixed_missing(self, runs: Iterable[FrozenTrial]) -> list[Configuration]:
+        """Return the given configurations that are not among some runs."""
+        keys = set(map(key, runs))
+        return [c for c in self.configurations if (c.id, self.fidelity) not in keys]
 
 
 class _Collection:
     def __init__(
         self,
         storage: Any,
-        protocol: Protocol,
-        time_limit: float | None,
-        memory_limit: int | None,
+        plan: _Plan,
+        lease: float,
+        known: Known,
         on_run: Callable[[CollectionReport, str, Run], None] | None,
     ) -> None:
         self._storage = storage
-        self._protocol = protocol
-        self._time_limit = time_limit
-        self._memory_limit = memory_limit
+        self._plan = plan
+        self._ledger = Ledger(storage, lease)
+        self._known = known
         self._on_run = on_run
+        self._spaces = {kind: SearchSpace.for_kind(kind) for kind in KINDS}
         self._chunks: queue.SimpleQueue[_Chunk] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self.report = CollectionReport()
 
-    def plan(self, sources: Sequence[Source], n_configurations: int, seed: int) -> None:
-        """Queue what is missing, task by task."""
-        designs = {
-            kind: SearchSpace.for_kind(kind).design(n_configurations, seed)
-            for kind in {s.kind for s in sources}
-        }
-        fidelity = self._protocol.max_train_rows
-        for source in sources:
-            study = optuna.create_study(
-                study_name=source.task_id, storage=self._storage, direction="maximize", load_if_exists=True
-            )
-            trials = study.get_trials(deepcopy=False)
-            done = {(t.user_attrs.get("configuration_id"), t.user_attrs.get("fidelity")) for t in trials}
-            missing = [c for c in designs[source.kind] if (c.id, fidelity) not in done]
-            self.report.n_known += len(designs[source.kind]) - len(missing)
-            self.report.n_total += len(designs[source.kind])
-            # A task that is not described yet comes up even when no run is missing.
-            for start in range(0, len(missing) or 1 - _is_described(study), CHUNK):
-                self._chunks.put(_Chunk(source, study, missing[start : start + CHUNK]))
+    # -- planning -----------------------------------------------------------------------------------------------
 
-    def run(self, n_jobs: int) -> CollectionReport:
-        """Work off the queue with `n_jobs` workers."""
+    def queue(self, sources: Sequence[Source]) -> None:
+        """Queue what is missing: the main fidelity of all tasks, then the others, then the tuned runs."""
+        places = self._places(sources)
+        for fidelity in dict.fromkeys([self._plan.main, *sorted(self._plan.n_configurations)]):
+            n, seed = self._plan.n_configurations[fidelity], self._plan.seed
+            designs = {kind: space.design(n, seed) for kind, space in self._spaces.items()}
+            for place in places:
+                if fidelity in self._plan.fidelities(place.n_rows):
+                    self._queue_design(place, fidelity, designs[place.source.kind])
+        if self._plan.n_tuned:
+            for place in places:
+                self._queue_tuned(place)
+
+    def _places(self, sources: Sequence[Source]) -> list[_Place]:
+        existing = set(optuna.get_all_study_names(self._storage))
+        places = []
+        for source in sources:
+            if source.task_id in existing:
+                study = optuna.load_study(study_name=source.task_id, storage=self._storage)
+            else:
+                study = optuna.create_study(
+                    study_name=source.task_id,
+                    storage=self._storage,
+                    direction="maximize",
+                    load_if_exists=True,
+                )
+            known = {key(run) for run in self._ledger.runs(study) if is_made(run)}
+            known |= self._known.keys(source.task_id)
+            task = study.user_attrs.get("task", {})
+            is_described = task.get("metafeatures_version") == METAFEATURES_VERSION
+            places.append(_Place(source, study, known, is_described, source.n_rows or task.get("n_rows", 0)))
+        return places
+
+    def _queue_design(self, place: _Place, fidelity: int, design: list[Configuration]) -> None:
+        missing = [c for c in design if (c.id, fidelity) not in place.known]
+        self.report.n_known += len(design) - len(missing)
+        self.report.n_total += len(design)
+        # A task that is not described yet comes up even when no run is missing.
+        needs_description = fidelity == self._plan.main and not place.is_described
+        for start in range(0, len(missing) or needs_description, CHUNK):
+            self._chunks.put(_Chunk(place, self._plan.at(fidelity), missing[start : start + CHUNK]))
+
+    def _queue_tuned(self, place: _Place) -> None:
+        self.report.n_total += self._plan.n_tuned
+        self._chunks.put(_Chunk(place, self._plan.protocol, n_tuned=self._plan.n_tuned))
+
+    # -- working ------------------------------------------------------------------------------------------------
+
+    def run(self, stations: Sequence[Station]) -> CollectionReport:
+        """Work off the queue, with a thread for each station."""
         start = time.monotonic()
-        with ThreadPoolExecutor(n_jobs) as pool:
-            futures = [pool.submit(self._work) for _ in range(n_jobs)]
+        with ThreadPoolExecutor(len(stations)) as pool:
+            futures = [pool.submit(self._work, station) for station in stations]
             try:
-                while wait(futures, timeout=0.2, return_when=FIRST_EXCEPTION).not_done:
-                    if any(future.done() and future.exception() for future in futures):
-                        break
-            except KeyboardInterrupt:
-                self.report.interrupted = True
-            self._stopped.set()
+                while not all(future.done() for future in futures):
+                    self._watch(futures)
+            finally:
+                self._stopped.set()
         for future in futures:
             future.result()
         self.report.seconds = time.monotonic() - start
         return self.report
+
+    def _watch(self, futures: Sequence[Future[None]]) -> None:
+        try:
+            wait(futures, timeout=_WATCH_SECONDS)
+            self._ledger.give_signs()
+        except KeyboardInterrupt:
+            self.report.interrupted = True
+            self._stopped.set()
+        if any(future.done() and future.exception() for future in futures):
+            self._stopped.set()
+
+    def _work(self, station: Station) -> None:
+        for chunk in self._pending():
+            if chunk.place.source.task_id not in self.report.unreadable:
+                self._work_off(station, chunk)
+            if chunk.place.source.task_id in self.report.unreadable:
+                with self._lock:
+                    self.report.n_total -= chunk.n_planned - chunk.n_done
 
     def _pending(self) -> Iterator[_Chunk]:
         while not self._stopped.is_set():
@@ -167,54 +368,85 @@ class _Collection:
             except queue.Empty:
                 return
 
-    def _work(self) -> None:
-        with Worker(self._memory_limit) as worker:
-            for chunk in self._pending():
-                try:
-                    task = chunk.source.load()
-                    worker.set_task(task, make_splits(task, self._protocol, chunk.source.folds()))
-                except AutometaError as error:
-                    self.report.unreadable[chunk.source.task_id] = str(error)
-                    continue
-                self._describe(chunk.study, task)
-                for configuration in chunk.configurations:
-                    if self._stopped.is_set():
-                        return
-                    run = worker.evaluate(configuration, self._time_limit)
-                    self._store(chunk, run)
+    def _work_off(self, station: Station, chunk: _Chunk) -> None:
+        """Make the runs of a chunk. What other runners are at comes later."""
+        runs = self._runs(chunk)
+        if not chunk.was_put_off and self._has_others(chunk, runs):
+            chunk.was_put_off = True
+            self._chunks.put(chunk)
+            return
+        try:
+            self._describe(station, chunk.place)
+            while not self._stopped.is_set() and (configuration := self._next(chunk, runs)):
+                self._make(station, chunk, configuration)
+                runs = self._runs(chunk)
+        except EvaluationError:
+            raise
+        except AutometaError as error:
+            self.report.unreadable[chunk.place.source.task_id] = str(error)
+            return
+        if self._has_others(chunk, runs):
+            self._chunks.put(chunk)
+            self._stopped.wait(_PATIENCE)
+        elif not self._stopped.is_set():
+            self._settle(chunk, chunk.n_missing(runs))
 
-    def _describe(self, study: optuna.Study, task: Task) -> None:
+    def _runs(self, chunk: _Chunk) -> list[FrozenTrial]:
+        place = chunk.place
+        runs = self._ledger.runs(place.study)
+        if not chunk.n_tuned:
+            return runs
+        if place.elsewhere is None:
+            here = set(map(key, runs))
+            space = self._spaces[place.source.kind]
+            place.elsewhere = [t for t in self._known.trials(place.source, space) if key(t) not in here]
+        return [*place.elsewhere, *runs]
+
+    def _has_others(self, chunk: _Chunk, runs: list[FrozenTrial]) -> bool:
+        """Whether some of the chunk's runs are in flight."""
+        return chunk.n_missing(filter(is_made, runs)) > chunk.n_missing(runs)
+
+    def _next(self, chunk: _Chunk, runs: list[FrozenTrial]) -> Configuration | None:
+        if not chunk.n_missing(runs):
+            return None
+        if chunk.configurations:
+            return chunk.fixed_missing(runs)[0]
+        return propose(self._spaces[chunk.place.source.kind], runs, chunk.fidelity, self._plan.seed)
+
+    def _describe(self, station: Station, place: _Place) -> None:
         """Note on the study what the task is and its meta-features, once for each version of these."""
-        if not _is_described(study):
-            record = describe_for_study(task)
-            with self._lock:
-                study.set_user_attr("task", record)
+        if not place.is_described:
+            place.is_described = True
+            place.study.set_user_attr("task", station.describe(place.source))
 
-    def _store(self, chunk: _Chunk, run: Run) -> None:
-        space = SearchSpace.for_kind(chunk.source.kind)
-        joint = run.configuration.joint_params()
-        distributions = {k: v for k, v in space.distributions().items() if k in joint}
-        trial = optuna.trial.create_trial(
-            params=joint,
-            distributions=distributions,
-            value=run.scores[_OBJECTIVE[chunk.source.kind]] if run.ok else None,
-            state=optuna.trial.TrialState.COMPLETE if run.ok else optuna.trial.TrialState.FAIL,
-            user_attrs={
-                "configuration_id": run.configuration.id,
-                "origin": run.configuration.origin,
-                "fidelity": self._protocol.max_train_rows,
-                "run": run.to_record(),
-            },
-        )
+    def _make(self, station: Station, chunk: _Chunk, configuration: Configuration) -> None:
+        """Claim a run, make it and store it, unless another runner comes first."""
+        place, space = chunk.place, self._spaces[chunk.place.source.kind]
+        limit = chunk.n_tuned - len(tuned_runs(place.elsewhere or (), chunk.fidelity))
+        trial_id = self._ledger.claim(place.study, space, configuration, chunk.fidelity, limit)
+        if trial_id is None:
+            return
+        try:
+            run = station.evaluate(
+                place.source, chunk.protocol, configuration, self._plan.seconds(chunk.fidelity)
+            )
+        except BaseException:
+            self._ledger.release(trial_id)
+            raise
+        if self._ledger.finish(trial_id, run):
+            self._count(chunk, run)
+
+    def _count(self, chunk: _Chunk, run: Run) -> None:
         with self._lock:
-            chunk.study.add_trial(trial)
+            chunk.n_done += 1
             self.report.counts[run.status] += 1
+            if not run.ok:
+                self.report.reasons[run.status, run.reason] += 1
             if self._on_run is not None:
-                self._on_run(self.report, chunk.source.task_id, run)
+                self._on_run(self.report, chunk.place.source.task_id, run)
 
-
-_OBJECTIVE: Final = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r2"}
-
-
-def _is_described(study: optuna.Study) -> bool:
-    return study.user_attrs.get("task", {}).get("metafeatures_version") == METAFEATURES_VERSION
+    def _settle(self, chunk: _Chunk, n_impossible: int) -> None:
+        """Count what others have made, and take off tuned runs for which there is nothing to go by."""
+        with self._lock:
+            self.report.n_total -= n_impossible
+            self.report.n_known += chunk.n_planned - chunk.n_done - n_impossible

@@ -2,9 +2,10 @@
 
 from autometa.evaluation._protocol import Protocol, Run, Split, evaluate, fit_pipeline, make_splits
 from autometa.evaluation._scoring import score_predictions
-from autometa.evaluation._worker import Worker
+from autometa.evaluation._worker import WORKER_DIED, Worker
 
 __all__ = [
+    "WORKER_DIED",
     "Protocol",
     "Run",
     "Split",

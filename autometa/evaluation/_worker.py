@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from typing import IO, Any, Self
 
@@ -25,6 +26,8 @@ from autometa.task import Task
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _START_SECONDS = 60.0
+_ORPHAN_SECONDS = 1.0
+WORKER_DIED = "the worker process died"
 
 
 @dataclass(frozen=True)
@@ -112,9 +115,7 @@ class Worker:
 
     def _died(self, configuration: Configuration) -> Run:
         self.stop()
-        return Run(
-            configuration, "memory" if self._memory_limit else "failed", reason="the worker process died"
-        )
+        return Run(configuration, "memory" if self._memory_limit else "failed", reason=WORKER_DIED)
 
     @property
     def is_running(self) -> bool:
@@ -196,6 +197,7 @@ def serve() -> None:
     # What a library prints must not come between parent and child.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _limit_memory(int(os.environ.get("AUTOMETA_WORKER_MEMORY", "0")))
     _write(answers, pickle.dumps("ready"))
     current: tuple[Task, list[Split], dict[str, Any]] | None = None
@@ -224,6 +226,14 @@ def _fit(configuration: Configuration, task: Task, _: list[Split], options: dict
         return Run(
             configuration, "failed", reason=f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
         )
+
+
+def _end_with_parent() -> None:
+    """End this process soon after its parent was killed, even in the middle of a fit."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(_ORPHAN_SECONDS)
+    os._exit(1)
 
 
 def _limit_memory(limit: int) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Self
 
 import numpy as np
@@ -21,7 +20,7 @@ from autometa.metamodel import MetaModel
 from autometa.metrics import Metric, stored_metrics
 from autometa.recommendation import Recommendation, Recommendations, recommend_for_task
 from autometa.space import Algorithm, Configuration, SearchSpace, registered_algorithms
-from autometa.storage import open_storage
+from autometa.storage import open_storage, quiet_optuna
 from autometa.task import Task
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._result import TuneResult, make_leaderboard
@@ -115,7 +114,7 @@ def tune(
     deadline = Deadline(timeout)
     _check_counts(n_trials=(n_trials, 0), n_jobs=(n_jobs, 1), ensemble_size=(ensemble_size, 1))
     n_workers = n_jobs if n_trials and (timeout is not None or n_jobs > 1) else 0
-    with _quiet_optuna(), _Crew(n_workers, deadline) as crew:
+    with quiet_optuna(), _Crew(n_workers, deadline) as crew:
         task = Task.from_frame(X, y, kind=kind, metric=metric)
         weights = resolve_weights(sample_weight, task)
         space = _space(task, algorithms, takes_weights=weights is not None)
@@ -223,17 +222,6 @@ def _check_counts(**counts: tuple[Any, int]) -> None:
     for name, (value, least) in counts.items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise UsageError("AM522", f"{name} must be a whole number, at least {least}; got {value!r}.")
-
-
-@contextmanager
-def _quiet_optuna() -> Iterator[None]:
-    """Silence Optuna's log lines for a while, whatever the user's level is."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(max(before, optuna.logging.WARNING))
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)
 
 
 def _open_study(storage: Any, name: str | None, task: Task) -> optuna.Study:

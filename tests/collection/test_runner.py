@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import _thread
+import logging
 import signal
+import threading
 import time
 from collections import Counter
 
@@ -13,8 +15,9 @@ import pandas as pd
 import pytest
 
 from autometa import space
-from autometa.collection import collect, read_catalog
-from autometa.evaluation import Protocol
+from autometa.collection import _runner, collect, read_catalog
+from autometa.evaluation import Protocol, Run
+from autometa.metabase import TUNED, MetaBase
 from autometa.metrics import stored_metrics
 from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
 from autometa.storage import open_storage
@@ -134,6 +137,7 @@ def test_failures_and_time_outs_are_rows_with_their_reason_and_are_not_tried_aga
     by_trouble = {t.params["troubled__trouble"]: t for t in stored(journal)["binary"]}
     assert by_trouble["hangs"].state == by_trouble["fails"].state == optuna.trial.TrialState.FAIL
     assert by_trouble["hangs"].user_attrs["run"]["status"] == "timeout"
+    assert report.reasons == {("timeout", "longer than 5 s"): 1, ("failed", "ValueError: nothing goes"): 1}
     assert by_trouble["fails"].user_attrs["run"]["reason"] == "ValueError: nothing goes"
     assert by_trouble[None].state == optuna.trial.TrialState.COMPLETE
 
@@ -167,6 +171,7 @@ def test_a_task_that_cannot_be_read_is_named_and_the_others_run(sources, journal
     report = collect(sources, journal, n_configurations=1)
     assert set(report.unreadable) == {sources[0].task_id, sources[1].task_id}
     assert report.unreadable[sources[1].task_id].startswith("AM103")
+    assert (report.n_total, report.n_left) == (2, 0)
     assert report.counts == {"ok": 2}
     _check_description(journal, sources[2])
 
@@ -186,3 +191,119 @@ def test_an_error_in_the_callback_ends_the_collection_and_is_raised(sources, jou
     with pytest.raises(LookupError, match="no such thing"):
         collect(sources, journal, n_configurations=2, on_run=fail)
     assert sum(ids(journal).values()) == 1
+
+
+class InstantStation:
+    """Makes up the scores of a run at once, and notes what it was asked for."""
+
+    made: list[tuple[str, int, str, float]]
+
+    def __init__(self, memory_limit=None):
+        self._real = REAL_STATION(memory_limit)
+
+    def describe(self, source):
+        return self._real.describe(source)
+
+    def evaluate(self, source, protocol, configuration, time_limit):
+        self.made.append((source.task_id, protocol.max_train_rows, configuration.id, time_limit))
+        score = int(configuration.id, 16) % 1000 / 1000
+        metrics = stored_metrics(source.kind)
+        scores = dict.fromkeys(metrics, score)
+        return Run(configuration, "ok", scores, dict.fromkeys(metrics, 0.0), n_train=30, n_folds=3)
+
+    def stop(self):
+        pass
+
+
+REAL_STATION = _runner.Station
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Return the runs that are made, without making them."""
+    monkeypatch.setattr(InstantStation, "made", [], raising=False)
+    monkeypatch.setattr(_runner, "Station", InstantStation)
+    return InstantStation.made
+
+
+def test_each_fidelity_that_differs_is_run_with_its_own_number_of_configurations(sources, journal, made):
+    # 45 rows in three folds train on 30: at 100 as at 60, and too close to 25 to be worth another run.
+    options = {"protocol": Protocol(max_train_rows=25), "time_limit": 10.0, "n_configurations": 3}
+    report = collect(sources[:1], journal, fidelities={60: 1, 100: 1, 10: 2}, **options)
+    assert Counter(run[1] for run in made) == {25: 6, 10: 4}
+    assert report.n_total == report.n_done == 10
+    assert collect(sources[:1], journal, fidelities=(10,), **options).n_done == 2
+    assert {run[3] for run in made} == {10.0}
+    larger = collect(sources[:1], journal, fidelities=(60,), protocol=Protocol(max_train_rows=12))
+    assert larger.n_done > 0
+    assert dict.fromkeys((run[1], run[3]) for run in made[12:]) == {(12, 30.0): None, (60, 150.0): None}
+
+
+def test_two_collections_on_one_storage_share_the_work(sources, journal, made):
+    reports = [None, None]
+
+    def run(place):
+        reports[place] = collect(sources, journal, n_configurations=6, n_tuned=3)
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == len(set(made)) == 3 * (12 + 3)
+    assert sum(report.n_done for report in reports) == len(made)
+    assert all(report.n_left == 0 for report in reports)
+    assert set(ids_of_runs(journal).values()) == {1}
+
+
+def ids_of_runs(journal: str) -> Counter[tuple[str, str]]:
+    return Counter(
+        (name, t.user_attrs["configuration_id"])
+        for name, trials in stored(journal).items()
+        for t in trials
+        if "run" in t.user_attrs
+    )
+
+
+def test_tuned_runs_follow_the_dense_part_and_are_counted_when_it_resumes(sources, journal, made):
+    assert collect(sources[:1], journal, n_configurations=2, n_tuned=2).n_done == 6
+    report = collect(sources[:1], journal, n_configurations=2, n_tuned=5)
+    assert (report.n_total, report.n_known, report.n_done) == (9, 6, 3)
+    origins = [t.user_attrs["origin"] for t in stored(journal)[sources[0].task_id]]
+    assert origins.count(TUNED) == 5
+    assert origins[4:] == [TUNED] * 5
+
+
+def test_what_stands_in_exported_tables_is_not_run_again(sources, journal, made, tmp_path):
+    collect(sources, journal, n_configurations=2, n_tuned=2)
+    MetaBase.from_studies(journal).save(tmp_path / "base")
+    known = MetaBase.load(tmp_path / "base")
+    elsewhere = str(tmp_path / "elsewhere.journal")
+    n_before = len(made)
+    report = collect(sources, elsewhere, n_configurations=3, n_tuned=4, known=known)
+    assert (report.n_total, report.n_known, report.n_done) == (30, 18, 12)
+    assert len(set(made)) == len(made) == n_before + 12
+    assert len(known.merge(MetaBase.from_studies(elsewhere)).runs) == 30
+
+
+def test_a_storage_of_finished_trials_alone_is_gone_on_with(sources, journal, made):
+    """Earlier versions added each run as a finished trial, and never a running one."""
+    collect(sources[:1], journal, n_configurations=2)
+    trials = stored(journal)[sources[0].task_id]
+    older = journal.replace("runs", "older")
+    study = optuna.create_study(
+        study_name=sources[0].task_id, storage=open_storage(older), direction="maximize"
+    )
+    study.add_trials(trials)
+    report = collect(sources[:1], older, n_configurations=3)
+    assert (report.n_known, report.n_done) == (4, 2)
+
+
+def test_a_collection_leaves_optunas_log_as_it_was_and_says_nothing_there(sources, journal, made, caplog):
+    optuna.logging.enable_propagation()
+    before = optuna.logging.get_verbosity()
+    with caplog.at_level(logging.INFO, logger="optuna"):
+        collect(sources[:1], journal, n_configurations=1)
+    assert optuna.logging.get_verbosity() == before
+    assert caplog.records == []
+    optuna.logging.disable_propagation()

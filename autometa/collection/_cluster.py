@@ -1,0 +1,111 @@
+"""Runs on the workers of a Dask cluster: the one door to ``distributed``."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import cloudpickle
+from distributed import Client, KilledWorker, get_worker
+
+from autometa.collection._station import Source, Station
+from autometa.errors import EvaluationError
+from autometa.evaluation import WORKER_DIED, Protocol, Run
+from autometa.space import Algorithm, Configuration, register_algorithm, registered_algorithms
+
+CONNECT_SECONDS: Final = 10
+Registered = dict[str, dict[str, Algorithm]]
+
+
+@contextmanager
+def connect(address: str, memory_limit: int | None = None) -> Iterator[list[Station]]:
+    """Have a station for each thread of a cluster.
+
+    Raises
+    ------
+    EvaluationError
+        AM805 when the cluster does not answer or has no workers.
+    """
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise EvaluationError(
+            "AM805", f"no Dask scheduler answers at {address!r}.", "Start one with: dask scheduler."
+        ) from error
+    with client:
+        n_threads = sum(client.nthreads().values())
+        if not n_threads:
+            raise EvaluationError(
+                "AM805",
+                f"the Dask cluster at {address!r} has no workers.",
+                f"Start some with: dask worker {address}.",
+            )
+        yield [RemoteStation(client, memory_limit) for _ in range(n_threads)]
+
+
+class RemoteStation(Station):
+    """One thread's worth of a cluster.
+
+    Each call is a Dask task of its own, made on any worker that is free; a task whose worker is lost is made again on
+    another. The worker reads the task itself.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    memory_limit : int, optional
+        Bytes of address space of the process that fits.
+    """
+
+    def __init__(self, client: Client, memory_limit: int | None) -> None:
+        super().__init__(memory_limit)
+        self._client = client
+        self._memory_limit = memory_limit
+
+    def describe(self, source: Source) -> dict[str, Any]:
+        """See :meth:`Station.describe`."""
+        description: dict[str, Any] = self._call("describe", source)
+        return description
+
+    def evaluate(
+        self, source: Source, protocol: Protocol, configuration: Configuration, time_limit: float | None
+    ) -> Run:
+        """See :meth:`Station.evaluate`; a run that has cost several workers their lives has failed."""
+        try:
+            run: Run = self._call("evaluate", source, protocol, configuration, time_limit)
+        except KilledWorker:
+            return Run(configuration, "failed", reason=WORKER_DIED)
+        return run
+
+    def _call(self, method: str, source: Source, *arguments: Any) -> Any:
+        here = (self._memory_limit, registered_algorithms())
+        pickled = cloudpickle.dumps(source)
+        return self._client.submit(_on_worker, method, pickled, arguments, *here, pure=False).result()
+
+
+class _Desk:
+    """What a thread of a Dask worker keeps from one call to the next."""
+
+    def __init__(self, memory_limit: int | None) -> None:
+        self.station = Station(memory_limit)
+        self._last: tuple[bytes, Source] | None = None
+
+    def source(self, pickled: bytes) -> Source:
+        """Return the same object for the same source, so that its task is read once."""
+        if self._last is None or self._last[0] != pickled:
+            self._last = pickled, pickle.loads(pickled)
+        return self._last[1]
+
+
+def _on_worker(
+    method: str, source: bytes, arguments: tuple[Any, ...], memory_limit: int | None, registered: Registered
+) -> Any:
+    """Call a method of this thread's station; it stays until the Dask worker ends."""
+    for kind, algorithms in registered.items():
+        for algorithm in algorithms.values():
+            register_algorithm(algorithm, [kind])
+    desks: dict[Any, _Desk] = get_worker().__dict__.setdefault("autometa_desks", {})
+    desk = desks.setdefault((threading.get_ident(), memory_limit), _Desk(memory_limit))
+    return getattr(desk.station, method)(desk.source(source), *arguments)
