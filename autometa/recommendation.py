@@ -125,6 +125,8 @@ class Recommendations(Sequence[Recommendation]):
     similar_tasks : DataFrame
         task_id, name, openml_id, distance.
     metafeatures : Series
+    coordinates : ndarray of shape (n_dimensions,)
+        Where the task stands in the embedding of tasks.
     warnings : tuple of DataIssue
     seconds : dict of str to float
         What each step took.
@@ -138,6 +140,7 @@ class Recommendations(Sequence[Recommendation]):
         novelty: float,
         similar_tasks: pd.DataFrame,
         metafeatures: pd.Series,
+        coordinates: NDArray[np.float64],
         warnings: tuple[DataIssue, ...],
         seconds: dict[str, float],
     ) -> None:
@@ -146,6 +149,7 @@ class Recommendations(Sequence[Recommendation]):
         self.novelty = novelty
         self.similar_tasks = similar_tasks
         self.metafeatures = metafeatures
+        self.coordinates = coordinates
         self.warnings = warnings
         self.seconds = seconds
 
@@ -309,8 +313,9 @@ def recommend_for_task(
     clock.lap("ranking")
     issues += _model_issues(task, prediction, seen)
     scale = _Scale.of(task)
+    speaking = model.explain(metafeatures, task.kind, task.metric.stored, chosen, exclude=seen)
     items = [
-        _recommendation(rank, i, prediction, configurations[i], task, scale, similar)
+        _recommendation(rank, i, prediction, configurations[i], task, scale, similar, speaking[i])
         for rank, i in enumerate(chosen, start=1)
     ]
     return Recommendations(
@@ -319,6 +324,7 @@ def recommend_for_task(
         novelty=prediction.novelty,
         similar_tasks=similar,
         metafeatures=metafeatures,
+        coordinates=model.embed(metafeatures, task.kind, exclude=seen),
         warnings=tuple(issues),
         seconds=clock.laps,
     )
@@ -459,15 +465,18 @@ def _recommendation(
     task: Task,
     scale: _Scale,
     similar: pd.DataFrame,
+    speaking: pd.Series,
 ) -> Recommendation:
     ends = sorted((scale(float(prediction.lower[i])), scale(float(prediction.upper[i]))))
     likely = np.argsort(-prediction.weights)[:20]
     near_best = float((prediction.scenarios[likely, i] <= 0.25).mean())
     what = "library defaults" if configuration.origin == "default" else "configuration"
+    for_it = [str(name) for name, added in speaking.nsmallest(2).items() if added < 0]
     reason = (
-        f"{what} of {configuration.algorithm}: expected regret {prediction.regret[i]:.2f}, "
-        f"near the best on {near_best:.0%} of the 20 most similar tasks"
+        f"{what} of {configuration.algorithm}: expected regret {prediction.regret[i]:.2f} "
+        f"+- {prediction.regret_spread[i]:.2f}, near the best on {near_best:.0%} of the 20 most similar tasks"
         + (f" (nearest: {similar['name'].iloc[0]})" if len(similar) else "")
+        + (f"; {' and '.join(for_it)} speak for it" if for_it else "")
     )
     return Recommendation(
         rank=rank,

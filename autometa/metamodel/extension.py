@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autometa.metabase import BASELINE_PREFIX, MAX_REGRET, MetaBase
+from autometa.metabase import BASELINE_PREFIX, MAX_REGRET, MetaBase, target_of
 from autometa.metamodel.model import TargetModel
 from autometa.metamodel.portfolio import fill_with_column_means
 from autometa.metamodel.surrogate import encode_configurations
@@ -64,13 +64,14 @@ class Addition:
     @classmethod
     def of(cls, part: TargetModel, base: MetaBase) -> Addition:
         """Complete the rows of all tasks that have enough runs."""
-        known = base.configurations_of(part.target)
+        known = base.configurations_of(part.target) | base.configurations_of(part.target, tuned=True)
         tables = {metric: fill_with_column_means(_informative(t)) for metric, t in part.regrets.items()}
         place = _Place(part, known)
+        runs = dict(list(base.runs.groupby("task_id", sort=False)))
         histories = [
-            _History.of(task, base.runs[base.runs["task_id"] == task["task_id"]], place, tables)
+            _History.of(task, runs[task["task_id"]], place, tables)
             for task in base.tasks.to_dict("records")
-            if task["task_id"] in set(base.task_ids(part.target))
+            if target_of(task["kind"]) == part.target and task["task_id"] in runs
         ]
         histories = [history for history in histories if history.outcomes]
         candidates = _candidates(histories, part)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from autometa.errors import StorageError, UsageError
 from autometa.metabase import MetaBase, metabase_directory, read_manifest, target_of, write_manifest
-from autometa.metamodel.portfolio import safe_portfolio
+from autometa.metamodel.embedding import TaskEmbedding
+from autometa.metamodel.portfolio import fill_with_column_means, safe_portfolio
 from autometa.metamodel.posterior import TaskMixture
 from autometa.metamodel.proximity import ProximityForest, weighted_mean
 from autometa.metamodel.seconds import SecondsModel
@@ -198,6 +199,11 @@ class TargetModel:
     def defaults(self) -> list[int]:
         """Positions of the library defaults among the configurations."""
         return [i for i, c in enumerate(self.configurations.values()) if c.origin == "default"]
+
+    @cached_property
+    def embedding(self) -> TaskEmbedding:
+        """Where the known tasks stand: near means that configurations come in the same order."""
+        return TaskEmbedding.fit(self.levels.values())
 
     @cached_property
     def similarity(self) -> FloatArray:
@@ -452,6 +458,11 @@ class MetaModel:
         prediction = self.predict(metafeatures, kind, metric, exclude=exclude)
         return [part.configurations[prediction.configuration_ids[i]] for i in prediction.portfolio(k)]
 
+    def embed(self, metafeatures: pd.Series, kind: str, *, exclude: Collection[str] = ()) -> FloatArray:
+        """Return the coordinates of a task in the embedding, shape (n_dimensions,); see :class:`TaskEmbedding`."""
+        part = self.part(kind)
+        return part.embedding.place(part.weights(part.row(metafeatures), "forest", exclude)[None, :])[0]
+
     def similar_tasks(
         self, metafeatures: pd.Series, kind: str, *, k: int = 5, exclude: Collection[str] = ()
     ) -> pd.DataFrame:
@@ -460,14 +471,34 @@ class MetaModel:
         Returns
         -------
         DataFrame
-            task_id, name, openml_id, distance: 1 minus the share of trees that cannot tell the two apart.
+            task_id, name, openml_id, distance: Euclidean, in the embedding.
         """
         part = self.part(kind)
-        leaf = part.ranking.apply(part.row(metafeatures)[None, :])[0]
-        distance = 1.0 - (part.ranking.leaves == leaf[:, None]).mean(axis=0)
+        distance = part.embedding.distances(self.embed(metafeatures, kind, exclude=exclude))
         table = part.tasks[["task_id", "name", "openml_id"]].assign(distance=distance)
         allowed = ~np.isin(part.families, list(exclude))
         return table[allowed].nsmallest(k, "distance").reset_index(drop=True)
+
+    def explain(
+        self,
+        metafeatures: pd.Series,
+        kind: str,
+        metric: str,
+        columns: Sequence[int],
+        *,
+        exclude: Collection[str] = (),
+    ) -> pd.DataFrame:
+        """Return what each meta-feature adds to the expected regret of some stored configurations.
+
+        Returns
+        -------
+        DataFrame of shape (n_metafeatures, n_columns)
+            Negative speaks for a configuration.
+        """
+        part = self.part(kind)
+        table = np.minimum(fill_with_column_means(part.regrets[metric])[:, list(columns)], 1.0)
+        found = part.ranking.contributions(part.row(metafeatures), part.metafeatures, table, exclude)
+        return pd.DataFrame(found, index=part.metafeature_names, columns=list(columns))
 
     def seen_families(self, fingerprint: str, kind: str) -> list[str]:
         """Return the families of the known tasks with this fingerprint."""

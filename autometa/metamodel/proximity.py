@@ -127,18 +127,21 @@ class ProximityForest:
         """Return the leaf of each task in each tree, shape (n_new_tasks, n_trees)."""
         # scikit-learn compares in single precision.
         X = impute(metafeatures, self.medians).astype(np.float32)
-        n_trees = len(self.feature)
-        trees = np.arange(n_trees)
-        nodes = np.zeros((len(X), n_trees), dtype=np.int32)
+        nodes = np.zeros((len(X), len(self.feature)), dtype=np.int32)
         while True:
-            feature = self.feature[trees, nodes]
-            inner = feature >= 0
-            if not inner.any():
+            following = self._descend(X, nodes)
+            if (following == nodes).all():
                 return nodes
-            values = np.take_along_axis(X, np.maximum(feature, 0), axis=1)
-            goes_left = values <= self.threshold[trees, nodes]
-            children = np.where(goes_left, self.left[trees, nodes], self.right[trees, nodes])
-            nodes = np.where(inner, children, nodes)
+            nodes = following
+
+    def _descend(self, X: NDArray[np.float32], nodes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Go one split down in every tree; who is in a leaf stays."""
+        trees = np.arange(len(self.feature))
+        feature = self.feature[trees, nodes]
+        values = np.take_along_axis(X, np.maximum(feature, 0), axis=1)
+        goes_left = values <= self.threshold[trees, nodes]
+        children = np.where(goes_left, self.left[trees, nodes], self.right[trees, nodes])
+        return np.where(feature >= 0, children, nodes)
 
     def weights(
         self, metafeatures: FloatArray, exclude: Sequence[Collection[str]] | None = None
@@ -189,6 +192,45 @@ class ProximityForest:
             families=np.concatenate([self.families, np.asarray(families, dtype=str)]),
         )
 
+    def contributions(
+        self, x: FloatArray, known: FloatArray, table: FloatArray, exclude: Collection[str] = ()
+    ) -> FloatArray:
+        """Return what each meta-feature of one task adds to the prediction of each column of a table.
+
+        At each split on its way to its leaf, a task leaves some of the known tasks behind; the change of the mean of
+        those that stay with it is put down to the split's meta-feature (Saabas 2014, Interpreting random forests).
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_metafeatures,)
+        known : ndarray of shape (n_tasks, n_metafeatures)
+            What the forest was grown on.
+        table : ndarray of shape (n_tasks, n_columns)
+            Without holes.
+        exclude : collection of str, default=()
+            Families that must not speak.
+
+        Returns
+        -------
+        ndarray of shape (n_metafeatures, n_columns)
+            Means over the trees.
+        """
+        banned = np.isin(self.families, list(exclude))
+        X = impute(np.vstack([x, known]), self.medians).astype(np.float32)
+        nodes = np.zeros((len(X), len(self.feature)), dtype=np.int32)
+        stays = (self.in_bag & ~banned).T
+        mean = _column_means(stays, table)
+        result = np.zeros((X.shape[1], table.shape[1]))
+        while ((feature := self.feature[np.arange(len(self.feature)), nodes[0]]) >= 0).any():
+            nodes = self._descend(X, nodes)
+            stays = stays & (nodes[1:] == nodes[0])
+            after = _column_means(stays, table)
+            # A tree whose bag is empty from here on, once the excluded are gone, says no more.
+            told = (feature >= 0) & stays.any(axis=0)
+            np.add.at(result, feature[told], (after - mean)[told])
+            mean = np.where(told[:, None], after, mean)
+        return np.asarray(result / len(self.feature))
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the forest as arrays for an npz file."""
         return {
@@ -220,6 +262,12 @@ class ProximityForest:
             arrays["in_bag"].astype(bool),
             arrays["families"],
         )
+
+
+def _column_means(members: NDArray[np.bool_], table: FloatArray) -> FloatArray:
+    """Mean of each column over the members of each group, shape (n_groups, n_columns); 0 for an empty group."""
+    counts = members.sum(axis=0)[:, None]
+    return np.asarray((members.T.astype("float64") @ table) / np.maximum(counts, 1))
 
 
 def weighted_mean(weights: FloatArray, table: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -108,3 +108,33 @@ def test_components_keep_distances():
     reduced = principal_components(table, 4)
     distance = lambda t: np.linalg.norm(t[:, None] - t[None], axis=2)  # noqa: E731
     assert np.allclose(distance(table), distance(reduced))
+
+
+def test_contributions_add_up_to_what_the_trees_say(problem, forest):
+    X, results, _, _ = problem
+    added = forest.contributions(X[3], X, results)
+    leaf = forest.apply(X[[3]])[0]
+    says = [
+        results[bag & (leaves == own)].mean(axis=0) - results[bag].mean(axis=0)
+        for bag, leaves, own in zip(forest.in_bag, forest.leaves, leaf, strict=True)
+    ]
+    assert added.sum(axis=0) == pytest.approx(np.mean(says, axis=0))
+
+
+def test_what_decides_contributes_most(problem, forest):
+    X, results, _, truth = problem
+    for i in (0, 1, 2):
+        if np.isfinite(X[i, 0]):
+            added = forest.contributions(X[i], X, results)
+            assert np.abs(added[:, 0]).argmax() == 0
+            assert (added[0, 0] < 0) == truth[i]
+
+
+def test_contributions_leave_the_excluded_out(problem, forest):
+    X, results, families, _ = problem
+    changed = results.copy()
+    changed[[4, 5]] += 100.0
+    assert families[4] == families[5] == "f2"
+    assert forest.contributions(X[9], X, changed, ["f2"]) == pytest.approx(
+        forest.contributions(X[9], X, results, ["f2"])
+    )

@@ -1,0 +1,77 @@
+"""Few-shot adaptation: laws of the mixture over known tasks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from autometa.metamodel.posterior import TaskMixture, fill_rows
+
+
+@pytest.fixture(scope="module")
+def performance():
+    rng = np.random.default_rng(0)
+    shapes = rng.normal(size=(3, 12))
+    return np.vstack([0.7 + 0.05 * (shapes[i % 3] + 0.2 * rng.normal(size=12)) for i in range(30)])
+
+
+@pytest.fixture(scope="module")
+def mixture(performance):
+    return TaskMixture.fit(performance)
+
+
+UNIFORM = np.full(30, 1 / 30)
+
+
+def test_without_results_the_prior_stands(mixture, performance):
+    belief = mixture.condition(UNIFORM)
+    assert belief.weights.sum() == pytest.approx(1.0)
+    assert belief.means == pytest.approx(performance)
+
+
+def test_results_choose_the_tasks_they_look_like(mixture, performance):
+    seen = [0, 1, 2, 3]
+    belief = mixture.condition(UNIFORM, seen, performance[4, seen])
+    left = np.setdiff1d(np.arange(12), seen)
+    before = np.abs(performance.mean(axis=0) - performance[4])[left].mean()
+    assert np.abs(belief.weights @ belief.means - performance[4])[left].mean() < 0.6 * before
+
+
+def test_observed_candidates_are_believed(mixture, performance):
+    belief = mixture.condition(UNIFORM, [5], [0.9])
+    assert (belief.weights @ belief.means)[5] == pytest.approx(0.9, abs=0.01)
+    assert belief.spread[5] < 0.2 * mixture.condition(UNIFORM).spread[5]
+
+
+def test_the_order_of_results_does_not_matter(mixture, performance):
+    there = mixture.condition(UNIFORM, [1, 4, 8], performance[0, [1, 4, 8]])
+    back = mixture.condition(UNIFORM, [8, 4, 1], performance[0, [8, 4, 1]])
+    assert there.regret == pytest.approx(back.regret)
+
+
+def test_units_do_not_matter(mixture, performance):
+    other = TaskMixture.fit(1000.0 * performance)
+    there = mixture.condition(UNIFORM, [2, 7], performance[0, [2, 7]])
+    here = other.condition(UNIFORM, [2, 7], 1000.0 * performance[0, [2, 7]])
+    assert here.regret == pytest.approx(there.regret)
+    assert here.expected_improvement(720.0) == pytest.approx(there.expected_improvement(0.72))
+
+
+def test_improvement_is_positive_and_falls_with_what_was_reached(mixture):
+    belief = mixture.condition(UNIFORM, [0], [0.7])
+    low, high = belief.expected_improvement(0.6), belief.expected_improvement(0.8)
+    assert (low >= 0).all()
+    assert (high <= low).all()
+
+
+def test_a_regular_shift_of_all_results_leaves_the_order(performance):
+    """Known tasks that differ by large shifts: a new one far above all still has its candidates told apart."""
+    shifted = performance + np.linspace(0, 3, 30)[:, None]
+    belief = TaskMixture.fit(shifted).condition(UNIFORM, [0, 1, 2], performance[0, [0, 1, 2]] + 5.0)
+    assert np.isfinite(belief.regret).all()
+    assert belief.regret.min() < 0.5 < belief.regret.max()
+
+
+def test_holes_are_filled_by_the_candidate_and_the_level_of_the_task():
+    table = np.array([[1.0, 2.0, 3.0], [11.0, np.nan, 13.0]])
+    assert fill_rows(table)[1, 1] == pytest.approx(2.0 + (11.0 - 6.0 + 13.0 - 8.0) / 2)
