@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     directory = metabase_directory(args.metabase)
     manifest = read_manifest(directory)
+    own = _own_base() if args.metabase is None else None
     verification = _verify(args.metabase) if args.verify else None
     if args.json:
         show_json(
@@ -44,13 +45,35 @@ def run(args: argparse.Namespace) -> int:
                 "metabase": str(directory),
                 **{key: value for key, value in manifest.items() if key != "schema"},
                 "metabase_schema": manifest["schema"],
+                "own": own,
                 "problems": verification and verification.problems,
                 "fitted": verification and verification.n_fitted,
             }
         )
     else:
-        show_sections(_sections(str(directory), __version__, manifest, verification))
+        sections = _sections(str(directory), __version__, manifest, verification)
+        if own is not None:
+            rows = [(name, *_counts(value)) for name, value in own["summary"].items()]
+            lines = [f"in {own['path']}", *own["problems"]]
+            sections.append(Section("Your own metadata base", lines, ("what", "total", "of which"), rows, "<><"))
+        show_sections(sections)
     return 1 if verification and verification.problems else 0
+
+
+def _own_base() -> dict[str, Any] | None:
+    """Return path, content and problems of what was learned on this machine; None where nothing was."""
+    from autometa.errors import StorageError
+    from autometa.experience import newest, read
+    from autometa.metabase import read_manifest
+
+    folder = newest()
+    if folder is None:
+        return None
+    try:
+        read(folder)
+        return {"path": str(folder), "summary": read_manifest(folder)["summary"], "problems": []}
+    except StorageError as error:
+        return {"path": str(folder), "summary": {}, "problems": [str(error)]}
 
 
 def _verify(path: str | None) -> Verification:

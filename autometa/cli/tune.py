@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from autometa.persistence import save_model
+    from autometa.recommendation import load_metamodel
 
     if args.study and not args.storage:
         raise UsageError(
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         )
     check_writable(args.output, args.report, inputs=(args.data,))
     table, task = load_task(args)
-    issues = all_issues(table, task.warnings)
+    issues = all_issues(table, (*task.warnings, *load_metamodel().notices))
     for issue in () if args.json else issues:
         note(str(issue))
     result = _search(args, task)

@@ -1,6 +1,6 @@
 """The user's own experience: finished studies in a metadata base beside the bundled one, on this machine alone."""
 
-from autometa.experience._learning import LearnReport, learn
+from autometa.experience._learning import LearnReport, judge, learn
 from autometa.experience._model import load_experienced_metamodel
 from autometa.experience._store import HOME_VARIABLE, forget, home, newest, read
 
@@ -9,6 +9,7 @@ __all__ = [
     "LearnReport",
     "forget",
     "home",
+    "judge",
     "learn",
     "load_experienced_metamodel",
     "newest",

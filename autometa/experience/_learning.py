@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autometa.experience._model import load_bundled_metamodel
 from autometa.experience._store import home, locked, newest, read, write
 from autometa.experience._studies import read_studies
 from autometa.metabase import MetaBase
@@ -146,7 +147,7 @@ def learn(
         folder = newest()
         before = None if folder is None else read(folder)
         after, n_taken = _joined(before, reading.to_metabase() if reading.runs else None)
-        importance, comparison = judge(MetaModel.load(), after)
+        importance, comparison = judge(load_bundled_metamodel(), after)
         if after is not None and n_taken:
             folder = write(after, {"importance": importance})
     return LearnReport(

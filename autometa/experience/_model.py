@@ -20,24 +20,28 @@ def load_experienced_metamodel() -> MetaModel:
     changed.
     """
     folder = newest()
-    return _bundled() if folder is None else _extended(folder)
+    if folder is None:
+        return load_bundled_metamodel()
+    # A folder that was forgotten may be followed by another of its name.
+    return _extended(folder, folder.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=1)
-def _bundled() -> MetaModel:
+def load_bundled_metamodel() -> MetaModel:
+    """Return the bundled meta-model alone, read once per process."""
     return MetaModel.load()
 
 
 @lru_cache(maxsize=1)
-def _extended(folder: Path) -> MetaModel:
-    model = _bundled()
+def _extended(folder: Path, modified: int) -> MetaModel:
+    model = load_bundled_metamodel()
     try:
         base = read(folder)
     except StorageError as error:
         return MetaModel(
             model.parts, model.report, notices=(DataIssue("AM409", (), error.message, error.fix),)
         )
-    importance = read_manifest(folder)["summary"]["importance"]
+    importance = read_manifest(folder)["summary"].get("importance", {})
     parts = {
         target: Addition.of(part, base).extend(importance[target]) if importance.get(target) else part
         for target, part in model.parts.items()
