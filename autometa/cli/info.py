@@ -55,7 +55,9 @@ def run(args: argparse.Namespace) -> int:
         if own is not None:
             rows = [(name, *_counts(value)) for name, value in own["summary"].items()]
             lines = [f"in {own['path']}", *own["problems"]]
-            sections.append(Section("Your own metadata base", lines, ("what", "total", "of which"), rows, "<><"))
+            sections.append(
+                Section("Your own metadata base", lines, ("what", "total", "of which"), rows, "<><")
+            )
         show_sections(sections)
     return 1 if verification and verification.problems else 0
 
