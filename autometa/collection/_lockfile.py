@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from autometa.errors import StorageError
+
+if sys.platform != "win32":
+    import fcntl
 
 SCHEMA: Final = 1
 _WRITING: Final = threading.Lock()
@@ -48,22 +53,17 @@ class LockFile:
         self._note("tasks", str(number), {**facts, "files": {**before.get("files", {}), **facts["files"]}})
 
     def _note(self, part: str, key: str, value: Any) -> None:
-        with _WRITING:
+        with _WRITING, one_process(self.path.with_suffix(".busy")):
             content = self._read()
             if content[part].get(key) == value:
                 return
             content[part][key] = value
-            partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
+            partial = self.path.with_suffix(f".{os.getpid()}.partial")
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
                 partial.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
                 partial.replace(self.path)
             except OSError as error:
-                raise StorageError(
-                    "AM609",
-                    f"the lock file {str(self.path)!r} cannot be written: {error.strerror}.",
-                    "Choose another place.",
-                ) from error
+                raise _not_writable(self.path, error) from error
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -79,6 +79,32 @@ class LockFile:
             f"the lock file {str(self.path)!r} cannot be read.",
             "Mend it, or delete it to begin anew.",
         )
+
+
+@contextmanager
+def one_process(path: Path) -> Iterator[None]:
+    """Let one process at a time pass; if it dies, the next one passes. On Windows, run one collection at a time.
+
+    Raises
+    ------
+    StorageError
+        AM609 when there can be no such file.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        gate = path.open("a")
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    with gate:
+        if sys.platform != "win32":
+            fcntl.flock(gate, fcntl.LOCK_EX)
+        yield
+
+
+def _not_writable(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        "AM609", f"{str(path)!r} cannot be written: {error.strerror}.", "Choose another place."
+    )
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

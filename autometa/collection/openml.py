@@ -23,7 +23,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from autometa.collection._lockfile import LockFile, differences
+from autometa.collection._lockfile import LockFile, differences, one_process
 from autometa.collection.directory import mixed
 from autometa.errors import AutometaError, DataError, DependencyError
 from autometa.evaluation import Split
@@ -134,22 +134,26 @@ class OpenMLTask:
             raise _unreadable(f"task {self.number}", type(error).__name__) from error
 
     def _fetch(self, attempt: int) -> _Copy:
-        folders = (_folder("tasks", self.number), _folder("datasets", self.dataset))
-        for folder in folders:
-            # The package keeps pickles beside its files: none is ever loaded.
-            for pickled in folder.glob("*.pkl*"):
-                pickled.unlink(missing_ok=True)
-        # The ARFF file has a checksum: it is taken when something was wrong before.
-        skip_parquet = attempt > 0 or (folders[1] / "dataset.arff").exists()
-        with _open_door(self.connection, folders, skip_parquet):
-            return _copy_task(self.number)
+        folders = self._folders()
+        with one_process(folders[1].with_suffix(".busy")):
+            for folder in folders:
+                # The package keeps pickles beside its files: none is ever loaded.
+                for pickled in folder.glob("*.pkl*"):
+                    pickled.unlink(missing_ok=True)
+            # The ARFF file has a checksum: it is taken when something was wrong before.
+            skip_parquet = attempt > 0 or (folders[1] / "dataset.arff").exists()
+            with _open_door(self.connection, folders, skip_parquet):
+                return _copy_task(self.number)
+
+    def _folders(self) -> tuple[Path, Path]:
+        return _folder("tasks", self.number), _folder("datasets", self.dataset)
 
     def _compare(self, facts: dict[str, Any]) -> None:
         changed = differences(self.lock.task(self.number) or {}, facts)
         if changed:
             # If the cache is what changed, the next run fetches what was taken.
-            shutil.rmtree(_folder("datasets", self.dataset), ignore_errors=True)
-            shutil.rmtree(_folder("tasks", self.number), ignore_errors=True)
+            for folder in self._folders():
+                shutil.rmtree(folder, ignore_errors=True)
             raise DataError(
                 "AM121",
                 f"task {self.number} of OpenML is not what was taken before: {changed}.",
