@@ -170,6 +170,16 @@ def test_merging_keeps_all_and_the_later_row_wins(base):
     )
 
 
+def test_what_is_merged_keeps_copies_together_and_others_apart(base):
+    tasks = base.tasks.assign(fingerprint="f" + base.tasks["fingerprint"], family=base.tasks["task_id"])
+    tasks.loc[0, "fingerprint"] = base.tasks.loc[1, "fingerprint"]
+    merged = base.merge(MetaBase.from_frames(tasks, base.runs, base.configurations))
+    assert len(merged.tasks) == 2 * len(base.tasks)
+    assert len(merged.runs) == 2 * len(base.runs)
+    assert (merged.tasks.groupby("fingerprint")["family"].nunique() == 1).all()
+    assert merged.tasks["family"].nunique() == 2 * base.tasks["family"].nunique() - 1
+
+
 def test_tables_that_do_not_fit_together_are_refused(base):
     with pytest.raises(StorageError, match="AM603"):
         MetaBase.from_frames(base.tasks.iloc[1:], base.runs, base.configurations)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import pytest
 from simulation import simulate_metabase
 
 from autometa.metabase import MetaBase, verify_files
 from autometa.metamodel import MetaModel
 from autometa.metamodel.model import METHODS
-from autometa.training import DEFAULTS_ROW, train
+from autometa.training import DEFAULTS_ROW, DEPTHS, LABELS, PRODUCT, judge, ranked_by, train
+from autometa.training._report import OWN, WITHOUT_OWN, clustered_error, size_class, verdict
+from autometa.training._training import chosen_crosswise
 
 
 @pytest.fixture(scope="module")
@@ -20,17 +24,20 @@ def trained(tmp_path_factory):
 
 def test_the_report_names_every_method_and_baseline(trained):
     _, _, report = trained
-    expected = {"lightgbm default", "random_forest default", DEFAULTS_ROW, "autometa", *METHODS}
+    expected = {"lightgbm default", "random_forest default", DEFAULTS_ROW, PRODUCT, *METHODS}
     assert set(report.regrets["method"]) == expected
-    for name in expected:
-        assert name in report.text
+    text = report.text
+    assert all(LABELS.get(name, name) in text for name in expected)
 
 
 def test_where_meta_features_decide_the_portfolio_loses(trained):
     _, _, report = trained
-    means = report.to_frame().set_index(["target", "method"])["regret@1"]
+    table = report.to_frame().set_index(["target", "method"])
     for target in ("classification", "regression"):
-        assert means[target, "autometa"] < means[target, "portfolio"]
+        assert table.loc[(target, PRODUCT), "regret@1"] < table.loc[(target, "portfolio"), "regret@1"]
+        assert table.loc[(target, "portfolio"), "more@1"] > 0
+        assert table.loc[(target, PRODUCT), "more@1"] == 0
+        assert table.loc[(target, PRODUCT), "rank@1"] < table.loc[(target, "portfolio"), "rank@1"]
         assert report.chosen[target] != "portfolio"
 
 
@@ -40,13 +47,27 @@ def test_regret_does_not_grow_with_tries(trained):
         assert (report.regrets[f"regret@{a}"] >= report.regrets[f"regret@{b}"]).all()
 
 
+def test_slices_of_a_kind_add_up(trained):
+    _, _, report = trained
+    slices = report.slices()
+    assert set(slices["slice"]) == {"all", "kind", "rows", "metric"}
+    product = slices[(slices["method"] == PRODUCT) & (slices["target"] == "classification")]
+    by_metric = product[product["slice"] == "metric"]
+    (overall,) = product.loc[product["slice"] == "all", "regret@5"]
+    assert np.isclose(by_metric["regret@5"].mean(), overall)
+
+
 def test_what_is_written_is_whole_and_loads(trained):
-    path, model, _ = trained
+    path, model, report = trained
     assert verify_files(path) == []
     assert MetaBase.load(path).verify() == []
     loaded = MetaModel.load(path)
     assert loaded.part("binary").method == model.part("binary").method
     assert loaded.report["chosen"] == model.report["chosen"]
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(path / "leave_one_family_out.parquet"), report.regrets, check_dtype=False
+    )
+    assert len(pd.read_csv(path / "report.csv")) == len(report.slices())
 
 
 def test_training_twice_gives_the_same_files(trained, tmp_path):
@@ -54,3 +75,85 @@ def test_training_twice_gives_the_same_files(trained, tmp_path):
     train(simulate_metabase(n_tasks=16), tmp_path)
     for file in sorted(p for p in path.rglob("*") if p.is_file() and p.suffix != ".npz"):
         assert file.read_bytes() == (tmp_path / file.relative_to(path)).read_bytes(), file.name
+
+
+def test_only_what_was_run_can_be_chosen():
+    base = simulate_metabase(n_tasks=8)
+    task = base.task_ids("regression")[0]
+    own = base.runs.index[base.runs["task_id"] == task]
+    part = MetaModel.fit(
+        MetaBase.from_frames(base.tasks, base.runs.drop(own[2:]), base.configurations)
+    ).parts["regression"]
+    chosen = []
+
+    def spy(part, i, metric, candidates):
+        chosen.append(candidates.tolist())
+        return ranked_by("forest")(part, i, metric, candidates)
+
+    judge(part, {"spy": spy}, only=[task])
+    assert chosen
+    assert all(len(candidates) <= 2 for candidates in chosen)
+
+
+def test_the_choice_is_not_judged_by_what_it_was_chosen_by():
+    """Each of two methods is perfect on the one half of the families and useless on the other."""
+    rows = [
+        {"family": f"f{i}", "method": method, **{f"regret@{d}": float(i % 2 == place) for d in DEPTHS}}
+        for i in range(10)
+        for place, method in enumerate(("forest", "surrogate"))
+    ]
+    crosswise = chosen_crosswise(pd.DataFrame(rows))
+    assert len(crosswise) == 10
+    assert (crosswise["regret@1"] == 1.0).all()
+
+
+def test_errors_count_families_not_tasks():
+    rng = np.random.default_rng(0)
+    values = pd.Series(rng.normal(size=30))
+    alone = pd.Series(range(30))
+    assert np.isclose(clustered_error(values, alone), values.sem())
+    copies = pd.concat([values] * 4, ignore_index=True)
+    error = clustered_error(copies, pd.concat([alone] * 4, ignore_index=True))
+    assert np.isclose(error, values.sem())
+    assert copies.sem() < 0.6 * error
+
+
+def test_sizes_are_named():
+    sizes = size_class(pd.Series([100, 499, 500, 2000, 2001, np.nan]))
+    assert sizes.tolist() == [
+        "under 500", "under 500", "500 to 2,000", "500 to 2,000", "over 2,000", "under 500"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "words"),
+    [(-0.2, 0.05, "help"), (0.2, 0.05, "harm"), (-0.2, 0.15, "no difference"), (0.1, np.nan, "too few")],
+)
+def test_the_verdict_heeds_the_error(more, error, words):
+    assert words in verdict(more, error)
+
+
+def regression_only(base: MetaBase) -> MetaBase:
+    return base.only(base.task_ids("regression"))
+
+
+def mine(linear_is_good: bool) -> MetaBase:
+    """Return tasks of a world in which the meta-feature means the same as in the known one, or the contrary."""
+    base = regression_only(simulate_metabase(n_tasks=8, seed=5))
+    tasks = base.tasks.copy()
+    for column in ("task_id", "family", "fingerprint", "name"):
+        tasks[column] = "mine-" + tasks[column]
+    if not linear_is_good:
+        tasks["mf_forest_over_linear"] *= -1
+    return MetaBase.from_frames(
+        tasks, base.runs.assign(task_id="mine-" + base.runs["task_id"]), base.configurations
+    )
+
+
+def test_runs_from_another_world_help_there():
+    _, report = train(mine(linear_is_good=False), known=regression_only(simulate_metabase(n_tasks=8)))
+    assert report.own is not None
+    means = report.own.groupby("method")["regret@1"].mean()
+    assert means[OWN] < means[WITHOUT_OWN]
+    assert set(report.own["task_id"]) == set(mine(linear_is_good=False).tasks["task_id"])
+    assert "Do your runs help?" in report.text

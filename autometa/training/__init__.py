@@ -1,0 +1,17 @@
+"""From a metadata base to a meta-model, with an honest report on families that it has not seen."""
+
+from autometa.training._replay import DEFAULTS_ROW, DEPTHS, Ranker, judge, ranked_by
+from autometa.training._report import LABELS, PRODUCT, TrainingReport
+from autometa.training._training import train
+
+__all__ = [
+    "DEFAULTS_ROW",
+    "DEPTHS",
+    "LABELS",
+    "PRODUCT",
+    "Ranker",
+    "TrainingReport",
+    "judge",
+    "ranked_by",
+    "train",
+]

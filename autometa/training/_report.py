@@ -1,0 +1,187 @@
+"""What the replay says: mean regrets with their errors, paired differences and ranks, in all and by slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from autometa.metamodel.model import METHODS
+from autometa.training._replay import DEPTHS
+
+PRODUCT: Final = "autometa"
+OWN: Final = "with your runs"
+WITHOUT_OWN: Final = "without your runs"
+LABELS: Final = {
+    "portfolio": "static portfolio (without meta-features)",
+    "nearest": "nearest tasks (without embedding)",
+}
+SLICES: Final = {"all": (), "kind": ("kind",), "rows": ("rows",), "metric": ("metric",)}
+ROW_LIMITS: Final = (500, 2000)
+# Candidates for what the product does: one of them is the product, so they are not ranked against it.
+INTERNAL: Final = METHODS[2:]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingReport:
+    """Normalised regret on families that were left out of the training.
+
+    Attributes
+    ----------
+    regrets : DataFrame
+        A row per target, metric, method and task; columns family, kind, rows (the size as a class), ``regret@1``,
+        ``regret@3``, ``regret@5``, ``regret@10``. The method ``autometa`` is, on each half of the families, the one
+        that did best on the other half: what was chosen is not judged by the figures that it was chosen by.
+    chosen : dict of str to str
+        The method that orders the configurations, by target; chosen on all families.
+    coverage : dict of str to dict of str to float
+        Share of the left-out results inside the 80 % interval, by target and metric.
+    own : DataFrame or None
+        Likewise, on the tasks of one's own, from the known base alone and with one's own runs added.
+    """
+
+    regrets: pd.DataFrame
+    chosen: dict[str, str]
+    coverage: dict[str, dict[str, float]]
+    own: pd.DataFrame | None = None
+
+    def to_frame(self, by: Sequence[str] = ("target", "method")) -> pd.DataFrame:
+        """Return mean regrets, paired differences to autometa, mean ranks, and the number of tasks.
+
+        Metrics of one task count as one: they are averaged before the errors are taken. Standard errors (``_se``)
+        count the tasks of a family as one draw.
+
+        Parameters
+        ----------
+        by : sequence of str, default=("target", "method")
+            Columns of `regrets`.
+
+        Returns
+        -------
+        DataFrame
+            ``regret@k``; ``more@k``, how much more than autometa's; ``rank@k`` among the methods of a task.
+        """
+        return summarise(self.regrets, PRODUCT, by)
+
+    def slices(self) -> pd.DataFrame:
+        """Return the table of :meth:`to_frame` for all tasks, by kind, by rows and by metric, one below the other."""
+        tables = []
+        for name, columns in SLICES.items():
+            table = self.to_frame(("target", *columns, "method"))
+            value = table[columns[0]] if columns else "all"
+            table = table.drop(columns=list(columns))
+            table.insert(1, "slice", name)
+            table.insert(2, "value", value)
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)
+
+    @property
+    def text(self) -> str:
+        """The report as plain text."""
+        lines = [
+            "Mean normalised regret on left-out families (0 best known, 1 median of the library defaults), +- its",
+            "standard error; for the first pick, how much more it is than autometa's, paired, and the mean rank",
+        ]
+        for target, rows in self.to_frame().groupby("target", sort=False):
+            lines.append(f"\n{target}, {int(rows['n_tasks'].max())} tasks, mean over metrics")
+            titles = [*(f"first {depth}" for depth in DEPTHS), "more", "rank"]
+            lines.append(f"{'':42s}" + "".join(f"{title:>15s}" for title in titles))
+            for row in rows.to_dict("records"):
+                cells = [f"{row[f'regret@{d}']:.3f} +-{row[f'regret@{d}_se']:.3f}" for d in DEPTHS]
+                cells.append(
+                    "" if row["method"] == PRODUCT else f"{row['more@1']:+.3f} +-{row['more@1_se']:.3f}"
+                )
+                cells.append("" if np.isnan(row["rank@1"]) else f"{row['rank@1']:.1f}")
+                label = LABELS.get(row["method"], row["method"])
+                lines.append(f"{label:42s}" + "".join(f"{cell:>15s}" for cell in cells))
+            lines.append(f"autometa ranks by: {self.chosen[str(target)]}")
+            covered = ", ".join(f"{m} {share:.0%}" for m, share in self.coverage[str(target)].items())
+            lines.append(f"80 % intervals hold: {covered}")
+        return "\n".join([*lines, *self.own_lines()])
+
+    def own_lines(self) -> list[str]:
+        """Say whether the runs of one's own help on tasks like them."""
+        if self.own is None:
+            return []
+        table = summarise(self.own, WITHOUT_OWN, ("target", "method")).set_index(["target", "method"])
+        lines = ["\nDo your runs help? Regret on your tasks, each family left out in turn"]
+        for target in table.index.unique("target"):
+            mine, without = table.loc[(target, OWN)], table.loc[(target, WITHOUT_OWN)]
+            lines.append(f"{target}, {counted_tasks(int(mine['n_tasks']))}")
+            for depth in DEPTHS:
+                more, error = mine[f"more@{depth}"], mine[f"more@{depth}_se"]
+                means = f"without {without[f'regret@{depth}']:.3f}, with {mine[f'regret@{depth}']:.3f}"
+                lines.append(
+                    f"  first {depth:<3d} {means}: {more:+.3f} +-{error:.3f}, {verdict(more, error)}"
+                )
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table, the choices and the coverage as plain JSON types."""
+        table = self.to_frame().round(5)
+        return {"table": table.to_dict("records"), "chosen": self.chosen, "coverage": self.coverage}
+
+
+def summarise(regrets: pd.DataFrame, reference: str, by: Sequence[str]) -> pd.DataFrame:
+    """Return what :meth:`TrainingReport.to_frame` does, with the differences to any method."""
+    columns = [f"regret@{depth}" for depth in DEPTHS]
+    task = [*(name for name in by if name != "method"), "task_id", "family"]
+    table = regrets.groupby([*task, "method"], sort=False)[columns].mean().reset_index()
+    others = table[table["method"] == reference].drop(columns="method")
+    table = table.merge(others, on=task, how="left", suffixes=("", " of reference"))
+    ranked = ~table["method"].isin(INTERNAL)
+    for depth in DEPTHS:
+        table[f"more@{depth}"] = table[f"regret@{depth}"] - table[f"regret@{depth} of reference"]
+        table[f"rank@{depth}"] = table[ranked].groupby(task, sort=False)[f"regret@{depth}"].rank()
+    return pd.DataFrame(
+        [
+            dict(zip(by, key, strict=True)) | _means(group)
+            for key, group in table.groupby(list(by), sort=False)
+        ]
+    )
+
+
+def _means(group: pd.DataFrame) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name in ("regret", "more", "rank"):
+        for depth in DEPTHS:
+            values = group[f"{name}@{depth}"]
+            found[f"{name}@{depth}"] = float(values.mean())
+            if name != "rank":
+                found[f"{name}@{depth}_se"] = clustered_error(values, group["family"])
+    return {**found, "n_tasks": len(group)}
+
+
+def clustered_error(values: pd.Series, families: pd.Series) -> float:
+    """Return the standard error of a mean whose values are alike within families (Liang and Zeger 1986)."""
+    known = values.notna().to_numpy()
+    x = values.to_numpy()[known]
+    sums = np.bincount(pd.factorize(families[known])[0], x - x.mean()) if len(x) else x
+    if len(sums) < 2:
+        return float("nan")
+    return float(np.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1)) / len(x))
+
+
+def size_class(n_rows: pd.Series) -> pd.Series:
+    """Name the size of tables: a few classes, so that each has many."""
+    low, high = ROW_LIMITS
+    names = [f"under {low:,}", f"{low:,} to {high:,}", f"over {high:,}"]
+    places = np.searchsorted([low, high + 1], n_rows.fillna(0).to_numpy(dtype="float64"), side="right")
+    return pd.Series(np.array(names)[places], index=n_rows.index)
+
+
+def verdict(more: float, error: float) -> str:
+    """Say what a paired difference in regret means."""
+    if not np.isfinite(error):
+        return "too few families to tell"
+    if abs(more) <= 1.96 * error:
+        return "no difference proven"
+    return "they help" if more < 0 else "they harm"
+
+
+def counted_tasks(number: int) -> str:
+    """Return a number of tasks in words."""
+    return f"{number} task" if number == 1 else f"{number} tasks"
