@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, overload
 
@@ -19,6 +19,7 @@ from autometa.experience import load_experienced_metamodel
 from autometa.metabase import MetaBase
 from autometa.metafeatures import describe_task
 from autometa.metamodel import MetaModel, Prediction
+from autometa.metamodel.posterior import FewShot
 from autometa.metrics import Metric, baseline_scores, perfect_score
 from autometa.space import Configuration, SearchSpace
 from autometa.task import DataIssue, Task
@@ -143,6 +144,8 @@ class Recommendations(Sequence[Recommendation]):
         coordinates: NDArray[np.float64],
         warnings: tuple[DataIssue, ...],
         seconds: dict[str, float],
+        few_shot: Callable[[], FewShot],
+        columns: Sequence[int],
     ) -> None:
         self._items = tuple(items)
         self.task = task
@@ -152,6 +155,8 @@ class Recommendations(Sequence[Recommendation]):
         self.coordinates = coordinates
         self.warnings = warnings
         self.seconds = seconds
+        self._few_shot = few_shot
+        self._columns = tuple(columns)
 
     @overload
     def __getitem__(self, index: int) -> Recommendation: ...
@@ -183,6 +188,50 @@ class Recommendations(Sequence[Recommendation]):
         """Return a row per recommendation: rank, algorithm, params, expected_score, lower, upper, expected_seconds."""
         columns = ["rank", "algorithm", "params", "expected_score", "lower", "upper", "expected_seconds"]
         return pd.DataFrame([[getattr(item, name) for name in columns] for item in self], columns=columns)
+
+    def order_after(self, observed: Mapping[int, float], running: Sequence[int] = ()) -> list[Recommendation]:
+        """Order the entries that are left by what some results on this very task say about them.
+
+        Parameters
+        ----------
+        observed : mapping of int to float
+            Scores of the metric in natural units by rank; NaN for an entry that failed.
+        running : sequence of int, default=()
+            Ranks of entries whose score is to come.
+
+        Returns
+        -------
+        list of Recommendation
+            The one to try next first: by expected improvement over the best score, once there is one. Where the
+            metric is not one of the metadata base, they keep their order.
+
+        Raises
+        ------
+        UsageError
+            AM510 when there is no entry of such a rank.
+        """
+        for rank in (*observed, *running):
+            if not 1 <= rank <= len(self):
+                raise UsageError("AM510", f"there is no entry of rank {rank}.", f"Use 1 to {len(self)}.")
+        left = {
+            self._columns[item.rank - 1]: item
+            for item in self
+            if item.rank not in observed and item.rank not in running
+        }
+        known = {rank: score for rank, score in observed.items() if math.isfinite(score)}
+        if not known or self.metric.is_proxied:
+            return list(left.values())
+        scale = _Scale.of(self.task)
+        order = self._prior.order(
+            list(left),
+            {self._columns[rank - 1]: scale.level(score) for rank, score in known.items()},
+            [self._columns[rank - 1] for rank in running],
+        )
+        return [left[column] for column in order]
+
+    @cached_property
+    def _prior(self) -> FewShot:
+        return self._few_shot()
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as one object of plain JSON types."""
@@ -327,6 +376,8 @@ def recommend_for_task(
         coordinates=model.embed(metafeatures, task.kind, exclude=seen),
         warnings=tuple(issues),
         seconds=clock.laps,
+        few_shot=partial(model.few_shot, metafeatures, task.kind, task.metric.stored, exclude=seen),
+        columns=chosen,
     )
 
 
@@ -393,6 +444,11 @@ class _Scale:
 
     def __call__(self, level: float) -> float:
         return self.baseline + level * (self.perfect - self.baseline)
+
+    def level(self, score: float) -> float:
+        """The inverse."""
+        way = self.perfect - self.baseline
+        return (score - self.baseline) / way if abs(way) > 1e-12 else 0.0
 
 
 def _affordable(

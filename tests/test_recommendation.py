@@ -174,3 +174,26 @@ def test_each_entry_says_why(iris):
     speaking = [item.reason.rpartition(";")[2] for item in found if "speak for it" in item.reason]
     assert speaking
     assert all(any(name in said for name in found.metafeatures.index) for said in speaking)
+
+
+def test_results_reorder_what_is_left(iris, model):
+    """In the simulated base either linear models or trees do well: one bad result of a kind sends its like back."""
+    found = autometa.recommend(*iris, k=16, metric="log_loss", metabase=model)
+    smooth = {r.rank for r in found if r.algorithm in ("linear", "svm", "mlp")}
+    rest = {r.rank for r in found} - smooth
+    worst, best = 0.25 * np.log(3), 0.1 * np.log(3)  # of the log loss, as the base has them
+    for good, bad in ((smooth, rest), (rest, smooth)):
+        left = found.order_after({min(good): best, min(bad): worst})
+        assert {r.rank for r in left} == {r.rank for r in found} - {min(good), min(bad)}
+        first = [r.rank for r in left[: len(good) - 1]]
+        assert len(set(first) & good) >= 0.8 * len(first)
+
+
+def test_order_after_leaves_out_what_runs_or_failed_and_keeps_the_order_without_results(iris, model):
+    found = autometa.recommend(*iris, k=6, metabase=model)
+    assert [r.rank for r in found.order_after({})] == [1, 2, 3, 4, 5, 6]
+    assert [r.rank for r in found.order_after({1: float("nan")}, running=[3])] == [2, 4, 5, 6]
+    after = found.order_after({1: found[0].expected_score}, running=[2])
+    assert {r.rank for r in after} == {3, 4, 5, 6}
+    with pytest.raises(UsageError, match="AM510"):
+        found.order_after({7: 0.5})

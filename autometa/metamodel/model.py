@@ -19,7 +19,7 @@ from autometa.errors import StorageError, UsageError
 from autometa.metabase import MetaBase, metabase_directory, read_manifest, target_of, write_manifest
 from autometa.metamodel.embedding import TaskEmbedding
 from autometa.metamodel.portfolio import fill_with_column_means, safe_portfolio
-from autometa.metamodel.posterior import TaskMixture
+from autometa.metamodel.posterior import FewShot, TaskMixture
 from autometa.metamodel.proximity import ProximityForest, weighted_mean
 from autometa.metamodel.seconds import SecondsModel
 from autometa.metamodel.surrogate import Surrogate, encode_configurations
@@ -431,15 +431,10 @@ class MetaModel:
 
     def few_shot(
         self, metafeatures: pd.Series, kind: str, metric: str, *, exclude: Collection[str] = ()
-    ) -> tuple[TaskMixture, FloatArray]:
-        """Return what results on a new task can be learned from: the prior over the stored configurations.
+    ) -> FewShot:
+        """Return what results on a new task are to change, over the stored configurations.
 
-        Returns
-        -------
-        mixture : TaskMixture
-            Over the levels (0: the best constant prediction, 1: perfect) of the stored configurations.
-        weights : ndarray of shape (n_tasks,)
-            How much each of its tasks is expected to say, for :meth:`TaskMixture.condition`.
+        Performance is the level: 0 that of the best constant prediction, 1 perfect.
         """
         part = self.part(kind)
         x = part.row(metafeatures)
@@ -448,7 +443,9 @@ class MetaModel:
         if not kept.any():
             kept[:] = True
         weights = (1 - novelty) * weights[kept] + novelty / kept.sum()
-        return TaskMixture.fit(part.levels[metric][kept], part.similarity[np.ix_(kept, kept)]), weights
+        return FewShot(
+            TaskMixture.fit(part.levels[metric][kept], part.similarity[np.ix_(kept, kept)]), weights
+        )
 
     def rank(
         self, metafeatures: pd.Series, kind: str, metric: str, *, k: int = 10, exclude: Collection[str] = ()

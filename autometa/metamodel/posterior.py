@@ -10,7 +10,7 @@ Snoek and Adams (2013, Multi-task Bayesian optimization) over a fixed set of can
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -154,6 +154,44 @@ class TaskMixture:
         moved = self.surfaces[kept] + self.gaps[kept, None] * (surprise[kept] @ gain.T)
         left = np.maximum(variances - (gain * cross.T).sum(axis=1), 0.0)
         return Belief(posterior[kept] / posterior[kept].sum(), moved, self.gaps[kept], np.sqrt(left))
+
+
+@dataclass(frozen=True, eq=False)
+class FewShot:
+    """What results on one new task are to change: the prior, and what its meta-features say about the known tasks.
+
+    Attributes
+    ----------
+    mixture : TaskMixture
+    weights : ndarray of shape (n_tasks,)
+    """
+
+    mixture: TaskMixture
+    weights: FloatArray
+
+    def order(
+        self, columns: Sequence[int], observed: Mapping[int, float], running: Sequence[int] = ()
+    ) -> list[int]:
+        """Order candidates by expected improvement over the best that was observed.
+
+        Parameters
+        ----------
+        columns : sequence of int
+            The candidates that are left.
+        observed : mapping of int to float
+            Performance of those that were run; not empty.
+        running : sequence of int, default=()
+            Candidates whose performance is to come; meanwhile they are taken to do what is expected of them
+            (Ginsbourger, Le Riche and Carraro 2010, Kriging is well-suited to parallelize optimization).
+        """
+        seen, values = list(observed), list(observed.values())
+        belief = self.mixture.condition(self.weights, seen, values)
+        if running:
+            expected = belief.weights @ belief.means
+            seen, values = [*seen, *running], [*values, *expected[list(running)]]
+            belief = self.mixture.condition(self.weights, seen, values)
+        gain = belief.expected_improvement(max(values)) - 1e-6 * belief.regret
+        return sorted(columns, key=lambda column: -gain[column])
 
 
 def clipped_regrets(performance: FloatArray) -> FloatArray:
