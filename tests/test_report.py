@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 from hypothesis import given, strategies as st
 
-from autometa.report import Section, render_report
+from autometa.report import Dot, Section, render_report
 
 ALLOWED = {
     *("html", "head", "meta", "title", "style", "body"),
@@ -53,3 +53,14 @@ def test_a_page_loads_nothing():
     assert "http://" not in text
     assert "https://" not in text
     assert "<table" not in text
+
+
+@given(words, st.lists(st.tuples(words, st.floats(0, 2), st.one_of(st.floats(0, 1), st.just(float("nan"))))))
+def test_a_chart_has_a_dot_for_every_value(title, values):
+    text = render_report("t", [Section("h", dots=[Dot(label, *rest) for label, *rest in values])])
+    page = Page()
+    page.feed(text)
+    assert page.tags <= ALLOWED | {"svg", "line", "circle", "text"}
+    assert text.count("<circle") == len(values)
+    for label, *_ in values:
+        assert label in unescape(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from autometa.cli._inputs import write_text
 from autometa.cli._terminal import say, show
 from autometa.cli._wording import counted
 from autometa.errors import StorageError
@@ -15,20 +16,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sources = parser.add_mutually_exclusive_group(required=True)
     sources.add_argument("--storage", metavar="URL", help="what autometa collect has filled")
     sources.add_argument("--metabase", metavar="DIR", help="a metadata base that is there already")
+    parser.add_argument(
+        "--merge",
+        action="store_true",
+        help="join the runs with the bundled metadata base, and say whether they help on their tasks",
+    )
     parser.add_argument("--output", metavar="DIR", required=True, help="made if it is not there")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from autometa.metabase import MetaBase
+    from autometa.report.training import render_training_report
     from autometa.training import train
 
     _make_folder(args.output)
     base = MetaBase.from_studies(args.storage) if args.storage else MetaBase.load(args.metabase)
     say(f"training on {counted(len(base.tasks), 'task')} and {counted(len(base.runs), 'run')} ...")
-    _, report = train(base, args.output)
+    _, report = train(base, args.output, known=MetaBase.load() if args.merge else None)
+    write_text(str(Path(args.output) / "report.html"), render_training_report(report))
     show(report.text)
-    say(f"wrote metadata base and meta-model to {args.output}")
+    say(f"wrote metadata base, meta-model and report (report.html, report.csv) to {args.output}")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -13,7 +14,25 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
 td.number, th.number { text-align: right; }
+svg { width: 100%; font-size: 13px; fill: currentColor; }
+svg line { stroke: currentColor; }
+svg line.grid { stroke-opacity: .2; }
+svg line.bar { stroke-width: 3; stroke-opacity: .6; }
 """
+
+
+_LABELS: Final = 300
+_PLOT: Final = 400
+_LINE: Final = 22
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A value of a chart, with its standard error."""
+
+    label: str
+    value: float
+    error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +49,8 @@ class Section:
     rows : sequence of sequence of str, default=()
     align : str, default=""
         ``<`` or ``>`` for each column.
+    dots : sequence of Dot, default=()
+        A chart from zero on, a line for each, drawn above the table.
     """
 
     heading: str
@@ -37,6 +58,7 @@ class Section:
     titles: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     align: str = ""
+    dots: Sequence[Dot] = ()
 
 
 def render_report(title: str, sections: Sequence[Section]) -> str:
@@ -63,7 +85,31 @@ def render_report(title: str, sections: Sequence[Section]) -> str:
 
 def _render_section(section: Section) -> str:
     lines = "".join(f"<p>{escape(line)}</p>\n" for line in section.lines)
-    return f"<h2>{escape(section.heading)}</h2>\n{lines}{_render_table(section)}"
+    return f"<h2>{escape(section.heading)}</h2>\n{lines}{_render_chart(section.dots)}{_render_table(section)}"
+
+
+def _render_chart(dots: Sequence[Dot]) -> str:
+    """Draw values as dots with bars of one standard error to both sides; those that are not finite are left out."""
+    shown = [dot for dot in dots if math.isfinite(dot.value)]
+    if not shown:
+        return ""
+    errors = [dot.error if math.isfinite(dot.error) else 0.0 for dot in shown]
+    most = max(dot.value + error for dot, error in zip(shown, errors, strict=True)) or 1.0
+    lines = []
+    for number, (dot, error) in enumerate(zip(shown, errors, strict=True)):
+        y = 14 + _LINE * number
+        left, middle, right = (
+            _LABELS + _PLOT * max(x, 0.0) / most for x in (dot.value - error, dot.value, dot.value + error)
+        )
+        lines.append(
+            f'<text x="{_LABELS - 10}" y="{y + 4}" text-anchor="end">{escape(dot.label)}</text>'
+            f'<line x1="{_LABELS}" x2="{_LABELS + _PLOT}" y1="{y}" y2="{y}" class="grid"/>'
+            f'<line x1="{left:.1f}" x2="{right:.1f}" y1="{y}" y2="{y}" class="bar"/>'
+            f'<circle cx="{middle:.1f}" cy="{y}" r="4"/>'
+            f'<text x="{_LABELS + _PLOT + 10}" y="{y + 4}">{dot.value:.3f}</text>\n'
+        )
+    box = f"0 0 {_LABELS + _PLOT + 60} {_LINE * len(shown) + 8}"
+    return f'<svg viewBox="{box}" role="img">\n{"".join(lines)}</svg>\n'
 
 
 def _render_table(section: Section) -> str:

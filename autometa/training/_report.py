@@ -87,16 +87,10 @@ class TrainingReport:
         ]
         for target, rows in self.to_frame().groupby("target", sort=False):
             lines.append(f"\n{target}, {int(rows['n_tasks'].max())} tasks, mean over metrics")
-            titles = [*(f"first {depth}" for depth in DEPTHS), "more", "rank"]
-            lines.append(f"{'':42s}" + "".join(f"{title:>15s}" for title in titles))
-            for row in rows.to_dict("records"):
-                cells = [f"{row[f'regret@{d}']:.3f} +-{row[f'regret@{d}_se']:.3f}" for d in DEPTHS]
-                cells.append(
-                    "" if row["method"] == PRODUCT else f"{row['more@1']:+.3f} +-{row['more@1_se']:.3f}"
-                )
-                cells.append("" if np.isnan(row["rank@1"]) else f"{row['rank@1']:.1f}")
-                label = LABELS.get(row["method"], row["method"])
-                lines.append(f"{label:42s}" + "".join(f"{cell:>15s}" for cell in cells))
+            lines.append(
+                f"{'':42s}{'first 1':>15s}{'3':>8s}{'5':>8s}{'10':>8s}{'first 1, more':>16s}{'rank':>7s}"
+            )
+            lines += [_line(row) for row in rows.to_dict("records")]
             lines.append(f"autometa ranks by: {self.chosen[str(target)]}")
             covered = ", ".join(f"{m} {share:.0%}" for m, share in self.coverage[str(target)].items())
             lines.append(f"80 % intervals hold: {covered}")
@@ -123,6 +117,15 @@ class TrainingReport:
         """Return the table, the choices and the coverage as plain JSON types."""
         table = self.to_frame().round(5)
         return {"table": table.to_dict("records"), "chosen": self.chosen, "coverage": self.coverage}
+
+
+def _line(row: dict[Any, Any]) -> str:
+    first, *others = DEPTHS
+    regrets = f"{row[f'regret@{first}']:.3f} +-{row[f'regret@{first}_se']:.3f}".rjust(15)
+    regrets += "".join(f"{row[f'regret@{depth}']:8.3f}" for depth in others)
+    more = "" if row["method"] == PRODUCT else f"{row['more@1']:+.3f} +-{row['more@1_se']:.3f}"
+    rank = "" if np.isnan(row["rank@1"]) else f"{row['rank@1']:.1f}"
+    return f"{LABELS.get(row['method'], row['method']):42s}{regrets}{more:>16s}{rank:>7s}".rstrip()
 
 
 def summarise(regrets: pd.DataFrame, reference: str, by: Sequence[str]) -> pd.DataFrame:

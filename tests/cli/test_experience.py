@@ -150,7 +150,8 @@ def test_a_password_in_a_url_is_not_shown(run, catalog):
     assert "SECRET" not in outcome.err
 
 
-def test_train_passes_on_what_it_was_given(run, journal, monkeypatch):
+@pytest.mark.parametrize("merge", [(), ("--merge",)])
+def test_train_passes_on_what_it_was_given(run, journal, monkeypatch, merge):
     """The training itself has its own tests."""
     from autometa.metabase import MetaBase
 
@@ -159,13 +160,20 @@ def test_train_passes_on_what_it_was_given(run, journal, monkeypatch):
     class Report:
         text = "the report"
 
+    def train(base, output, known):
+        calls.append((base, output, known))
+        return None, Report
+
+    monkeypatch.setattr("autometa.training.train", train)
     monkeypatch.setattr(
-        "autometa.training.train", lambda base, output: calls.append((base, output)) or (None, Report)
+        "autometa.report.training.render_training_report", lambda report: f"page: {report.text}"
     )
-    outcome = run("train", "--storage", "runs.journal", "--output", "new/folder")
+    outcome = run("train", "--storage", "runs.journal", *merge, "--output", "new/folder")
     assert outcome.code == 0
     assert outcome.out == "the report\n"
-    ((base, output),) = calls
+    assert Path("new/folder/report.html").read_text(encoding="utf-8") == "page: the report"
+    ((base, output, known),) = calls
+    assert (known is not None) == bool(merge)
     assert isinstance(base, MetaBase)
     assert len(base.runs) == 8
     assert output == "new/folder"

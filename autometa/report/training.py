@@ -1,0 +1,69 @@
+"""The report of a training as a page: for each target a chart and a table, then the same by kind, rows and metric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from autometa.report import Dot, Section, render_report
+from autometa.training import DEPTHS, LABELS, PRODUCT, TrainingReport
+
+TITLES = ("", *(f"first {depth}" for depth in DEPTHS), "more, first", "more, first five", "rank", "tasks")
+
+
+def render_training_report(report: TrainingReport) -> str:
+    """Return a whole HTML document.
+
+    Parameters
+    ----------
+    report : TrainingReport
+    """
+    about = [
+        "Mean normalised regret: 0 is the best known result on a task, 1 the median of the library defaults; lower is "
+        "better. Every task was judged by what was learned without its family; metrics of a task count as one.",
+        "± is the standard error over families. 'More' is how much more regret than autometa's, paired over tasks, "
+        "after the first pick and after five; the rank is that of the first pick among the methods on a task.",
+        "Which method autometa uses was chosen, for each half of the families, on the other half.",
+    ]
+    sections = [Section("How to read this", about), *_sections(report)]
+    if report.own is not None:
+        title, *lines = report.own_lines()
+        sections.insert(1, Section(title.strip(), [line.strip() for line in lines]))
+    return render_report("What the meta-model learned", sections)
+
+
+def _sections(report: TrainingReport) -> Iterator[Section]:
+    slices = report.slices()
+    for (target, name, value), table in slices.groupby(["target", "slice", "value"], sort=False):
+        is_all = name == "all"
+        heading = f"{target}: all tasks" if is_all else f"{target}, {name}: {value}"
+        covered = ", ".join(f"{m} {share:.0%}" for m, share in report.coverage[target].items())
+        lines = (
+            [f"autometa ranks by: {report.chosen[target]}. 80 % intervals hold: {covered}."] if is_all else []
+        )
+        dots = (
+            [Dot(_label(row), row["regret@1"], row["regret@1_se"]) for _, row in table.iterrows()]
+            if is_all
+            else []
+        )
+        rows = [_cells(row) for _, row in table.iterrows()]
+        yield Section(heading, lines, TITLES, rows, "<" + ">" * (len(TITLES) - 1), dots)
+
+
+def _label(row: pd.Series) -> str:
+    return LABELS.get(row["method"], row["method"])
+
+
+def _cells(row: pd.Series) -> list[str]:
+    regrets = [f"{row[f'regret@{d}']:.3f} ± {row[f'regret@{d}_se']:.3f}" for d in DEPTHS]
+    more = [f"{row[f'more@{d}']:+.3f} ± {row[f'more@{d}_se']:.3f}" for d in (1, 5)]
+    rank = "" if np.isnan(row["rank@1"]) else f"{row['rank@1']:.1f}"
+    return [
+        _label(row),
+        *regrets,
+        *(("", "") if row["method"] == PRODUCT else more),
+        rank,
+        str(row["n_tasks"]),
+    ]
