@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -170,20 +171,23 @@ def main() -> None:
     metabase, model = MetaBase.load(), MetaModel.load()
     key = ["rule", "target", "order"]
     done = pd.read_csv(arguments.output) if arguments.output.is_file() else pd.DataFrame(columns=key)
-    for rule in ("alike", "peculiar"):
-        for target, bundled in model.parts.items():
+    streams = [(rule, target) for rule in ("alike", "peculiar") for target in model.parts]
+    bases: dict[tuple[str, str], tuple[np.ndarray, TargetModel]] = {}
+    for order, (rule, target) in product(range(arguments.orders), streams):
+        if (done[key] == [rule, target, order]).all(axis=1).any():
+            continue
+        bundled = model.parts[target]
+        if (rule, target) not in bases:
             tasks = choose_tasks(bundled, rule)
-            base = without(bundled, tasks)
-            for order in range(arguments.orders):
-                if ((done[key] == [rule, target, order]).all(axis=1)).any():
-                    continue
-                records = pd.DataFrame(replay(bundled, base, metabase, tasks, order))
-                records.insert(0, "rule", rule)
-                records.insert(1, "target", target)
-                done = pd.concat([done, records], ignore_index=True)
-                arguments.output.parent.mkdir(parents=True, exist_ok=True)
-                done.to_csv(arguments.output, index=False, float_format="%.5g")
-                print(f"{rule}, {target}: order {order + 1} of {arguments.orders}", flush=True)
+            bases[rule, target] = tasks, without(bundled, tasks)
+        tasks, base = bases[rule, target]
+        records = pd.DataFrame(replay(bundled, base, metabase, tasks, order))
+        records.insert(0, "rule", rule)
+        records.insert(1, "target", target)
+        done = pd.concat([done, records], ignore_index=True)
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        done.to_csv(arguments.output, index=False, float_format="%.5g")
+        print(f"order {order + 1} of {arguments.orders}: {rule}, {target}", flush=True)
     print(report(done))
 
 

@@ -126,7 +126,10 @@ def _best_so_far(study: Any, metric: str) -> str:
 
 def _leaderboard(result: TuneResult, task: Task, name: str) -> Section:
     board = result.leaderboard
-    failed = board[board["state"] != "complete"]
+    failed = board[board["state"] == "fail"]
+    n_complete, n_interrupted = (
+        int((board["state"] == state).sum()) for state in ("complete", "interrupted")
+    )
     plus_minus = symbol("\u00b1", "+-")
     rows = [
         (
@@ -143,9 +146,11 @@ def _leaderboard(result: TuneResult, task: Task, name: str) -> Section:
     n_recommended = int((board["origin"] == "recommended").sum())
     lines = [
         describe_data(task, name),
-        f"{counted(len(board), 'trial')}, {n_recommended} of them recommended; {len(failed)} failed; {result.deadline}",
+        f"{counted(len(board), 'trial')}, {n_recommended} of them recommended; {len(failed)} failed"
+        + (f", {n_interrupted} cut off" if n_interrupted else "")
+        + f"; {result.deadline}",
     ]
-    if len(failed) == len(board):
+    if not n_complete:
         lines.append(
             "No trial was finished; the pipeline is the first recommendation that could be fitted, unmeasured."
         )

@@ -19,6 +19,7 @@ from autometa.recommendation import Recommendation
 from autometa.space import Configuration, SearchSpace
 from autometa.tuning._deadline import TimeReport
 from autometa.tuning._posterior import posterior_scores
+from autometa.tuning._search import INTERRUPTED, OUT_OF_TIME
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
 
 # Recommendations come with an interval that holds 80 % of a Gaussian.
@@ -50,7 +51,7 @@ class TuneResult:
         A row per trial: rank (1 is the best by `expected`), trial, algorithm, params, score (mean over folds, in
         natural units of the metric), std (over folds), expected (the score to be expected, see
         :func:`autometa.tuning.posterior_scores`), seconds, origin (``recommended`` or ``search``), state
-        (``complete`` or ``fail``), reason (of a failure).
+        (``complete``, ``fail``, or ``interrupted`` by the user or by the end of the time), reason (of a failure).
     best_configuration : Configuration
         The best by expected score among those that could be fitted on all rows in time.
     best_by_cv : Configuration or None
@@ -141,7 +142,7 @@ def _row(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any]:
         "expected": math.nan,
         "seconds": run.get("seconds", math.nan),
         "origin": "recommended" if RANK_ATTRIBUTE in trial.user_attrs else "search",
-        "state": trial.state.name.lower(),
+        "state": "interrupted" if run["reason"] in (INTERRUPTED, OUT_OF_TIME) else trial.state.name.lower(),
         "reason": run["reason"],
     }
 

@@ -28,8 +28,8 @@ FIRST_FAILURES: Final = 5
 _REFIT_SHARE: Final = 0.2
 _REFIT_MARGIN: Final = 1.5
 _START_SECONDS: Final = 60.0
-_INTERRUPTED: Final = "interrupted"
-_OUT_OF_TIME: Final = "the time of the search ran out"
+INTERRUPTED: Final = "interrupted"
+OUT_OF_TIME: Final = "the time of the search ran out"
 
 Callback = Callable[[optuna.Study, FrozenTrial], object]
 
@@ -279,16 +279,16 @@ class Search:
             run = evaluator.evaluate(configuration, limit)
         except BaseException:
             self._tell(
-                trial, configuration, Run(configuration, "failed", reason=_INTERRUPTED).to_record(), None
+                trial, configuration, Run(configuration, "failed", reason=INTERRUPTED).to_record(), None
             )
             raise
         seconds = time.monotonic() - start
         scores = self._problem.scores_of(run)
         record = {**run.to_record(), "folds": scores, "seconds": seconds}
         if run.status == "timeout" and self._left == 0.0:
-            record["reason"] = _OUT_OF_TIME
+            record["reason"] = OUT_OF_TIME
         elif self._stopped.is_set() and not run.ok:
-            record["reason"] = _INTERRUPTED
+            record["reason"] = INTERRUPTED
         self._tell(trial, configuration, record, float(np.mean(scores)) if run.ok else None)
 
     def _tell(
@@ -308,7 +308,7 @@ class Search:
 
     def _note(self, frozen: FrozenTrial, record: dict[str, Any]) -> None:
         """Keep count, and stop when the first trials all fail."""
-        if record["reason"] in (_OUT_OF_TIME, _INTERRUPTED):
+        if record["reason"] in (OUT_OF_TIME, INTERRUPTED):
             return
         self._known.setdefault(frozen.user_attrs["configuration_id"], frozen)
         if frozen.state == TrialState.COMPLETE:
@@ -339,7 +339,7 @@ def _finished(study: optuna.Study) -> list[FrozenTrial]:
         trial
         for trial in study.get_trials(deepcopy=False, states=states)
         if trial.user_attrs.get("run", {}).get("status") in ("ok", "failed", "memory")
-        and trial.user_attrs["run"]["reason"] != _INTERRUPTED
+        and trial.user_attrs["run"]["reason"] != INTERRUPTED
     ]
 
 

@@ -23,9 +23,9 @@ def resolve_splits(task: Task, cv: Any = None, groups: Any = None, seed: int = 0
     ----------
     task : Task
     cv : int, splitter, iterable of (train, test) or None, default=None
-        A number of shuffled folds, stratified for classification (None: 3); a scikit-learn splitter; or positions,
-        or boolean masks, of the training and test rows of each fold. Folds that autometa draws itself are cut to
-        100,000 training and test rows.
+        A number of shuffled folds, stratified for classification; a scikit-learn splitter; or positions, or boolean
+        masks, of the training and test rows of each fold. None: 3 folds, or 2 where a class has fewer than 3 rows; a
+        class of one row stands in none. Folds that autometa draws itself are cut to 100,000 training and test rows.
     groups : array-like of shape (n_rows,), optional
         Rows of one group never stand on both sides of a split that autometa draws.
     seed : int, default=0
@@ -37,16 +37,18 @@ def resolve_splits(task: Task, cv: Any = None, groups: Any = None, seed: int = 0
     Raises
     ------
     DataError
-        AM104 when a class has fewer rows than there are folds; AM201 when the table has; AM110 when `groups` has
-        another length than the table.
+        AM104 when a class has fewer rows than the folds that were asked for; AM201 when the table has; AM110 when
+        `groups` has another length than the table.
     UsageError
         AM520 when `cv` is none of the above, or its folds are empty, overlap or leave the table.
     """
     labels = None if groups is None else _group_codes(groups, task)
     if cv is None or (isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)):
-        n_folds = DEFAULT_FOLDS if cv is None else int(cv)
+        n_folds = _usual_folds(task) if cv is None else int(cv)
         if n_folds < 2:
             raise UsageError("AM520", f"cv is {cv}.", "Use at least 2 folds.")
+        if task.kind != "regression" and (cv is not None or labels is not None):
+            _check_classes(task, n_folds)
         return _draw(task, n_folds, labels, seed)
     try:
         folds = list(cv.split(task.X, task.y, labels)) if hasattr(cv, "split") else list(cv)
@@ -68,8 +70,6 @@ def _group_codes(groups: Any, task: Task) -> NDArray[np.intp]:
 
 
 def _draw(task: Task, n_folds: int, groups: NDArray[np.intp] | None, seed: int) -> list[Split]:
-    if task.kind != "regression":
-        _check_classes(task, n_folds)
     if groups is None:
         return make_splits(
             task, Protocol(n_folds, max_train_rows=MAX_ROWS, max_test_rows=MAX_ROWS, seed=seed)
@@ -86,6 +86,12 @@ def _draw(task: Task, n_folds: int, groups: NDArray[np.intp] | None, seed: int) 
     else:
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     return list(splitter.split(np.zeros(task.n_rows), task.y.astype("str"), groups))
+
+
+def _usual_folds(task: Task) -> int:
+    """Number of folds where none was asked for: as few as a rare class needs."""
+    rarest = DEFAULT_FOLDS if task.kind == "regression" else int(task.y.value_counts().min())
+    return min(DEFAULT_FOLDS, max(rarest, 2))
 
 
 def _check_classes(task: Task, n_folds: int) -> None:

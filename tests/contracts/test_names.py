@@ -76,6 +76,7 @@ SIGNATURES: dict[str, dict[str, Any]] = {
         "random_state": 0,
     },
     "AlgorithmSelector": {"random_state": None},
+    "learn": {"storage": REQUIRED, "X": None, "y": None, "*": None, "kind": "auto", "metric": None},
     "register_algorithm": {"algorithm": REQUIRED, "kinds": ("classification", "regression")},
 }
 
@@ -96,6 +97,7 @@ METHODS: dict[str, dict[str, list[str]]] = {
         "rank": ["metafeatures", "observed"],
         "suggest": ["metafeatures", "observed"],
     },
+    "LearnReport": {"to_frame": [], "to_dict": []},
     "Recommendations": {"to_frame": [], "to_dict": []},
     "Recommendation": {"to_code": [], "to_dict": []},
 }

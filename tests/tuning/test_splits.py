@@ -101,8 +101,19 @@ def test_a_class_smaller_than_the_folds() -> None:
     with pytest.raises(
         DataError, match=r"AM104 class 'Z' has 2 row\(s\), fewer than the 3 folds.*or use cv=2"
     ):
-        resolve_splits(task)
+        resolve_splits(task, 3)
     assert len(resolve_splits(task, 2)) == 2
+
+
+def test_without_a_wish_a_rare_class_takes_fewer_folds_or_none() -> None:
+    X = pd.DataFrame({"a": np.arange(32.0)})
+    twice = Task.from_frame(X, ["x"] * 15 + ["y"] * 15 + ["z"] * 2)
+    folds = resolve_splits(twice)
+    assert len(folds) == 2
+    assert all(set(twice.y.iloc[rows]) == {"x", "y", "z"} for fold in folds for rows in fold)
+    once = Task.from_frame(X, ["x"] * 15 + ["y"] * 16 + ["z"])
+    assert all("z" not in set(once.y.iloc[rows]) for fold in resolve_splits(once) for rows in fold)
+    assert any(issue.code == "AM104" for issue in once.warnings)
 
 
 def test_too_few_rows() -> None:

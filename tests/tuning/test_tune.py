@@ -220,7 +220,7 @@ def test_an_interruption_inside_a_trial(iris) -> None:
     register("interrupting", lambda: Interrupting())
     result = tune(*iris, n_trials=50, algorithms=[*QUICK, "interrupting"], random_state=0)
     assert result.interrupted
-    assert result.leaderboard["reason"].iloc[-1] == "interrupted"
+    assert result.leaderboard[["state", "reason"]].iloc[-1].tolist() == ["interrupted", "interrupted"]
     assert all(t.state.is_finished() for t in result.study.trials)
     with pytest.raises(KeyboardInterrupt):
         tune(*iris, n_trials=5, algorithms=["interrupting"])
