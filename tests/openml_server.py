@@ -8,6 +8,7 @@ import io
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -483,7 +484,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Last-Modified", formatdate(usegmt=True))
         if is_packed:
             self.send_header("Content-Encoding", "gzip")
-        self.end_headers()
-        if not is_head:
-            self.wfile.write(sent if is_packed else sent[:n_sent])
+        with suppress(ConnectionError):  # the client may have given up
+            self.end_headers()
+            self.wfile.write(b"" if is_head else sent if is_packed else sent[:n_sent])
         self.close_connection = self.close_connection or n_sent < len(body)
