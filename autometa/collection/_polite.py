@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import requests
+import urllib3
 
 T = TypeVar("T")
 _TOO_MANY_REQUESTS: Final = 429
@@ -88,6 +89,11 @@ class Connection:
     def session(self) -> requests.Session:
         """Return a session that keeps these manners."""
         return _PoliteSession(self)
+
+    def pool(self) -> urllib3.PoolManager:
+        """Return connections for clients that do not use requests: with the same limit, and tried once."""
+        self.wait()
+        return urllib3.PoolManager(timeout=self.timeout, retries=urllib3.Retry(0))
 
     def wait(self) -> None:
         """Let the pause since the last request pass."""

@@ -43,6 +43,8 @@ except ImportError as error:
         "Install it with: pip install 'autometa[openml]'.",
     ) from error
 
+__all__ = ["Connection", "OpenMLTask", "default_lock_file", "read_suite", "read_tasks"]
+
 LOCK_NAME: Final = "autometa.lock.json"
 # The package keeps its settings in its modules: one user at a time.
 _DOOR: Final = threading.Lock()
@@ -441,8 +443,13 @@ def _polite(connection: Connection, skip_parquet: bool) -> Iterator[None]:
     calls: Any = openml._api_calls
     config: Any = openml.config
     variable = config.OPENML_SKIP_PARQUET_ENV_VAR
-    before = calls.requests, calls.logging, config.connection_n_retries, os.environ.get(variable)
+    before = calls.requests, calls.minio, calls.logging, config.connection_n_retries, os.environ.get(variable)
+
+    def client(http_client: Any = None, **options: Any) -> Any:
+        return before[1].Minio(http_client=http_client or connection.pool(), **options)
+
     calls.requests = SimpleNamespace(**{**vars(requests), "Session": connection.session})
+    calls.minio = SimpleNamespace(**{**vars(calls.minio), "Minio": client})
     calls.logging = logging.getLogger("openml")
     config.connection_n_retries = 1
     if skip_parquet:
@@ -450,7 +457,7 @@ def _polite(connection: Connection, skip_parquet: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        calls.requests, calls.logging, config.connection_n_retries, skipped = before
+        calls.requests, calls.minio, calls.logging, config.connection_n_retries, skipped = before
         if skip_parquet:
             os.environ.pop(variable)
         if skipped is not None:
