@@ -53,7 +53,7 @@ from autometa.metrics import as_gain, baseline_scores, perfect_score, resolve_me
 from autometa.recommendation import Recommendation, recommend_for_task
 from autometa.space import Configuration, SearchSpace
 from autometa.task import KINDS, Task
-from autometa.training import DEFAULTS_ROW, TREE_ENSEMBLES, train
+from autometa.training import train
 from autometa.tuning import posterior_scores
 
 RESULTS: Final = Path(__file__).parent / "results" / "zero_shot.csv"
@@ -66,6 +66,7 @@ METRICS: Final = {
     "regression": ("r2",),
 }
 CHEAP: Final = ("defaults", "FLAML", "autometa")
+TREE_ENSEMBLES: Final = ("lightgbm", "hist_gradient_boosting", "random_forest", "extra_trees")
 PEERS: Final = (*CHEAP, "autometa-choice", "TPE")
 BUDGETS: Final = (10, 50, 100, 250)
 FIRST: Final = (5, 10)
@@ -524,7 +525,7 @@ def _markdown_comparisons(table: pd.DataFrame) -> str:
 
 
 def _comparison_cell(row: pd.Series) -> str:
-    return f"{row['difference']:+.2f} ± {row['error']:.2f}, {row['wins']:.0%} of {row['tables']:.0f}"
+    return f"{row['difference']:+.2f} +- {row['error']:.2f}, {row['wins']:.0%} of {row['tables']:.0f}"
 
 
 def write_readme(path: Path, text: str) -> None:
@@ -534,29 +535,6 @@ def write_readme(path: Path, text: str) -> None:
     if not end:
         sys.exit(f"{path} has no markers <!-- zero-shot: begin --> and <!-- zero-shot: end -->.")
     path.write_text(f"{before}<!-- zero-shot: begin -->\n{text}\n{end}{after}", encoding="utf-8")
-
-
-# --- replay ---------------------------------------------------------------------------------------------------------
-
-
-def replay(metabase: str | None) -> str:
-    """Take every task of the metadata base as new, and look the regrets up in its recorded runs."""
-    _, report = train(MetaBase.load(metabase))
-    lines = [report.text, "\nPaired over all tasks, mean over metrics:"]
-    for other in ("lightgbm default", "random_forest default", "portfolio", "nearest"):
-        lines.append(_replayed(report.regrets, "regret@1", other))
-    lines.append(_replayed(report.regrets, "regret@5", DEFAULTS_ROW))
-    return "\n".join(lines)
-
-
-def _replayed(regrets: pd.DataFrame, column: str, other: str) -> str:
-    means = regrets.groupby(["method", "target", "task_id"])[column].mean()
-    difference = (means.loc["autometa"] - means.loc[other]).dropna()
-    wins = (difference < 0).mean() + 0.5 * (difference == 0).mean()
-    return (
-        f"autometa {column} against {other:40s} {means.loc['autometa'].mean():.3f} : {means.loc[other].mean():.3f}  "
-        f"difference {difference.mean():+.3f} +- {difference.sem():.3f}  better on {wins:.0%}"
-    )
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -588,7 +566,7 @@ def main() -> None:
     """Run, report or replay."""
     arguments = parse_arguments()
     if arguments.replay:
-        print(replay(arguments.metabase))
+        print(train(MetaBase.load(arguments.metabase))[1].text)
         return
     if arguments.directory:
         run_all(arguments)
