@@ -27,8 +27,12 @@ class Refused(NoAnswer):
     """The server answered that it will not give what was asked for."""
 
 
+def _keep_silent(line: str) -> None:
+    """Tell nobody."""
+
+
 class Connection:
-    """How a server is asked.
+    """How a server is asked. A copy in another process keeps its own pace, and is silent.
 
     Parameters
     ----------
@@ -51,7 +55,7 @@ class Connection:
         pause: float = 0.5,
         attempts: int = 5,
         backoff: float = 1.0,
-        notify: Callable[[str], None] = lambda line: None,
+        notify: Callable[[str], None] = _keep_silent,
     ) -> None:
         self.timeout = timeout
         self.notify = notify
@@ -60,6 +64,9 @@ class Connection:
         self._backoff = backoff
         self._is_answering = True
         self._next_request = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "notify": _keep_silent, "_is_answering": True, "_next_request": 0.0}
 
     def ask(self, call: Callable[[int], T], what: str) -> T:
         """Call with the number of the attempt, from 0, until one succeeds.

@@ -77,6 +77,8 @@ class OpenMLTask:
     lock : LockFile
     refusal : DataError or None
         Why the task cannot be taken, where that is known already.
+    server : str
+        Address; a process that is configured for another one refuses the task.
     properties : dict
         ``openml_id`` (of the data set) and ``family`` (its name in lower case).
     """
@@ -89,6 +91,7 @@ class OpenMLTask:
     connection: Connection
     lock: LockFile
     refusal: DataError | None = None
+    server: str = field(default_factory=lambda: openml.config.server)
     properties: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,6 +114,8 @@ class OpenMLTask:
         """
         if self.refusal is not None:
             raise self.refusal
+        if self.server != openml.config.server:
+            raise _unreadable(f"task {self.number}", "this process is configured for another server")
         try:
             copy = self.connection.ask(self._fetch, f"task {self.number}")
         except NoAnswer as error:

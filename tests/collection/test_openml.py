@@ -178,6 +178,19 @@ class Trap:
         return Path.touch, (Path(self.path),)
 
 
+def test_a_source_that_was_sent_to_another_process_loads_the_same_from_the_same_server(
+    server, read, visit, notes
+):
+    source = read(59)[59]
+    sent = pickle.dumps(source)
+    first = source.load()
+    assert pickle.dumps(source) == sent
+    received = pickle.loads(sent)
+    assert received.load().fingerprint() == first.fingerprint()
+    visit("http://127.0.0.1:9/api/v1/xml")
+    assert "configured for another server" in str(refusal(received))
+
+
 # -- faults ----------------------------------------------------------------------------------------------------------
 
 REASONS = {
