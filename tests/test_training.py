@@ -157,3 +157,10 @@ def test_runs_from_another_world_help_there():
     assert means[OWN] < means[WITHOUT_OWN]
     assert set(report.own["task_id"]) == set(mine(linear_is_good=False).tasks["task_id"])
     assert "Do your runs help?" in report.text
+
+
+def test_intervals_of_configurations_that_are_not_stored_are_no_narrower_on_the_whole():
+    model, _ = train(simulate_metabase(n_tasks=16, n_configurations=3))
+    for part in model.parts.values():
+        assert set(part.widths_between) == set(part.levels)
+        assert np.mean(list(part.widths_between.values())) > np.mean(list(part.widths.values()))

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from autometa.metabase import BASELINE_PREFIX, MAX_REGRET, MetaBase, target_of
 from autometa.metamodel.model import TargetModel
 from autometa.metamodel.portfolio import fill_with_column_means
-from autometa.metamodel.surrogate import encode_configurations
 from autometa.metrics import as_gain, perfect_score
-from autometa.space import Configuration, SearchSpace
+from autometa.space import Configuration
 
 FloatArray = NDArray[np.float64]
 
@@ -23,8 +22,6 @@ MIN_RUNS: Final = 3
 MAX_CANDIDATES: Final = 32
 MIN_GAIN: Final = 0.1
 RIDGE: Final = 0.1
-_POWER: Final = 6
-_SAME: Final = 1e-3
 _LEAST_SPREAD: Final = 0.05
 _MAX_DEVIATION: Final = 4.0
 
@@ -178,26 +175,9 @@ class _Place:
         self.columns = {i: position for position, i in enumerate(part.configurations)}
         self.n_columns = len(self.columns)
         self.defaults = part.defaults
-        encoded = encode_configurations(SearchSpace.for_kind(part.target), list(configurations.values()))
-        algorithms = np.array([c.algorithm for c in part.configurations.values()])
-        self.mixing: dict[str, FloatArray] = {}
-        for (i, configuration), row in zip(configurations.items(), encoded, strict=True):
-            weights = np.zeros(self.n_columns)
-            same = np.flatnonzero(algorithms == configuration.algorithm)
-            if i in self.columns:
-                weights[self.columns[i]] = 1.0
-            elif len(same):
-                weights[same] = _shares(row, part.encoded[same])
-            else:
-                continue  # an algorithm that the model does not know
-            self.mixing[i] = weights
-
-
-def _shares(row: FloatArray, others: FloatArray) -> FloatArray:
-    """Weights of an interpolation by inverse distance (Shepard 1968); a parameter only one of two has is 1 apart."""
-    gaps = np.where(np.isnan(row) == np.isnan(others), np.nan_to_num(others - row), 1.0)
-    closeness = np.maximum(np.sqrt((gaps**2).sum(axis=1)), _SAME) ** -_POWER
-    return np.asarray(closeness / closeness.sum())
+        mixing = part.interpolate(list(configurations.values()))
+        # Without those of algorithms that the model does not know.
+        self.mixing = {i: row for i, row in zip(configurations, mixing, strict=True) if row.any()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from autometa.errors import StorageError, UsageError
 from autometa.metabase import MetaBase, metabase_directory, read_manifest, target_of, write_manifest
 from autometa.metamodel.embedding import TaskEmbedding
+from autometa.metamodel.interpolation import interpolation_weights
 from autometa.metamodel.portfolio import fill_with_column_means, safe_portfolio
 from autometa.metamodel.posterior import FewShot, TaskMixture
 from autometa.metamodel.proximity import ProximityForest, weighted_mean
@@ -136,6 +137,7 @@ class TargetModel:
     surrogates: dict[str, Surrogate] = field(default_factory=dict)
     method: str = "forest"
     widths: dict[str, float] = field(default_factory=dict)
+    widths_between: dict[str, float] = field(default_factory=dict)
     importance: FloatArray | None = None
 
     @classmethod
@@ -214,6 +216,20 @@ class TargetModel:
     def encoded(self) -> FloatArray:
         """The stored configurations as the surrogate reads them."""
         return encode_configurations(SearchSpace.for_kind(self.target), list(self.configurations.values()))
+
+    def interpolate(self, configurations: Sequence[Configuration]) -> FloatArray:
+        """Return any configurations as weighted means of the stored ones, shape (n_configurations, n_stored)."""
+        encoded = encode_configurations(SearchSpace.for_kind(self.target), configurations)
+        algorithms = [c.algorithm for c in self.configurations.values()]
+        mixing = interpolation_weights(
+            encoded, [c.algorithm for c in configurations], self.encoded, algorithms
+        )
+        positions = {i: position for position, i in enumerate(self.configurations)}
+        for row, configuration in zip(mixing, configurations, strict=True):
+            if configuration.id in positions:
+                row[:] = 0.0
+                row[positions[configuration.id]] = 1.0
+        return mixing
 
     def row(self, metafeatures: pd.Series) -> FloatArray:
         """Order a task's meta-features as the model was trained on them."""
@@ -316,6 +332,45 @@ class TargetModel:
         half = self.widths[metric] * np.maximum(spread, MIN_SPREAD)
         return mean, np.maximum(mean - half, -1.0), np.minimum(mean + half, 1.0)
 
+    def predict_between(
+        self,
+        prediction: Prediction,
+        configurations: Sequence[Configuration],
+        x: FloatArray,
+        metric: str,
+        exclude: Collection[str] = (),
+    ) -> Prediction:
+        """Extend a prediction for the stored configurations to any others.
+
+        Each is seen as a weighted mean of the stored ones of its algorithm; its regret is averaged with that of the
+        surrogate, and its intervals are wider.
+        """
+        mixing = self.interpolate(configurations)
+        between = mixing.max(axis=1, initial=0.0) < 1.0
+        level, regret = mixing @ prediction.level, mixing @ prediction.regret
+        spread, scenarios = mixing @ prediction.regret_spread, prediction.scenarios @ mixing.T
+        ratio = self.widths_between.get(metric, self.widths[metric]) / self.widths[metric]
+        half = np.where(between, ratio, 1.0) * (mixing @ (prediction.upper - prediction.lower)) / 2.0
+        if between.any() and metric in self.surrogates:
+            encoded = encode_configurations(SearchSpace.for_kind(self.target), configurations)
+            other, other_spread = self.surrogates[metric].predict(x, encoded, exclude)
+            moved = np.where(between, (regret + other) / 2.0, regret)
+            spread = np.where(between, np.maximum(spread, other_spread), spread)
+            scenarios, regret = scenarios + (moved - regret), moved
+        return Prediction(
+            configuration_ids=[c.id for c in configurations],
+            regret=regret,
+            regret_spread=spread,
+            level=level,
+            lower=np.maximum(level - half, -1.0),
+            upper=np.minimum(level + half, 1.0),
+            seconds=np.exp(mixing @ np.log(prediction.seconds)),
+            scenarios=scenarios,
+            weights=prediction.weights,
+            defaults=[i for i, c in enumerate(configurations) if c.origin == "default"],
+            novelty=prediction.novelty,
+        )
+
 
 class MetaModel:
     """What the runs on known tasks say about configurations on a new one.
@@ -381,8 +436,9 @@ class MetaModel:
         *,
         exclude: Collection[str] = (),
         sizes: tuple[int, int, int] = (1000, 10, 2),
+        configurations: Sequence[Configuration] | None = None,
     ) -> Prediction:
-        """Predict the stored configurations on one task.
+        """Predict configurations on one task.
 
         Parameters
         ----------
@@ -395,10 +451,17 @@ class MetaModel:
             Families whose runs must not count.
         sizes : tuple of int, default=(1000, 10, 2)
             Training rows, columns and classes of the task, for the seconds.
+        configurations : sequence of Configuration, optional
+            Any of the search space; the stored ones by default.
 
         Returns
         -------
         Prediction
+
+        Raises
+        ------
+        UsageError
+            AM507 for a kind, AM511 for an algorithm of which there is no experience.
         """
         part = self.part(kind)
         x = part.row(metafeatures)
@@ -415,7 +478,7 @@ class MetaModel:
             weights = (1 - novelty) * weights + novelty * uniform
         level, lower, upper = part.predict_levels(x, metric, exclude)
         seconds = part.seconds.predict(*sizes)
-        return Prediction(
+        prediction = Prediction(
             configuration_ids=list(part.configurations),
             regret=regret,
             regret_spread=spread,
@@ -428,6 +491,16 @@ class MetaModel:
             defaults=part.defaults,
             novelty=novelty,
         )
+        if configurations is None:
+            return prediction
+        unknown = sorted(
+            {c.algorithm for c in configurations} - {c.algorithm for c in part.configurations.values()}
+        )
+        if unknown:
+            raise UsageError(
+                "AM511", f"the meta-model knows no {unknown[0]}.", "Leave out algorithms without experience."
+            )
+        return part.predict_between(prediction, configurations, x, metric, exclude)
 
     def few_shot(
         self, metafeatures: pd.Series, kind: str, metric: str, *, exclude: Collection[str] = ()
@@ -584,6 +657,7 @@ def _part_description(part: TargetModel) -> dict[str, Any]:
         "metrics": list(part.regrets),
         "method": part.method,
         "widths": part.widths,
+        "widths_between": part.widths_between,
         "surrogates": {
             metric: {"noise": s.noise, "unseen": [sorted(families) for families in s.unseen]}
             for metric, s in part.surrogates.items()
@@ -627,4 +701,5 @@ def _read_part(directory: Path, target: str) -> TargetModel:
         },
         description["method"],
         description["widths"],
+        description.get("widths_between", {}),
     )

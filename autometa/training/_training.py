@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
+from autometa.metamodel.interpolation import interpolation_weights
 from autometa.metamodel.model import METHODS, MIN_SPREAD, Z_80, TargetModel
 from autometa.metamodel.proximity import weighted_mean
 from autometa.training._replay import judge, ranked_by, standard_rankers
@@ -68,8 +69,9 @@ def train(
         }
         table = judge(part, rankers)
         widths, coverage[target] = calibrate(part)
+        between = calibrate(part, as_if_not_stored(part))[0]
         chosen[target] = choose(table)
-        model.parts[target] = replace(part, method=chosen[target], widths=widths)
+        model.parts[target] = replace(part, method=chosen[target], widths=widths, widths_between=between)
         tables += [table, chosen_crosswise(table)]
     compared = [
         judge_own(part, known, own, random_state)
@@ -141,8 +143,29 @@ def chosen_crosswise(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts).sort_index().assign(method=PRODUCT)
 
 
-def calibrate(part: TargetModel) -> tuple[dict[str, float], dict[str, float]]:
+def as_if_not_stored(part: TargetModel) -> FloatArray:
+    """Return every stored configuration as a weighted mean of the others, shape (n_others, n_configurations)."""
+    algorithms = [c.algorithm for c in part.configurations.values()]
+    columns = np.arange(len(algorithms))
+    mixing = np.zeros((len(columns), len(columns)))
+    for i in columns:
+        others = columns[columns != i]
+        mixing[others, i] = interpolation_weights(
+            part.encoded[[i]], [algorithms[i]], part.encoded[others], [algorithms[j] for j in others]
+        )[0]
+    return mixing
+
+
+def calibrate(
+    part: TargetModel, mixing: FloatArray | None = None
+) -> tuple[dict[str, float], dict[str, float]]:
     """Find the width at which intervals hold 80 % of the left-out results, and check it crosswise.
+
+    Parameters
+    ----------
+    part : TargetModel
+    mixing : ndarray of shape (n_configurations, n_configurations), optional
+        Judge the results of each configuration by what this mixture of the others predicts.
 
     Returns
     -------
@@ -156,6 +179,8 @@ def calibrate(part: TargetModel) -> tuple[dict[str, float], dict[str, float]]:
     widths, coverage = {}, {}
     for metric, levels in part.levels.items():
         mean, spread = weighted_mean(weights, levels)
+        if mixing is not None:
+            mean, spread = mean @ mixing, spread @ mixing
         ratios = np.abs(levels - mean) / np.maximum(spread, MIN_SPREAD)
         widths[metric] = _quantile(ratios)
         inside = [ratios[halves == h] <= _quantile(ratios[halves != h]) for h in (0, 1)]

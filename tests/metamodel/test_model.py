@@ -133,3 +133,42 @@ def test_codes_tell_configurations_apart():
     known = table[np.isfinite(table)]
     assert known.min() >= 0
     assert known.max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_any_configuration_is_predicted(base, model, kind):
+    metric = "r2" if kind == "regression" else "log_loss"
+    family = base.families([f"{kind}-2"])
+    space = SearchSpace.for_kind(kind)
+    stored = list(model.part(kind).configurations.values())
+    unheard = [c for c in space.design(5) if c.id not in {s.id for s in stored}]
+    both = [*stored[:3], *unheard]
+    whole = model.predict(task(base, kind, 2), kind, metric, exclude=family)
+    found = model.predict(task(base, kind, 2), kind, metric, exclude=family, configurations=both)
+    assert found.configuration_ids == [c.id for c in both]
+    assert found.regret[:3] == pytest.approx(whole.regret[:3])
+    assert found.level[:3] == pytest.approx(whole.level[:3])
+    assert found.seconds[:3] == pytest.approx(whole.seconds[:3])
+    assert (found.lower <= found.level).all()
+    assert (found.level <= found.upper).all()
+    assert (found.regret_spread[3:] > 0).all()
+    smooth = np.array([c.algorithm in ("linear", "svm", "mlp") for c in both])
+    assert found.regret[3:][smooth[3:]].mean() < found.regret[3:][~smooth[3:]].mean()
+
+
+def test_an_algorithm_without_experience_is_refused(base):
+    without_svm = base.configurations[base.configurations["algorithm"] != "svm"]
+    runs = base.runs[base.runs["configuration_id"].isin(without_svm["configuration_id"])]
+    model = MetaModel.fit(MetaBase.from_frames(base.tasks, runs, without_svm))
+    svm = SearchSpace.for_kind("binary")["svm"].default_configuration()
+    with pytest.raises(UsageError, match=r"AM511.*svm"):
+        model.predict(task(base, "binary", 0), "binary", "roc_auc", configurations=[svm])
+
+
+def test_few_shot_starts_from_the_model_without_the_family(base, model):
+    family = base.families(["binary-2"])
+    few_shot = model.few_shot(task(base, "binary", 2), "binary", "roc_auc", exclude=family)
+    part = model.part("binary")
+    kept = ~np.isin(part.families, family)
+    assert few_shot.mixture.surfaces == pytest.approx(part.levels["roc_auc"][kept])
+    assert few_shot.weights.sum() == pytest.approx(1.0)
