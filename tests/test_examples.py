@@ -1,4 +1,4 @@
-"""The example table: it is what its script makes, and worth recommending for."""
+"""The examples: the table is what its script makes and worth recommending for; a slice of the base can be rebuilt."""
 
 from __future__ import annotations
 
@@ -31,3 +31,17 @@ def test_it_has_every_kind_of_column_and_can_be_learned_but_not_perfectly(script
     assert task.X.isna().any().any()
     linear = SearchSpace.for_kind("binary")["linear"].default_configuration()
     assert 0.7 < evaluate(task, linear, make_splits(task, Protocol())).scores["roc_auc"] < 0.9
+
+
+def test_a_slice_of_the_base_is_rebuilt_and_agrees_with_it(root, tmp_path, capfd):
+    slice_ = runpy.run_path(str(root / "examples" / "rebuild_slice.py"))
+    tables = slice_["TABLES"]
+    assert len(tables) == 5
+    for name in set(tables) - {"iris", "wine"}:
+        del tables[name]
+    both = slice_["rebuild"](tmp_path, 1)
+    assert set(both["task_id_known"]) == {"iris", "wine"}
+    assert len(both) == 16
+    assert (both["accuracy_own"] - both["accuracy_known"]).abs().max() < 0.03
+    assert (tmp_path / "base" / "report.html").is_file()
+    assert "$ autometa collect" in capfd.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import runpy
 from importlib.resources import files
 from pathlib import Path
 
@@ -95,3 +96,11 @@ def test_every_configuration_of_the_dense_part_ran_on_every_task(metabase, famil
     runs = metabase.runs[metabase.runs["task_id"].isin(tasks["task_id"])]
     made = runs.groupby("configuration_id")["task_id"].nunique().reindex(dense["configuration_id"])
     assert (made == len(tasks)).all()
+
+
+def test_the_data_card_counts_what_is_there(root, metabase):
+    """If this fails, run: python docs/make_datacard.py."""
+    script = runpy.run_path(str(root / "docs" / "make_datacard.py"))
+    page = script["PAGE"].read_text(encoding="utf-8")
+    assert script["render"](metabase, page) == page
+    assert f"{len(metabase.runs):,}" in page
