@@ -73,12 +73,11 @@ class LearnReport:
 
     def to_frame(self) -> pd.DataFrame:
         """Return mean regrets with and without the own experience, by target."""
-        columns = [f"{who}@{depth}" for who in ("bundled", "own") for depth in DEPTHS]
-        groups = self.comparison.groupby("target", sort=False)
-        table = groups[columns].mean()
-        table.insert(0, "n_tasks", groups.size())
-        table["difference_se"] = groups.apply(lambda rows: _difference(rows).sem())
-        return table.reset_index()
+        rows = [
+            [target, len(tasks), *tasks[_columns()].mean(), _difference(tasks).sem()]
+            for target, tasks in self.comparison.groupby("target", sort=False)
+        ]
+        return pd.DataFrame(rows, columns=["target", "n_tasks", *_columns(), "difference_se"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON types."""

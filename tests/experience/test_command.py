@@ -38,7 +38,7 @@ def journal(run, add_search) -> str:
 
 def test_it_says_what_was_learned_and_what_was_not(run, journal):
     code, out, err = run("learn", "--storage", journal)
-    assert code == 0
+    assert code == 0, err
     assert "1 study read: 16 new runs, 0 known before" in out
     assert "study 'odd' was left out" in err
     assert "past_studies" in err

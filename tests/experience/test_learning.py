@@ -81,6 +81,13 @@ def test_the_comparison_leaves_each_task_out(storage, add_search):
     assert row["own@1"] == pytest.approx(rows["own@1"].mean())
 
 
+def test_one_task_alone_has_nothing_to_be_compared_with(storage, add_search):
+    add_search(storage, "a")
+    report = learn(storage)
+    assert report.to_frame().empty
+    assert report.to_dict()["comparison"] == []
+
+
 def test_experience_that_contradicts_itself_is_not_used(storage, add_search):
     """Each task says of the same meta-features that another algorithm wins: the others then mislead."""
     names = ["svm", "knn", "mlp", "linear", "extra_trees", "random_forest", "lightgbm"]
