@@ -86,16 +86,16 @@ def test_every_algorithm_has_eight_configurations_with_the_default(metabase, fam
         assert algorithm.default_configuration().id in set(own["configuration_id"])
 
 
-@pytest.mark.parametrize(
-    ("family", "kinds"), [("classification", ["binary", "multiclass"]), ("regression", ["regression"])]
-)
-def test_every_configuration_of_the_dense_part_ran_on_every_task(metabase, family, kinds):
-    known = metabase.configurations
-    dense = known[(known["target"] == family) & known["origin"].isin(["default", "space-filling"])]
-    tasks = metabase.tasks[metabase.tasks["kind"].isin(kinds)]
-    runs = metabase.runs[metabase.runs["task_id"].isin(tasks["task_id"])]
-    made = runs.groupby("configuration_id")["task_id"].nunique().reindex(dense["configuration_id"])
-    assert (made == len(tasks)).all()
+@pytest.mark.parametrize("family", ["classification", "regression"])
+def test_every_task_has_the_default_and_eight_dense_configurations_of_every_algorithm(metabase, family):
+    known, tasks = metabase.configurations_of(family), metabase.task_ids(family)
+    runs = metabase.runs[metabase.runs["task_id"].isin(tasks) & metabase.runs["configuration_id"].isin(known)]
+    runs = runs[runs["fidelity"] == metabase.main_fidelities.reindex(runs["task_id"]).to_numpy()]
+    configurations = [known[i] for i in runs["configuration_id"]]
+    made = runs.groupby(["task_id", [c.algorithm for c in configurations]]).size()
+    assert len(made) == len(tasks) * len(SearchSpace.for_kind(family))
+    assert (made >= 8).all()
+    assert sum(c.origin == "default" for c in configurations) == len(made)
 
 
 def test_the_data_card_counts_what_is_there(root, metabase):
