@@ -314,6 +314,7 @@ class _Collection:
         return places
 
     def _queue_design(self, place: _Place, fidelity: int, design: list[Configuration]) -> None:
+        design = list({c.id: c for c in design}.values())
         missing = [c for c in design if (c.id, fidelity) not in place.known]
         self.report.n_known += len(design) - len(missing)
         self.report.n_total += len(design)
