@@ -7,7 +7,8 @@ takes the task whose neighbours in standardised meta-features are nearest, with 
 the clusters (Ward) of tasks on which the same configurations do well the one of at least twenty tasks that is farthest
 from the mean. The meta-model knows the other tasks alone (the forest, without the surrogate). The twenty come one
 after the other, in random orders: five configurations are suggested and judged by the recorded runs, then a search of
-25 trials is simulated (ten suggestions, fifteen random ones) and learned from, and nothing else of the task is known.
+25 trials is simulated (ten suggestions, fifteen random ones) and learned from; learned tasks count four times, as they
+do for users at first. As a control, `random` takes any twenty tasks.
 
 Compared: the meta-model that learns, the same without learning (cold), and the static greedy portfolio of what was seen
 in the stream alone. Regrets are means over all metrics. Finished orders are read back from the output file.
@@ -25,7 +26,7 @@ import numpy as np
 import pandas as pd
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from autometa.experience import judge
+from autometa.experience import DEFAULT_IMPORTANCE
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
 from autometa.metamodel.extension import Addition
@@ -38,7 +39,6 @@ N_TRIALS = 25
 N_SUGGESTED = 10
 DEPTHS = (1, 5)
 BINS = ((0, 0), (1, 4), (5, 9), (10, 14), (15, 19))
-LEARN_EVERY = 5
 
 
 def capped_regrets(part: TargetModel) -> np.ndarray:
@@ -53,6 +53,8 @@ def choose_tasks(part: TargetModel, rule: str) -> np.ndarray:
         distances = np.array([part.distances(part.metafeatures[i])[rows] for i in rows])
         centre = np.sort(distances, axis=1)[:, :N_TASKS].mean(axis=1).argmin()
         return rows[np.argsort(distances[centre], kind="stable")[:N_TASKS]]
+    if rule == "random":
+        return np.random.default_rng(5).permutation(rows)[:N_TASKS]
     table = capped_regrets(part)[rows]
     tree = linkage(table, "ward")
     chosen = rows
@@ -60,7 +62,7 @@ def choose_tasks(part: TargetModel, rule: str) -> np.ndarray:
         labels = fcluster(tree, n_clusters, "maxclust")
         groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         groups = [group for group in groups if len(group) >= N_TASKS]
-        if len(groups) < 2:
+        if n_clusters > 2 and len(groups) <= 2:
             break
         chosen = rows[max(groups, key=lambda group: np.linalg.norm(table[group].mean(0) - table.mean(0)))]
     return chosen
@@ -103,7 +105,7 @@ def replay(
     by_task = dict(list(runs.groupby("task_id")))
     own: list[pd.DataFrame] = []
     seen = {metric: np.empty((0, len(configurations))) for metric in metrics}
-    part, importance, records = base, 4.0, []
+    part, records = base, []
     for number, row in enumerate(rng.permutation(tasks)[:N_TASKS]):
         task_id, x = bundled.tasks["task_id"][row], bundled.metafeatures[row]
         regrets: dict[str, list[list[float]]] = {"learning": [], "cold": [], "static": []}
@@ -133,9 +135,7 @@ def replay(
             metabase.configurations,
             pd.concat(own),
         )
-        if (number + 1) % LEARN_EVERY == 0:
-            importance = judge(MetaModel({base.target: base}), learned)[0][base.target]
-        part = Addition.of(base, learned).extend(importance) if importance else base
+        part = Addition.of(base, learned).extend(DEFAULT_IMPORTANCE)
     return records
 
 
@@ -171,7 +171,7 @@ def main() -> None:
     metabase, model = MetaBase.load(), MetaModel.load()
     key = ["rule", "target", "order"]
     done = pd.read_csv(arguments.output) if arguments.output.is_file() else pd.DataFrame(columns=key)
-    streams = [(rule, target) for rule in ("alike", "peculiar") for target in model.parts]
+    streams = [(rule, target) for rule in ("alike", "peculiar", "random") for target in model.parts]
     bases: dict[tuple[str, str], tuple[np.ndarray, TargetModel]] = {}
     for order, (rule, target) in product(range(arguments.orders), streams):
         if (done[key] == [rule, target, order]).all(axis=1).any():

@@ -24,7 +24,7 @@ from autometa.task import Task
 FloatArray = NDArray[np.float64]
 
 DEPTHS: Final = (1, 5)
-MIN_JUDGED: Final = 5
+MIN_JUDGED: Final = 10
 MAX_JUDGED: Final = 30
 IMPORTANCES: Final = (1.0, 4.0, 16.0, 64.0)
 DEFAULT_IMPORTANCE: Final = 4.0

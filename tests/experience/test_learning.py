@@ -90,9 +90,9 @@ def test_one_task_alone_has_nothing_to_be_compared_with(storage, add_search):
 
 def test_experience_that_contradicts_itself_is_not_used(storage, add_search):
     """Each task says of the same meta-features that another algorithm wins: the others then mislead."""
-    names = ["svm", "knn", "mlp", "linear", "extra_trees", "random_forest", "lightgbm"]
-    for name in names:
-        add_search(storage, f"odd-{name}", winner=name)
+    names = ["svm", "knn", "mlp", "linear", "extra_trees"]
+    for number in range(10):
+        add_search(storage, f"odd-{number}", winner=names[number % 5])
     report = learn(storage)
     rows = report.comparison
     worse = rows[["own@1", "own@5"]].mean(axis=1) - rows[["bundled@1", "bundled@5"]].mean(axis=1)
