@@ -9,12 +9,14 @@ from typing import Any, Final
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import rankdata
 
 from autometa.errors import UsageError
 from autometa.metamodel.portfolio import greedy_portfolio
+from autometa.tuning._encoding import Encoder
+from autometa.tuning._prior import History, normalised
 
 MAX_TRIALS: Final = 200
 MAX_CANDIDATES: Final = 200
@@ -56,25 +58,64 @@ def select_portfolio(
     .. [1] Shepard, A two-dimensional interpolation function for irregularly-spaced data, ACM 1968.
     .. [2] Feurer et al., Auto-Sklearn 2.0, JMLR 2022, section 3.1.
     """
-    studies = list(past_studies.values()) if isinstance(past_studies, Mapping) else list(past_studies)
-    pasts = [past for past in map(_read, studies) if past is not None]
+    pasts = _read_all(past_studies)
     if not pasts:
         return ()
     candidates = _candidates(pasts)
-    encoder = _Encoder([past.trials for past in pasts])
-    points = encoder.encode(candidates)
+    encoder = Encoder.of([past.distributions for past in pasts])
+    points = encoder.encode([trial.params for trial in candidates])
     losses = np.array(
-        [_expected_ranks(encoder.distances(points, encoder.encode(p.trials)), p.ranks) for p in pasts]
+        [
+            _expected_ranks(
+                _distances(points, encoder.encode([t.params for t in p.trials]), encoder.is_choice), p.ranks
+            )
+            for p in pasts
+        ]
     )
     return tuple(dict(candidates[i].params) for i in greedy_portfolio(losses, size))
 
 
+def read_history(past_studies: Mapping[Any, optuna.Study] | Sequence[optuna.Study]) -> History | None:
+    """Keep of every study what a prior is learned from; None where there is no complete trial.
+
+    Parameters
+    ----------
+    past_studies : mapping or sequence of optuna.Study
+        See :func:`select_portfolio`. Of a long one the best trial and others evenly over the ranks are kept.
+
+    Raises
+    ------
+    UsageError
+        AM521 when something is not a study or has several objectives.
+    """
+    pasts = _read_all(past_studies)
+    if not pasts:
+        return None
+    encoder = Encoder.of([past.distributions for past in pasts])
+    return History(
+        encoder,
+        tuple(encoder.encode([trial.params for trial in past.trials]) for past in pasts),
+        tuple(normalised(past.losses) for past in pasts),
+    )
+
+
 @dataclass(frozen=True)
 class _Past:
-    """Complete trials of one study, best first, with their ranks."""
+    """Complete trials of one study, best first, with losses and ranks."""
 
     trials: list[FrozenTrial]
+    losses: Array
     ranks: Array
+
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """The distributions of the study."""
+        return {name: d for trial in self.trials for name, d in trial.distributions.items()}
+
+
+def _read_all(past_studies: Mapping[Any, optuna.Study] | Sequence[optuna.Study]) -> list[_Past]:
+    studies = list(past_studies.values()) if isinstance(past_studies, Mapping) else list(past_studies)
+    return [past for past in map(_read, studies) if past is not None]
 
 
 def _read(study: Any) -> _Past | None:
@@ -99,7 +140,7 @@ def _read(study: Any) -> _Past | None:
     ranks = (rankdata(losses) - 0.5) / len(trials)
     order = np.argsort(ranks, kind="stable")
     kept = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), MAX_TRIALS)).astype(int))]
-    return _Past([trials[i] for i in kept], ranks[kept])
+    return _Past([trials[i] for i in kept], losses[kept], ranks[kept])
 
 
 def _candidates(pasts: Sequence[_Past]) -> list[FrozenTrial]:
@@ -112,57 +153,17 @@ def _candidates(pasts: Sequence[_Past]) -> list[FrozenTrial]:
     return found[:MAX_CANDIDATES]
 
 
-class _Encoder:
-    """Places trials on the unit cube of all parameters that any of them has.
-
-    Numbers are scaled by the widest range seen, logarithmic where most studies say so; choices are numbered;
-    a parameter that a trial lacks is NaN.
-    """
-
-    def __init__(self, groups: Sequence[Sequence[FrozenTrial]]) -> None:
-        self._known: dict[str, list[BaseDistribution]] = {}
-        for trials in groups:
-            seen = {name: distribution for t in trials for name, distribution in t.distributions.items()}
-            for name, distribution in seen.items():
-                self._known.setdefault(name, []).append(distribution)
-        self.names = sorted(self._known)
-        self.is_choice = np.array(
-            [any(isinstance(d, CategoricalDistribution) for d in self._known[name]) for name in self.names]
-        )
-        self._codes: dict[str, int] = {}
-
-    def encode(self, trials: Sequence[FrozenTrial]) -> Array:
-        """Return points of shape (len(trials), n_parameters)."""
-        return np.column_stack([self._column(name, trials) for name in self.names])
-
-    def _column(self, name: str, trials: Sequence[FrozenTrial]) -> Array:
-        values = [t.params.get(name, _ABSENT) for t in trials]
-        known = self._known[name]
-        if any(isinstance(d, CategoricalDistribution) for d in known):
-            codes = [
-                np.nan if v is _ABSENT else self._codes.setdefault(repr(v), len(self._codes)) for v in values
-            ]
-            return np.array(codes, dtype="float64")
-        numbers = np.array([np.nan if v is _ABSENT else float(v) for v in values])
-        low, high = min(d.low for d in known), max(d.high for d in known)  # type: ignore[attr-defined]
-        if 2 * sum(d.log for d in known) > len(known) and low > 0:  # type: ignore[attr-defined]
-            low, high, numbers = np.log(low), np.log(high), np.log(np.maximum(numbers, low))
-        return (numbers - low) / (high - low) if high > low else numbers * 0.0
-
-    def distances(self, a: Array, b: Array) -> Array:
-        """Mean distance over parameters, of shape (len(a), len(b)); lacking what the other has counts 1."""
-        total = np.zeros((len(a), len(b)))
-        counted = np.zeros((len(a), len(b)))
-        for i, is_choice in enumerate(self.is_choice):
-            left, right = a[:, i, None], b[None, :, i]
-            gap = (left != right).astype("float64") if is_choice else np.abs(left - right)
-            has_left, has_right = ~np.isnan(left), ~np.isnan(right)
-            total += np.where(has_left & has_right, gap, (has_left ^ has_right).astype("float64"))
-            counted += has_left | has_right
-        return total / np.maximum(counted, 1.0)
-
-
-_ABSENT: Final = object()
+def _distances(a: Array, b: Array, is_choice: NDArray[np.bool_]) -> Array:
+    """Mean distance over parameters, of shape (len(a), len(b)); lacking what the other has counts 1."""
+    total = np.zeros((len(a), len(b)))
+    counted = np.zeros((len(a), len(b)))
+    for i, is_code in enumerate(is_choice):
+        left, right = a[:, i, None], b[None, :, i]
+        gap = (left != right).astype("float64") if is_code else np.abs(left - right)
+        has_left, has_right = ~np.isnan(left), ~np.isnan(right)
+        total += np.where(has_left & has_right, gap, (has_left ^ has_right).astype("float64"))
+        counted += has_left | has_right
+    return total / np.maximum(counted, 1.0)
 
 
 def _expected_ranks(distances: Array, ranks: Array) -> Array:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, zip_longest
+from contextlib import suppress
 from typing import Any, Final, Self
 
+import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
@@ -18,26 +21,34 @@ from autometa.recommendation import recommend_for_task
 from autometa.space import Configuration, SearchSpace, Value
 from autometa.task import Task
 from autometa.tuning._adapt import fit_value
-from autometa.tuning._past import select_portfolio
+from autometa.tuning._past import read_history
+from autometa.tuning._prior import fit_prior
+from autometa.tuning._transfer import Proposer
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
 
 N_SUGGESTIONS: Final = 10
 _JOINT: Final = "*"
+_MAX_AHEAD: Final = 8
+_MAX_TRIED: Final = 300
 
 Params = Mapping[str, Value]
 
 
 class MetaSampler(BaseSampler):
-    """Ranked configurations first, then a model-based sampler that knows all finished trials.
+    """Recommendations first, or what past studies propose trial after trial; else a sampler that knows all trials.
 
-    The n-th trial runs the n-th configuration that fits the search space as it shows. Values outside a range are
-    moved to its nearest end; what a configuration lacks is sampled by the wrapped sampler, and so is every later
-    trial. Failed, pruned and running trials keep their configuration, enqueued trials use none up, and workers on
-    one storage share the list. No score of another task enters the study; a trial that runs a configuration carries
-    its rank as user attribute ``autometa:rank``.
+    With a table, the n-th trial runs the n-th recommended configuration that fits the search space as it shows, and
+    the wrapped sampler takes over after the last; a trial that runs one carries its rank as user attribute
+    ``autometa:rank``. With past studies, every trial is proposed by expected improvement under what these studies
+    and the finished trials say together. It is left to the wrapped sampler with the probability that the past
+    studies tell nothing about this one, which the trials decide. Running trials are taken into account.
 
-    With several objectives, and on spaces that neither source of experience knows, all trials are the wrapped
-    sampler's.
+    Values outside a range are moved to its nearest end; what a configuration lacks is sampled by the wrapped sampler.
+    Failed and pruned trials count like the worst complete one, enqueued trials use no recommendation up, and workers
+    on one storage share the list. No score of another task enters the study.
+
+    With several objectives, with a wrapped sampler that has constraints, and on spaces that neither source of
+    experience knows, all trials are the wrapped sampler's.
 
     Parameters
     ----------
@@ -47,7 +58,8 @@ class MetaSampler(BaseSampler):
     y : array-like of shape (n_rows,) or str, optional
         The target, or the name of its column in `X`.
     past_studies : mapping or sequence of optuna.Study, default=()
-        Finished studies of other tasks, on any search space.
+        Finished studies of other tasks, on any search space that shares parameter names with the coming one.
+        Read when the sampler is made; what is learned from them is kept for as long as their content is the same.
     metamodel : MetaModel, optional
         The bundled one by default.
     seed : int, optional
@@ -91,10 +103,13 @@ class MetaSampler(BaseSampler):
         self._metamodel = metamodel
         self._seed = seed
         self._sampler = _default_sampler(seed) if sampler is None else sampler
-        self._portfolio: tuple[Params, ...] = select_portfolio(past_studies, N_SUGGESTIONS)
+        self._history = read_history(past_studies)
+        self._entropy = secrets.randbits(64) if seed is None else seed
+        self._proposers: dict[str, Proposer] = {}
         self._suggestions: dict[str, tuple[Params, ...]] = {}
         # What the unfinished trials of this process were given, and whose storage says so: nothing but a cache.
         self._given: dict[int, int | None] = {}
+        self._proposed: dict[int, Params | None] = {}
         self._marked: set[int] = set()
 
     @classmethod
@@ -111,7 +126,7 @@ class MetaSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Return nothing for a trial that runs a configuration, else what the wrapped sampler wants."""
-        if self._configuration_of(study, trial, None) is not None:
+        if self._values_of(study, trial, None):
             return {}
         return self._sampler.infer_relative_search_space(study, trial)
 
@@ -125,14 +140,13 @@ class MetaSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Return the configuration's value where it has one that fits, else the wrapped sampler's."""
-        found = self._configuration_of(study, trial, param_name)
-        if found is not None and param_name in found[1]:
-            try:
-                value = fit_value(found[1][param_name], param_distribution)
-            except ValueError:
-                pass  # the space has no value near the configuration's
-            else:
-                self._mark(study, trial, found[0] + 1)
+        values = self._values_of(study, trial, param_name)
+        if param_name in values:
+            with suppress(ValueError):  # the space has no value near the configuration's
+                value = fit_value(values[param_name], param_distribution)
+                position = self._given.get(trial._trial_id)
+                if position is not None:
+                    self._mark(study, trial, position + 1)
                 return value
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
@@ -145,12 +159,58 @@ class MetaSampler(BaseSampler):
     ) -> None:
         """Pass on to the wrapped sampler, and forget what the trial was given."""
         self._given.pop(trial._trial_id, None)
+        self._proposed.pop(trial._trial_id, None)
         self._marked.discard(trial._trial_id)
         self._sampler.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
         """Pass on to the wrapped sampler; the order of configurations does not depend on chance."""
         self._sampler.reseed_rng()
+
+    def _values_of(self, study: optuna.Study, trial: FrozenTrial, name: str | None) -> Params:
+        """Return what a trial runs: the recommendation that is its own, else what past studies propose, if anything."""
+        if len(study.directions) > 1 or _is_enqueued(trial):
+            return {}
+        found = self._configuration_of(study, trial, name)
+        if found is not None:
+            return found[1]
+        return self._proposal_of(study, trial, name) or {}
+
+    def _proposal_of(self, study: optuna.Study, trial: FrozenTrial, name: str | None) -> Params | None:
+        """Return the configuration that the past studies and the trials so far propose; made once for a trial."""
+        if self._history is None or _has_constraints(self._sampler):
+            return None
+        if trial._trial_id not in self._proposed:
+            trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+            distributions = {n: d for t in trials for n, d in t.distributions.items()}
+            if not (distributions.keys() | {name}) & self._history.encoder.axes.keys():
+                return None
+            key = repr(sorted(distributions.items()))
+            if key not in self._proposers:
+                self._proposers = {key: Proposer(fit_prior(self._history), distributions)}
+            self._proposed[trial._trial_id] = self._propose(study, trial, trials, self._proposers[key])
+        return self._proposed[trial._trial_id]
+
+    def _propose(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        trials: Sequence[FrozenTrial],
+        proposer: Proposer,
+    ) -> Params | None:
+        """Let the posterior choose, or leave it to the wrapped sampler with the belief that the past tells nothing."""
+        earlier = [t for t in trials if t.number < trial.number and t.state != TrialState.WAITING]
+        finished, losses = _losses(earlier, study.direction)
+        running = [
+            self._proposed.get(t._trial_id) or t.params for t in earlier if t.state == TrialState.RUNNING
+        ]
+        tried = [*(t.params for t in finished), *(params for params in running if params)]
+        rng = np.random.default_rng([self._entropy, trial.number])
+        n_ahead = sum(not params for params in running)
+        params, distrust = proposer.propose(
+            proposer.encoder.encode(tried), losses, rng, min(n_ahead, _MAX_AHEAD)
+        )
+        return None if rng.random() < distrust else params
 
     def _mark(self, study: optuna.Study, trial: FrozenTrial, rank: int) -> None:
         if trial._trial_id not in self._marked:
@@ -164,8 +224,6 @@ class MetaSampler(BaseSampler):
 
         Before the first parameter of a study is named, nothing can be said; then the answer is made once.
         """
-        if len(study.directions) > 1 or _is_enqueued(trial):
-            return None
         if trial._trial_id in self._given:
             position = self._given[trial._trial_id]
             if position is None:
@@ -183,15 +241,12 @@ class MetaSampler(BaseSampler):
         """Return the configurations for a space that has shown these names."""
         if not names:
             return ()
-        past = tuple(params for params in self._portfolio if params.keys() & names)
         key = self._key_of(names)
         if key is None:
-            return past
+            return ()
         if key not in self._suggestions:
             self._suggestions[key] = self._recommend(key)
-        own = self._suggestions[key]
-        mixed = chain.from_iterable(zip_longest(past, own)) if past else own
-        return tuple(params for params in mixed if params is not None)
+        return self._suggestions[key]
 
     def _key_of(self, names: set[str]) -> str | None:
         """Tell the joint space and the space of one algorithm by the names seen so far."""
@@ -248,6 +303,33 @@ def _position_of(
         if i not in taken and not any(params.items() <= other.items() for other in tried)
     ]
     return free[len(undecided)] if len(undecided) < len(free) else None
+
+
+def _losses(
+    trials: Sequence[FrozenTrial], direction: optuna.study.StudyDirection
+) -> tuple[list[FrozenTrial], NDArray[np.float64]]:
+    """Return the finished trials with their losses: the best and the latest of many.
+
+    What failed, was pruned or is not finite counts like the worst that is complete, and nothing without any.
+    """
+    sign = -1.0 if direction == optuna.study.StudyDirection.MAXIMIZE else 1.0
+    finished = [t for t in trials if t.state.is_finished() and t.params]
+    losses = np.array(
+        [sign * t.values[0] if t.state == TrialState.COMPLETE and t.values else np.inf for t in finished]
+    )
+    known = np.isfinite(losses)
+    if not known.any():
+        return [], np.zeros(0)
+    losses = np.where(known, losses, losses[known].max())
+    if len(finished) > _MAX_TRIED:
+        best, latest = np.argsort(losses, kind="stable")[: _MAX_TRIED // 2], np.arange(len(losses))
+        kept = np.union1d(best, latest[-_MAX_TRIED // 2 :])
+        finished, losses = [finished[i] for i in kept], losses[kept]
+    return finished, losses
+
+
+def _has_constraints(sampler: BaseSampler) -> bool:
+    return getattr(sampler, "_constraints_func", None) is not None
 
 
 def _is_enqueued(trial: FrozenTrial) -> bool:

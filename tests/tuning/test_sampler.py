@@ -225,9 +225,9 @@ def test_past_studies_say_where_to_start(direction) -> None:
     past = {name: past_study(seed, direction) for seed, name in enumerate("abc")}
     study = optuna.create_study(sampler=MetaSampler(past_studies=past, seed=0))
     study.optimize(lambda t: t.suggest_float("x", 0, 10) + t.suggest_int("y", 0, 10), n_trials=3)
-    assert all(abs(t.params["x"] - 3) < 3 for t in study.trials)
-    best = [s.best_params for s in past.values()]
-    assert study.trials[0].params in best
+    assert abs(study.trials[0].params["x"] - 3) < 1.5
+    assert study.trials[0].params["y"] < 3
+    assert len({tuple(t.params.values()) for t in study.trials}) == 3
 
 
 def test_scales_of_past_studies_do_not_matter() -> None:
@@ -260,8 +260,7 @@ def test_spaces_that_changed_since() -> None:
 
     study.optimize(now, n_trials=15)
     assert all(0.1 <= t.params["rate"] <= 1.0 for t in study.trials)
-    assert study.trials[0].params["rate"] == 0.1
-    assert study.trials[0].user_attrs["autometa:rank"] == 1
+    assert len({tuple(t.params.values()) for t in study.trials}) > 10
 
 
 def test_wrong_past_studies() -> None:
