@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from simulation import simulate_metabase
 from autometa.metabase import MetaBase, verify_files
 from autometa.metamodel import MetaModel
 from autometa.metamodel.model import METHODS
+from autometa.report.training import render_training_report
 from autometa.training import DEFAULTS_ROW, DEPTHS, LABELS, PRODUCT, judge, ranked_by, train
 from autometa.training._report import OWN, WITHOUT_OWN, clustered_error, size_class, verdict
 from autometa.training._training import chosen_crosswise
@@ -55,6 +58,17 @@ def test_slices_of_a_kind_add_up(trained):
     by_metric = product[product["slice"] == "metric"]
     (overall,) = product.loc[product["slice"] == "all", "regret@5"]
     assert np.isclose(by_metric["regret@5"].mean(), overall)
+
+
+def test_the_page_has_a_chart_for_each_target_and_a_table_for_each_slice(trained):
+    _, _, report = trained
+    page = render_training_report(report)
+    assert page.count("<svg") == 2
+    assert page.count("<table") == len(report.slices().groupby(["target", "slice", "value"]))
+    assert "nan" not in page
+    own = report.regrets[report.regrets["method"].isin(["forest", "portfolio"])]
+    own = own.assign(method=own["method"].map({"forest": OWN, "portfolio": WITHOUT_OWN}))
+    assert "they help" in render_training_report(replace(report, own=own))
 
 
 def test_what_is_written_is_whole_and_loads(trained):

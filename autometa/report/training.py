@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from autometa.report import Dot, Section, render_report
-from autometa.training import DEPTHS, LABELS, PRODUCT, TrainingReport
+from autometa.training import DEPTHS, LABELS, PRODUCT, TrainingReport, with_error
 
 TITLES = ("", *(f"first {depth}" for depth in DEPTHS), "more, first", "more, first five", "rank", "tasks")
 
@@ -23,7 +23,7 @@ def render_training_report(report: TrainingReport) -> str:
     about = [
         "Mean normalised regret: 0 is the best known result on a task, 1 the median of the library defaults; lower is "
         "better. Every task was judged by what was learned without its family; metrics of a task count as one.",
-        "± is the standard error over families. 'More' is how much more regret than autometa's, paired over tasks, "
+        "After +- stands the standard error over families. 'More' is how much more regret than autometa's, paired, "
         "after the first pick and after five; the rank is that of the first pick among the methods on a task.",
         "Which method autometa uses was chosen, for each half of the families, on the other half.",
     ]
@@ -57,8 +57,8 @@ def _label(row: pd.Series) -> str:
 
 
 def _cells(row: pd.Series) -> list[str]:
-    regrets = [f"{row[f'regret@{d}']:.3f} ± {row[f'regret@{d}_se']:.3f}" for d in DEPTHS]
-    more = [f"{row[f'more@{d}']:+.3f} ± {row[f'more@{d}_se']:.3f}" for d in (1, 5)]
+    regrets = [with_error(row[f"regret@{d}"], row[f"regret@{d}_se"]) for d in DEPTHS]
+    more = [with_error(row[f"more@{d}"], row[f"more@{d}_se"], "+.3f") for d in (1, 5)]
     rank = "" if np.isnan(row["rank@1"]) else f"{row['rank@1']:.1f}"
     return [
         _label(row),

@@ -1,7 +1,7 @@
 """From a metadata base to a meta-model, with an honest report on families that it has not seen."""
 
 from autometa.training._replay import DEFAULTS_ROW, DEPTHS, Ranker, judge, ranked_by
-from autometa.training._report import LABELS, PRODUCT, TrainingReport
+from autometa.training._report import LABELS, PRODUCT, TrainingReport, with_error
 from autometa.training._training import train
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "judge",
     "ranked_by",
     "train",
+    "with_error",
 ]

@@ -108,9 +108,8 @@ class TrainingReport:
             for depth in DEPTHS:
                 more, error = mine[f"more@{depth}"], mine[f"more@{depth}_se"]
                 means = f"without {without[f'regret@{depth}']:.3f}, with {mine[f'regret@{depth}']:.3f}"
-                lines.append(
-                    f"  first {depth:<3d} {means}: {more:+.3f} +-{error:.3f}, {verdict(more, error)}"
-                )
+                difference = with_error(more, error, "+.3f")
+                lines.append(f"  first {depth:<3d} {means}: {difference}, {verdict(more, error)}")
         return lines
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,9 +120,9 @@ class TrainingReport:
 
 def _line(row: dict[Any, Any]) -> str:
     first, *others = DEPTHS
-    regrets = f"{row[f'regret@{first}']:.3f} +-{row[f'regret@{first}_se']:.3f}".rjust(15)
+    regrets = with_error(row[f"regret@{first}"], row[f"regret@{first}_se"]).rjust(15)
     regrets += "".join(f"{row[f'regret@{depth}']:8.3f}" for depth in others)
-    more = "" if row["method"] == PRODUCT else f"{row['more@1']:+.3f} +-{row['more@1_se']:.3f}"
+    more = "" if row["method"] == PRODUCT else with_error(row["more@1"], row["more@1_se"], "+.3f")
     rank = "" if np.isnan(row["rank@1"]) else f"{row['rank@1']:.1f}"
     return f"{LABELS.get(row['method'], row['method']):42s}{regrets}{more:>16s}{rank:>7s}".rstrip()
 
@@ -174,6 +173,11 @@ def size_class(n_rows: pd.Series) -> pd.Series:
     names = [f"under {low:,}", f"{low:,} to {high:,}", f"over {high:,}"]
     places = np.searchsorted([low, high + 1], n_rows.fillna(0).to_numpy(dtype="float64"), side="right")
     return pd.Series(np.array(names)[places], index=n_rows.index)
+
+
+def with_error(value: float, error: float, form: str = ".3f") -> str:
+    """Return a number with its standard error, where there is one."""
+    return f"{value:{form}} +-{error:.3f}" if np.isfinite(error) else f"{value:{form}}"
 
 
 def verdict(more: float, error: float) -> str:
