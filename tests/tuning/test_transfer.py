@@ -1,0 +1,99 @@
+"""A prior learned from past studies finds the optimum at once, and one that is wrong loses its weight."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from optuna.distributions import FloatDistribution
+
+from autometa.tuning._encoding import Encoder
+from autometa.tuning._prior import History, Prior, fit_prior, normalised
+from autometa.tuning._transfer import NOTHING, TOLD, TOLD_ROUGHLY, Posterior, Proposer
+
+SPACE = {name: FloatDistribution(0.0, 1.0) for name in ("x", "y")}
+
+
+def loss(points: np.ndarray, optimum: float) -> np.ndarray:
+    return (points[:, 0] - optimum) ** 2 + 0.3 * (points[:, 1] - 0.8) ** 2
+
+
+def history(sign: float = 1.0, shuffled: bool = False, n_studies: int = 8) -> History:
+    """Return studies with optima near (.3, .8), or misleading ones."""
+    rng = np.random.default_rng(0)
+    points = [rng.random((30, 2)) for _ in range(n_studies)]
+    losses = [normalised(sign * loss(p, rng.uniform(0.25, 0.35))) for p in points]
+    return History(
+        Encoder.of([SPACE]), tuple(points), tuple(rng.permutation(g) if shuffled else g for g in losses)
+    )
+
+
+@pytest.fixture(scope="module")
+def prior() -> Prior:
+    return fit_prior(history())
+
+
+def search(prior: Prior, optimum: float, n_trials: int) -> np.ndarray:
+    """Return the losses of a search."""
+    proposer, rng = Proposer(prior, SPACE), np.random.default_rng(1)
+    tried, losses = np.empty((0, 2)), np.empty(0)
+    for _ in range(n_trials):
+        params, _ = proposer.propose(tried, losses, rng)
+        assert params is not None
+        point = np.array([[params["x"], params["y"]]])
+        tried, losses = np.vstack([tried, point]), np.r_[losses, 1e3 * loss(point, optimum)]
+    return losses / 1e3
+
+
+def test_the_first_trial_is_near_the_optimum_and_the_next_ones_nearer(prior) -> None:
+    losses = search(prior, 0.3, 8)
+    assert losses[0] < 0.02
+    assert losses.min() < 0.002
+
+
+def test_an_optimum_elsewhere_is_found_too(prior) -> None:
+    assert search(prior, 0.9, 15).min() < 0.02
+
+
+def test_scale_and_offset_of_the_losses_do_not_matter(prior) -> None:
+    proposer = Proposer(prior, SPACE)
+    tried = np.random.default_rng(2).random((6, 2))
+    losses = loss(tried, 0.3)
+    one, other = (
+        proposer.propose(tried, values, np.random.default_rng(3))[0] for values in (losses, 1e6 * losses - 40)
+    )
+    assert one is not None
+    assert other is not None
+    assert one == pytest.approx(other)
+
+
+def test_what_is_running_is_not_proposed_again(prior) -> None:
+    proposer = Proposer(prior, SPACE)
+    tried = np.empty((0, 2))
+    for _ in range(4):
+        params, _ = proposer.propose(tried, np.empty(0), np.random.default_rng(0))
+        assert params is not None
+        point = np.array([params["x"], params["y"]])
+        assert not len(tried) or np.abs(tried - point).max(axis=1).min() > 1e-6
+        tried = np.vstack([tried, point])
+    ahead, _ = proposer.propose(np.empty((0, 2)), np.empty(0), np.random.default_rng(0), n_ahead=1)
+    assert ahead is not None
+    assert [ahead["x"], ahead["y"]] != tried[0].tolist()
+
+
+def test_a_reversed_prior_loses_its_weight(prior) -> None:
+    tried = np.random.default_rng(4).random((25, 2))
+    losses = loss(tried, 0.3)
+
+    def told(one: Prior) -> float:
+        posterior = Posterior(one, Proposer(one, SPACE).candidates(tried), losses)
+        assert posterior.weights.sum() == pytest.approx(1.0)
+        assert posterior.distrust == pytest.approx(posterior.weights[NOTHING].sum())
+        return float(posterior.weights[[TOLD, TOLD_ROUGHLY]].sum())
+
+    assert told(prior) > 0.5
+    assert told(fit_prior(history(-1.0))) < 0.2
+
+
+def test_the_prior_of_the_same_content_is_learned_once(prior) -> None:
+    assert fit_prior(history()) is prior
+    assert fit_prior(history(n_studies=2)) is not prior
