@@ -12,7 +12,7 @@ import pytest
 from autometa import learn, recommend
 from autometa.errors import StorageError, UsageError
 from autometa.experience import forget, judge, load_experienced_metamodel, newest, read
-from autometa.experience._learning import IMPORTANCES
+from autometa.experience._learning import DEFAULT_IMPORTANCE, IMPORTANCES, MIN_JUDGED, _choose
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
 from autometa.recommendation import load_metamodel
@@ -88,17 +88,17 @@ def test_one_task_alone_has_nothing_to_be_compared_with(storage, add_search):
     assert report.to_dict()["comparison"] == []
 
 
-def test_experience_that_contradicts_itself_is_not_used(storage, add_search):
-    """Each task says of the same meta-features that another algorithm wins: the others then mislead."""
-    names = ["svm", "knn", "mlp", "linear", "extra_trees"]
-    for number in range(10):
-        add_search(storage, f"odd-{number}", winner=names[number % 5])
-    report = learn(storage)
-    rows = report.comparison
-    worse = rows[["own@1", "own@5"]].mean(axis=1) - rows[["bundled@1", "bundled@5"]].mean(axis=1)
-    is_harmful = worse.mean() > worse.std(ddof=1) / np.sqrt(len(worse))
-    assert (report.importance["classification"] == 0.0) == is_harmful
-    assert is_harmful or report.importance["classification"] in IMPORTANCES
+def test_the_importance_is_the_one_that_was_best_and_none_where_all_are_worse():
+    """Regrets of shape (tasks, bundled and each importance, depths)."""
+    rng = np.random.default_rng(0)
+    regrets = 0.5 + 0.01 * rng.random((MIN_JUDGED, 1 + len(IMPORTANCES), 2))
+    regrets[:, 3] -= 0.2
+    importance, own = _choose(regrets)
+    assert importance == IMPORTANCES[2]
+    np.testing.assert_array_equal(own, regrets[:, 3])
+    regrets[:, 1:] += 0.3
+    assert _choose(regrets)[0] == 0.0
+    assert _choose(regrets[1:])[0] == DEFAULT_IMPORTANCE
 
 
 def test_a_table_that_was_learned_from_is_recognised(table, storage, add_search, record):
