@@ -18,6 +18,7 @@ from pathlib import Path
 # Nobody's own experience may decide what a test sees; child processes inherit it.
 os.environ["AUTOMETA_HOME"] = tempfile.mkdtemp(prefix="autometa-home-")
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,6 +31,12 @@ settings.register_profile(
     "suite", deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("suite")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Hand what a test module defines to workers as it is: they cannot import it, or find another package `tests`."""
+    for module in {item.module for item in items if isinstance(item, pytest.Function)}:
+        cloudpickle.register_pickle_by_value(module)
 
 
 @pytest.fixture(scope="session")

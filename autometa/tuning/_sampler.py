@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Self
 
@@ -17,31 +17,30 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autometa.errors import UsageError
 from autometa.metamodel import MetaModel
-from autometa.recommendation import recommend_for_task
-from autometa.space import Configuration, SearchSpace, Value
+from autometa.recommendation import Recommendations, recommend_for_task
+from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.tuning._adapt import fit_value
 from autometa.tuning._past import read_history
 from autometa.tuning._prior import fit_prior
+from autometa.tuning._suggestions import N_CANDIDATES, Params, Suggestions, is_enqueued
 from autometa.tuning._transfer import Proposer
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
 
-N_SUGGESTIONS: Final = 10
 _JOINT: Final = "*"
 _MAX_AHEAD: Final = 8
 _MAX_TRIED: Final = 300
-
-Params = Mapping[str, Value]
 
 
 class MetaSampler(BaseSampler):
     """Recommendations first, or what past studies propose trial after trial; else a sampler that knows all trials.
 
-    With a table, the n-th trial runs the n-th recommended configuration that fits the search space as it shows, and
-    the wrapped sampler takes over after the last; a trial that runs one carries its rank as user attribute
-    ``autometa:rank``. With past studies, every trial is proposed by expected improvement under what these studies
-    and the finished trials say together. It is left to the wrapped sampler with the probability that the past
-    studies tell nothing about this one, which the trials decide. Running trials are taken into account.
+    With a table, the first trial runs the first recommended configuration, and the next nine each the one that the
+    results so far make the most promising (:meth:`Recommendations.order_after`); then the wrapped sampler takes over.
+    A trial that runs a recommendation carries its rank as user attribute ``autometa:rank``. With past studies, every
+    trial is proposed by expected improvement under what these studies and the finished trials say together. It is
+    left to the wrapped sampler with the probability that the past studies tell nothing about this one, which the
+    trials decide. Running trials are taken into account.
 
     Values outside a range are moved to its nearest end; what a configuration lacks is sampled by the wrapped sampler.
     Failed and pruned trials count like the worst complete one, enqueued trials use no recommendation up, and workers
@@ -106,7 +105,7 @@ class MetaSampler(BaseSampler):
         self._history = read_history(past_studies)
         self._entropy = secrets.randbits(64) if seed is None else seed
         self._proposers: dict[str, Proposer] = {}
-        self._suggestions: dict[str, tuple[Params, ...]] = {}
+        self._suggestions: dict[str, Suggestions] = {}
         # What the unfinished trials of this process were given, and whose storage says so: nothing but a cache.
         self._given: dict[int, int | None] = {}
         self._proposed: dict[int, Params | None] = {}
@@ -114,12 +113,28 @@ class MetaSampler(BaseSampler):
 
     @classmethod
     def from_configurations(
-        cls, configurations: Iterable[Configuration], space: SearchSpace, *, seed: int | None = None
+        cls,
+        configurations: Sequence[Configuration],
+        space: SearchSpace,
+        *,
+        recommendations: Recommendations | None = None,
+        seed: int | None = None,
     ) -> Self:
-        """Make a sampler of ranked configurations that are at hand, for the joint space."""
+        """Make a sampler of ranked configurations that are at hand, for the joint space.
+
+        Parameters
+        ----------
+        configurations : sequence of Configuration
+        space : SearchSpace
+        recommendations : Recommendations, optional
+            What results reorder the configurations by, as far as they are recommendations.
+        seed : int, optional
+        """
         made = cls(seed=seed)
         made._shapes = _shapes(space)
-        made._suggestions[_JOINT] = tuple(c.joint_params() for c in configurations)
+        made._suggestions[_JOINT] = Suggestions.of(
+            configurations, Configuration.joint_params, recommendations
+        )
         return made
 
     def infer_relative_search_space(
@@ -169,7 +184,7 @@ class MetaSampler(BaseSampler):
 
     def _values_of(self, study: optuna.Study, trial: FrozenTrial, name: str | None) -> Params:
         """Return what a trial runs: the recommendation that is its own, else what past studies propose, if anything."""
-        if len(study.directions) > 1 or _is_enqueued(trial):
+        if len(study.directions) > 1 or is_enqueued(trial):
             return {}
         found = self._configuration_of(study, trial, name)
         if found is not None:
@@ -232,18 +247,18 @@ class MetaSampler(BaseSampler):
         names = {n for t in trials for n in t.distributions} | ({name} if name else set())
         suggestions = self._fitting(names)
         if trial._trial_id not in self._given:
-            position = _position_of(trial, trials, suggestions)
+            position = suggestions.choose(trial, trials, study.direction)
             if position is not None or (names and name is None):
                 self._given[trial._trial_id] = position
-        return None if position is None or position >= len(suggestions) else (position, suggestions[position])
+        if position is None or position >= len(suggestions.params):
+            return None
+        return position, suggestions.params[position]
 
-    def _fitting(self, names: set[str]) -> tuple[Params, ...]:
+    def _fitting(self, names: set[str]) -> Suggestions:
         """Return the configurations for a space that has shown these names."""
-        if not names:
-            return ()
-        key = self._key_of(names)
+        key = self._key_of(names) if names else None
         if key is None:
-            return ()
+            return Suggestions()
         if key not in self._suggestions:
             self._suggestions[key] = self._recommend(key)
         return self._suggestions[key]
@@ -254,19 +269,23 @@ class MetaSampler(BaseSampler):
             return self._algorithm
         return next((key for key, known in self._shapes.items() if names <= known), None)
 
-    def _recommend(self, key: str) -> tuple[Params, ...]:
+    def _recommend(self, key: str) -> Suggestions:
         if self._task is None:
-            return ()
+            return Suggestions()
         algorithms = None if key == _JOINT else [key]
         found = recommend_for_task(
             self._task,
-            k=N_SUGGESTIONS,
+            k=N_CANDIDATES,
             algorithms=algorithms,
             metamodel=self._metamodel,
             random_state=self._seed,
         )
-        configurations = [r.configuration for r in found]
-        return tuple(c.joint_params() if key == _JOINT else dict(c.params) for c in configurations)
+        name = Configuration.joint_params if key == _JOINT else _own_params
+        return Suggestions.of([r.configuration for r in found], name, found)
+
+
+def _own_params(configuration: Configuration) -> Params:
+    return dict(configuration.params)
 
 
 def _shapes(space: SearchSpace) -> dict[str, frozenset[str]]:
@@ -278,31 +297,6 @@ def _default_sampler(seed: int | None) -> TPESampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
-
-
-def _position_of(
-    trial: FrozenTrial, trials: Sequence[FrozenTrial], suggestions: Sequence[Params]
-) -> int | None:
-    """Choose the configuration of a trial so that workers who choose at the same moment choose differently.
-
-    Each looks at the trials before its own alone: their configurations are taken, and one more is left to each that
-    still runs without having been given one.
-    """
-    earlier = [t for t in trials if t.number < trial.number]
-    undecided = [t for t in earlier if _is_undecided(t)]
-    taken = {
-        t.user_attrs[RANK_ATTRIBUTE] - 1
-        for t in earlier
-        if RANK_ATTRIBUTE in t.user_attrs and not _is_enqueued(t)
-    }
-    # The parameters of an undecided trial may be changing while we look.
-    tried = [t.system_attrs.get("fixed_params", t.params) for t in earlier if not _is_undecided(t)]
-    free = [
-        i
-        for i, params in enumerate(suggestions)
-        if i not in taken and not any(params.items() <= other.items() for other in tried)
-    ]
-    return free[len(undecided)] if len(undecided) < len(free) else None
 
 
 def _losses(
@@ -330,16 +324,3 @@ def _losses(
 
 def _has_constraints(sampler: BaseSampler) -> bool:
     return getattr(sampler, "_constraints_func", None) is not None
-
-
-def _is_enqueued(trial: FrozenTrial) -> bool:
-    return "fixed_params" in trial.system_attrs
-
-
-def _is_undecided(trial: FrozenTrial) -> bool:
-    """Whether a trial runs that may still be given a configuration."""
-    return (
-        trial.state == TrialState.RUNNING
-        and RANK_ATTRIBUTE not in trial.user_attrs
-        and not _is_enqueued(trial)
-    )

@@ -24,9 +24,10 @@ from autometa.storage import open_storage, quiet_optuna
 from autometa.task import Task
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._result import TuneResult, make_leaderboard
-from autometa.tuning._sampler import N_SUGGESTIONS, MetaSampler
+from autometa.tuning._sampler import MetaSampler
 from autometa.tuning._search import Callback, Evaluator, InChild, InProcess, Problem, Search, refit_seconds
 from autometa.tuning._splits import resolve_splits, resolve_weights
+from autometa.tuning._suggestions import N_CANDIDATES
 
 _IDENTITY: Final = "autometa:search"
 # What the fit on all rows may take beyond the limit: a share of it, and seconds.
@@ -124,7 +125,7 @@ def tune(
         _sign(study, task, space, splits, seed)
         problem = Problem(task, splits, _options(task, weights, seed))
         with deadline.step("recommend"):
-            recommendations = _recommend(task, space, max(N_SUGGESTIONS, ensemble_size), metamodel, seed)
+            recommendations = _recommend(task, space, max(N_CANDIDATES, ensemble_size), metamodel, seed)
         configurations = _begin(study, task, space, recommendations, seed)
         crew.set_problem(problem)
         search = Search(
@@ -321,10 +322,15 @@ def _begin(
     """Give the study its sampler, and return the configurations that it starts from."""
     if isinstance(recommendations, Recommendations):
         # With this, the trials can become experience: MetaBase.from_studies.
-        known = recommendations.metafeatures
-        study.set_user_attr("task", describe_for_study(task, name=study.study_name, metafeatures=known))
+        description = describe_for_study(
+            task, name=study.study_name, metafeatures=recommendations.metafeatures
+        )
+        study.set_user_attr("task", description)
     configurations = _with_own_algorithms([r.configuration for r in recommendations], task, space)
-    study.sampler = MetaSampler.from_configurations(configurations, space, seed=_sampler_seed(seed, study))
+    known = recommendations if isinstance(recommendations, Recommendations) else None
+    study.sampler = MetaSampler.from_configurations(
+        configurations, space, recommendations=known, seed=_sampler_seed(seed, study)
+    )
     return configurations
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,15 +19,26 @@ from autometa.tuning import _sampler, _tune, _warm_start
 QUICK = ("linear", "knn", "hist_gradient_boosting", "svm", "random_forest", "extra_trees", "mlp", "lightgbm")
 
 
+class StandIn(list[Recommendation]):
+    """Recommendations that results do not reorder."""
+
+    @property
+    def metric(self) -> Any:
+        return self[0].task.metric
+
+    def order_after(self, observed: Mapping[int, float], running: Sequence[int] = ()) -> list[Recommendation]:
+        return [item for item in self if item.rank not in observed and item.rank not in running]
+
+
 def fake_recommendations(
     task: Task, *, k: int = 10, algorithms: Sequence[str] | None = None, **_: Any
-) -> list[Recommendation]:
+) -> StandIn:
     names = [name for name in QUICK if algorithms is None or name in algorithms]
     design = SearchSpace.for_kind(task.kind, names).design(k)[:k]
-    return [
+    return StandIn(
         Recommendation(rank, configuration, 0.5, 0.4, 0.6, 0.05, 0.1, "a stand-in", task)
         for rank, configuration in enumerate(design, start=1)
-    ]
+    )
 
 
 @pytest.fixture(autouse=True)
