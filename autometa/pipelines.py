@@ -120,12 +120,19 @@ def _make_estimator(
 
 
 def _forest_class_weight(task: Task) -> Any:
-    """Spell ``balanced`` out for labels such as "1": the forests look those up as integers, and would not find them."""
-    labels = task.classes
-    if not all(isinstance(label, str) and label.isdecimal() for label in labels):
+    """Spell ``balanced`` out for labels such as "-1": the forests look those up as integers, in vain."""
+    keys = {label: _as_integer(label) for label in task.classes}
+    if all(key is label for label, key in keys.items()):
         return "balanced"
     counts = task.y.value_counts()
-    return {int(label): float(task.n_rows / (len(labels) * counts[label])) for label in labels}
+    return {key: float(task.n_rows / (len(keys) * counts[label])) for label, key in keys.items()}
+
+
+def _as_integer(label: Any) -> Any:
+    try:
+        return int(label) if isinstance(label, str) else label
+    except ValueError:
+        return label
 
 
 def _complete_model(model: Any, algorithm: Algorithm, task: Task) -> Any:

@@ -215,14 +215,15 @@ def test_threads_are_passed_to_the_estimators_that_have_them(mixed):
     )
 
 
-def test_string_labels_that_look_like_numbers_can_be_balanced(mixed):
+@pytest.mark.parametrize("labels", [("1", "0"), ("-1", "+1"), ("2", "other"), ("1.5", "2.5")])
+def test_string_labels_that_look_like_numbers_can_be_balanced(mixed, labels):
     X = mixed["binary"].X
-    y = pd.Series(np.where(X["number"] > 0.8, "1", "0"))
+    y = pd.Series(np.where(X["number"] > 0.8, *labels))
     task = Task.from_frame(X, y)
     for name in ("random_forest", "extra_trees", "linear", "hist_gradient_boosting", "lightgbm"):
         configuration = Configuration(name, {**small(name, "binary").params, "class_weight": "balanced"})
         pipeline = build_pipeline(configuration, task).fit(X, y)
-        assert set(pipeline.predict(X)) == {"0", "1"}
+        assert set(pipeline.predict(X)) == set(labels)
 
 
 def test_a_registered_estimator_gets_the_same_preparation(mixed):
