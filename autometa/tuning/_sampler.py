@@ -40,7 +40,7 @@ class MetaSampler(BaseSampler):
     A trial that runs a recommendation carries its rank as user attribute ``autometa:rank``. With past studies, every
     trial is proposed by expected improvement under what these studies and the finished trials say together. It is
     left to the wrapped sampler with the probability that the past studies tell nothing about this one, which the
-    trials decide. Running trials are taken into account.
+    trials decide, and more often the longer nothing better was found. Running trials are taken into account.
 
     Values outside a range are moved to its nearest end; what a configuration lacks is sampled by the wrapped sampler.
     Failed and pruned trials count like the worst complete one, enqueued trials use no recommendation up, and workers
@@ -213,7 +213,7 @@ class MetaSampler(BaseSampler):
         trials: Sequence[FrozenTrial],
         proposer: Proposer,
     ) -> Params | None:
-        """Let the posterior choose, or leave it to the wrapped sampler with the belief that the past tells nothing."""
+        """Let the posterior choose, or leave it to the wrapped sampler where the past does not help."""
         earlier = [t for t in trials if t.number < trial.number and t.state != TrialState.WAITING]
         finished, losses = _losses(earlier, study.direction)
         running = [
@@ -222,10 +222,10 @@ class MetaSampler(BaseSampler):
         tried = [*(t.params for t in finished), *(params for params in running if params)]
         rng = np.random.default_rng([self._entropy, trial.number])
         n_ahead = sum(not params for params in running)
-        params, distrust = proposer.propose(
+        params, share_of_other = proposer.propose(
             proposer.encoder.encode(tried), losses, rng, min(n_ahead, _MAX_AHEAD)
         )
-        return None if rng.random() < distrust else params
+        return None if rng.random() < share_of_other else params
 
     def _mark(self, study: optuna.Study, trial: FrozenTrial, rank: int) -> None:
         if trial._trial_id not in self._marked:

@@ -4,8 +4,9 @@ Hypotheses about the study compete by their evidence: that the past studies tell
 Gaussian process on what it leaves over), with little noise or with spikes; that they tell only how quickly the losses
 change along each parameter (a plain Gaussian process with their lengthscales); and that they tell nothing. What is
 believed of each weighs its expected improvement, and with the belief in the last one the choice is left to another
-sampler. So a wrong prior loses its weight as soon as the trials contradict it. The unknown scale of the losses is
-integrated over a grid.
+sampler. So a wrong prior loses its weight as soon as the trials contradict it. Trials in one corner contradict nothing:
+the longer the best loss has not fallen, the more trials are left to the other sampler. The unknown scale of the losses
+is integrated over a grid.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ _N_NEW: Final = 160
 _N_NEAR: Final = 200
 _N_REFINED: Final = 60
 _NEGLIGIBLE: Final = 1e-3
+_PATIENCE: Final = 10
+_MAX_STAGNATION: Final = 0.8
+_PROGRESS: Final = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +51,15 @@ class Candidates:
     ----------
     points : ndarray of shape (n, n_parameters)
     scaled : ndarray of shape (n, n_features)
+    cautious : ndarray of shape (n, n_features)
+        With lengthscales of at most a range: what did not matter to past studies may matter now.
     mean : ndarray of shape (n,)
     features : ndarray of shape (n, n_inducing)
     """
 
     points: Array
     scaled: Array
+    cautious: Array
     mean: Array
     features: Array
 
@@ -65,8 +72,8 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.points)
 
-    def _parts(self) -> tuple[Array, Array, Array, Array]:
-        return self.points, self.scaled, self.mean, self.features
+    def _parts(self) -> tuple[Array, Array, Array, Array, Array]:
+        return self.points, self.scaled, self.cautious, self.mean, self.features
 
 
 class Posterior:
@@ -122,9 +129,9 @@ class Posterior:
     def _covariance(self, hypothesis: int, a: Candidates, b: Candidates) -> Array:
         if hypothesis == NOTHING:
             return np.full((len(a), len(b)), _OFFSET)
-        kernel = matern(a.scaled, b.scaled)
         if hypothesis == UNTOLD:
-            return self._prior.amplitude * kernel + _OFFSET
+            return self._prior.amplitude * matern(a.cautious, b.cautious) + _OFFSET
+        kernel = matern(a.scaled, b.scaled)
         return _TRANSFER_SHARE * (a.features @ b.features.T) + _RESIDUAL * kernel + _OFFSET
 
     def _variance(self, hypothesis: int, c: Candidates) -> Array:
@@ -162,6 +169,16 @@ def _scales(gaps: Array) -> Array:
     return np.geomspace(usual / 4, usual * 16, _N_SCALES) if usual > 0 else np.ones(1)
 
 
+def stagnation(losses: Array) -> float:
+    """Return the share of trials for another sampler: it grows with the number of trials without progress.
+
+    Progress is a fall of the best loss by more than a twentieth of the usual distance (root mean square) from it.
+    """
+    gaps = losses - losses.min() if len(losses) else losses
+    idle = len(gaps) - 1 - int(np.argmax(gaps <= _PROGRESS * np.sqrt((gaps**2).mean()))) if len(gaps) else 0
+    return _MAX_STAGNATION * min(idle / _PATIENCE, 1.0)
+
+
 def _expected_improvement(mean: Array, spread: Array, best: float) -> Array:
     z = (best - mean) / spread
     return (best - mean) * ndtr(z) + spread * np.exp(-0.5 * z * z) * 0.3989422804014327
@@ -197,20 +214,24 @@ class Proposer:
 
     def candidates(self, points: Array) -> Candidates:
         """Describe points."""
-        scaled = self.encoder.features(points) * self._scale
+        features = self.encoder.features(points)
+        scaled, cautious = features * self._scale, features * np.maximum(self._scale, 1.0)
         projected = self._prior.project(scaled)
-        return Candidates(points, scaled, projected[:, 0], projected[:, 1:])
+        return Candidates(points, scaled, cautious, projected[:, 0], projected[:, 1:])
 
     def propose(
         self, tried: Array, losses: Array, rng: np.random.Generator, n_ahead: int = 0
     ) -> tuple[dict[str, Any] | None, float]:
-        """Return the configuration to try next, and the belief that the past studies tell nothing.
+        """Return the configuration to try next, and the probability that another sampler should choose instead.
+
+        This is the belief that the past studies tell nothing, or the stagnation where it is higher.
 
         Parameters
         ----------
         tried : ndarray of shape (n_tried, n_parameters)
             First those with a loss.
         losses : ndarray of shape (n_finished,)
+            In the order of the trials.
         rng : Generator
         n_ahead : int, default=0
             So many others choose at the same time: what they will choose is guessed first.
@@ -227,7 +248,7 @@ class Proposer:
             pool, gain = pool + near, np.r_[gain, self._gain(posterior, near, known)]
             chosen = int(np.argmax(gain))
             known = known + pool[[chosen]]
-        return self.encoder.decode(pool.points[chosen]), posterior.distrust
+        return self.encoder.decode(pool.points[chosen]), max(posterior.distrust, stagnation(losses))
 
     def _gain(self, posterior: Posterior, pool: Candidates, known: Candidates) -> Array:
         gain = posterior.improvement(pool)

@@ -21,7 +21,7 @@ from optuna.trial import TrialState
 from autometa.errors import UsageError
 from autometa.space import SearchSpace
 from autometa.storage import open_storage
-from autometa.tuning import MetaSampler, warm_start
+from autometa.tuning import MetaSampler, _transfer, warm_start
 
 SPACE = SearchSpace.for_kind("multiclass")
 
@@ -37,6 +37,14 @@ def past_study(seed: int = 0, direction: str = "minimize") -> optuna.Study:
     return study
 
 
+@pytest.fixture
+def _few_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Optuna's suite asks for what is allowed in thousands of trials, not for what is good."""
+    for name in ("_N_NEW", "_N_NEAR", "_N_REFINED"):
+        monkeypatch.setattr(_transfer, name, 10)
+
+
+@pytest.mark.usefixtures("_few_candidates")
 class TestOptunasOwnSuite(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):
     @pytest.fixture
     def sampler(self) -> Callable[[], BaseSampler]:
@@ -50,6 +58,7 @@ class TestOptunasOwnSuiteWithData(BasicSamplerTestCase):
         return lambda: MetaSampler(*iris, seed=0)
 
 
+@pytest.mark.usefixtures("_few_candidates")
 class TestOptunasOwnRelativeSuite(RelativeSamplerTestCase):
     @pytest.fixture
     def sampler(self) -> Callable[[], BaseSampler]:
@@ -104,7 +113,7 @@ def test_names_of_another_library_get_no_recommendation_but_for_a_named_algorith
 def test_same_seed_same_trials(iris, make) -> None:
     def run() -> list[dict[str, Any]]:
         study = optuna.create_study(sampler=MetaSampler(*iris, seed=3, **make()))
-        study.optimize(joint_objective, n_trials=20)
+        study.optimize(joint_objective, n_trials=13)
         return [t.params for t in study.trials]
 
     assert run() == run()

@@ -8,7 +8,7 @@ from optuna.distributions import FloatDistribution
 
 from autometa.tuning._encoding import Encoder
 from autometa.tuning._prior import History, Prior, fit_prior, normalised
-from autometa.tuning._transfer import NOTHING, TOLD, TOLD_ROUGHLY, Posterior, Proposer
+from autometa.tuning._transfer import NOTHING, TOLD, TOLD_ROUGHLY, Posterior, Proposer, stagnation
 
 SPACE = {name: FloatDistribution(0.0, 1.0) for name in ("x", "y")}
 
@@ -97,3 +97,14 @@ def test_a_reversed_prior_loses_its_weight(prior) -> None:
 def test_the_prior_of_the_same_content_is_learned_once(prior) -> None:
     assert fit_prior(history()) is prior
     assert fit_prior(history(n_studies=2)) is not prior
+
+
+def test_the_longer_there_is_no_progress_the_more_is_left_to_the_other_sampler() -> None:
+    falling = np.linspace(1.0, 0.0, 12)
+    assert stagnation(np.empty(0)) == stagnation(np.ones(1)) == 0.0
+    assert stagnation(falling) < 0.3
+    shares = [stagnation(np.r_[falling, np.full(n, falling[-1])]) for n in range(10)]
+    assert shares == sorted(shares)
+    assert shares[-1] > 0.6
+    # Falls that are small beside what is usual are no progress.
+    assert stagnation(np.r_[1.0, 0.5, 0.1 - 1e-4 * np.arange(10)]) > 0.6
