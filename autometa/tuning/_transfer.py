@@ -51,15 +51,13 @@ class Candidates:
     ----------
     points : ndarray of shape (n, n_parameters)
     scaled : ndarray of shape (n, n_features)
-    cautious : ndarray of shape (n, n_features)
-        With lengthscales of at most a range: what did not matter to past studies may matter now.
+        By lengthscales of at most a range: what did not matter to past studies may matter now.
     mean : ndarray of shape (n,)
     features : ndarray of shape (n, n_inducing)
     """
 
     points: Array
     scaled: Array
-    cautious: Array
     mean: Array
     features: Array
 
@@ -72,8 +70,8 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.points)
 
-    def _parts(self) -> tuple[Array, Array, Array, Array, Array]:
-        return self.points, self.scaled, self.cautious, self.mean, self.features
+    def _parts(self) -> tuple[Array, Array, Array, Array]:
+        return self.points, self.scaled, self.mean, self.features
 
 
 class Posterior:
@@ -129,9 +127,9 @@ class Posterior:
     def _covariance(self, hypothesis: int, a: Candidates, b: Candidates) -> Array:
         if hypothesis == NOTHING:
             return np.full((len(a), len(b)), _OFFSET)
-        if hypothesis == UNTOLD:
-            return self._prior.amplitude * matern(a.cautious, b.cautious) + _OFFSET
         kernel = matern(a.scaled, b.scaled)
+        if hypothesis == UNTOLD:
+            return self._prior.amplitude * kernel + _OFFSET
         return _TRANSFER_SHARE * (a.features @ b.features.T) + _RESIDUAL * kernel + _OFFSET
 
     def _variance(self, hypothesis: int, c: Candidates) -> Array:
@@ -215,9 +213,9 @@ class Proposer:
     def candidates(self, points: Array) -> Candidates:
         """Describe points."""
         features = self.encoder.features(points)
-        scaled, cautious = features * self._scale, features * np.maximum(self._scale, 1.0)
-        projected = self._prior.project(scaled)
-        return Candidates(points, scaled, cautious, projected[:, 0], projected[:, 1:])
+        projected = self._prior.project(features * self._scale)
+        scaled = features * np.maximum(self._scale, 1.0)
+        return Candidates(points, scaled, projected[:, 0], projected[:, 1:])
 
     def propose(
         self, tried: Array, losses: Array, rng: np.random.Generator, n_ahead: int = 0
