@@ -39,6 +39,7 @@ COMMANDS = {
 # What a command takes beyond the contract.
 MORE: dict[str, set[str]] = {
     "collect": {"--fidelities", "--tuned", "--known", "--cluster"},
+    "train": {"--merge"},
     "tune": {"--kind"},
     "learn": {"--study", "--algorithm", "--kind", "--metric", "--forget", "--json"},
 }
