@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
@@ -237,6 +239,54 @@ def test_past_studies_say_where_to_start(direction) -> None:
     assert abs(study.trials[0].params["x"] - 3) < 1.5
     assert study.trials[0].params["y"] < 3
     assert len({tuple(t.params.values()) for t in study.trials}) == 3
+
+
+AXES = {f"x{i}": FloatDistribution(0.0, 1.0) for i in range(4)}
+
+
+def bowl(seed: int) -> Callable[[Mapping[str, Any]], float]:
+    """Return a loss whose optimum, 0, lies near the same place for every seed; the last axis matters least."""
+    rng = np.random.default_rng(seed)
+    optimum = np.array([0.3, 0.75, 0.2, 0.6]) + rng.normal(0.0, 0.08, 4)
+    slopes = np.array([1.0, 0.6, 0.3, 0.1]) * np.exp(rng.normal(0.0, 0.3, 4))
+
+    def loss(params: Mapping[str, Any]) -> float:
+        gaps = np.array([params[name] for name in AXES]) - optimum
+        return float((slopes * gaps**2 + 0.03 * (1 - np.cos(9 * gaps))).sum())
+
+    return loss
+
+
+def misleading_study(seed: int, how: str) -> optuna.Study:
+    rng = np.random.default_rng(seed)
+    points = [dict(zip(AXES, map(float, row), strict=True)) for row in rng.random((60, 4))]
+    losses = np.array([bowl(1000 + seed)(point) for point in points])
+    losses = rng.permutation(losses) if how == "shuffled" else -losses
+    study = optuna.create_study()
+    for point, value in zip(points, losses, strict=True):
+        study.add_trial(optuna.trial.create_trial(params=point, distributions=AXES, value=float(value)))
+    return study
+
+
+@pytest.mark.parametrize("how", ["shuffled", "reversed"])
+def test_a_misleading_past_costs_little(how) -> None:
+    past = [misleading_study(seed, how) for seed in range(8)]
+
+    def regrets(make: Callable[[int], BaseSampler]) -> Any:
+        found = []
+        for seed in range(4):
+            study, loss = optuna.create_study(sampler=make(seed)), bowl(seed)
+            study.optimize(
+                lambda t, loss=loss: loss({n: t.suggest_float(n, 0, 1) for n in AXES}), n_trials=40
+            )
+            found.append(np.minimum.accumulate([t.value for t in study.trials]))
+        return np.mean(found, axis=0)
+
+    ours, theirs = (
+        regrets(lambda s: MetaSampler(past_studies=past, seed=s)),
+        regrets(lambda s: TPESampler(seed=s)),
+    )
+    assert np.all(ours[[29, 39]] <= 1.1 * theirs[[29, 39]])
 
 
 def test_scales_of_past_studies_do_not_matter() -> None:
