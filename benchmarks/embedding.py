@@ -14,8 +14,8 @@ import pandas as pd
 
 from autometa import MetaModel
 from autometa.metamodel.embedding import TaskEmbedding, centred_ranks
-from autometa.metamodel.model import TargetModel
 from autometa.metamodel.portfolio import fill_with_column_means
+from autometa.metamodel.target import TargetModel
 
 
 def main() -> None:

@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 
 from autometa import AlgorithmSelector, MetaModel
-from autometa.metamodel.model import TargetModel
 from autometa.metamodel.policy import EXPECTED_IMPROVEMENT, HORIZON, Episode, learn_policy
 from autometa.metamodel.portfolio import safe_portfolio
 from autometa.metamodel.posterior import TaskMixture
+from autometa.metamodel.target import TargetModel
 
 PROBES = (0, 1, 3, 5, 10)
 METRICS = {"classification": ("roc_auc", "log_loss", "balanced_accuracy"), "regression": ("r2", "mae")}

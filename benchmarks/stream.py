@@ -30,9 +30,9 @@ from autometa.experience import DEFAULT_IMPORTANCE
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
 from autometa.metamodel.extension import Addition
-from autometa.metamodel.model import TargetModel
 from autometa.metamodel.portfolio import fill_with_column_means, greedy_portfolio
 from autometa.metamodel.proximity import ProximityForest
+from autometa.metamodel.target import TargetModel
 
 N_TASKS = 20
 N_TRIALS = 25

@@ -17,7 +17,7 @@ from autometa.experience._studies import read_studies
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
 from autometa.metamodel.extension import Addition
-from autometa.metamodel.model import TargetModel
+from autometa.metamodel.target import TargetModel
 from autometa.storage import open_existing_storage
 from autometa.task import Task
 

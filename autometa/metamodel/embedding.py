@@ -65,6 +65,17 @@ class TaskEmbedding:
         """
         return np.asarray(weights @ self.coordinates)
 
+    def spread(self, weights: FloatArray) -> float:
+        """Return how far apart the known tasks are that a new one is placed among: the root mean square distance.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_tasks,)
+            See :meth:`place`.
+        """
+        place = weights @ self.coordinates
+        return float(np.sqrt(weights @ ((self.coordinates - place) ** 2).sum(axis=1)))
+
     def distances(self, point: FloatArray) -> FloatArray:
         """Euclidean distance of a point to every known task, shape (n_tasks,).
 

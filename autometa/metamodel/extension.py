@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.metabase import BASELINE_PREFIX, MAX_REGRET, MetaBase, target_of
-from autometa.metamodel.model import TargetModel
 from autometa.metamodel.portfolio import fill_with_column_means
+from autometa.metamodel.target import TargetModel
 from autometa.metrics import as_gain, perfect_score
 from autometa.space import Configuration
 
@@ -38,6 +38,8 @@ class Addition:
     part : TargetModel
     tasks : DataFrame
         A row per task: task_id, name, openml_id, family, fingerprint, kind.
+    sizes : ndarray of shape (n_tasks, 3)
+        Training rows, columns and classes.
     metafeatures : ndarray of shape (n_tasks, n_metafeatures)
     configurations : dict of str to Configuration
         The most successful ones that the part does not have; further columns.
@@ -51,6 +53,7 @@ class Addition:
 
     part: TargetModel
     tasks: pd.DataFrame
+    sizes: FloatArray
     metafeatures: FloatArray
     configurations: dict[str, Configuration]
     mixing: FloatArray
@@ -85,6 +88,7 @@ class Addition:
         return cls(
             part,
             tasks,
+            np.array([history.size for history in histories]).reshape(-1, 3),
             metafeatures.to_numpy(dtype="float64"),
             {i: known[i] for i in candidates},
             mixing,
@@ -119,9 +123,11 @@ class Addition:
                 m: np.vstack([self._widened(t), self.regrets[m][keep]]) for m, t in part.regrets.items()
             },
             levels={m: np.vstack([self._widened(t), self.levels[m][keep]]) for m, t in part.levels.items()},
+            sizes=np.vstack([part.sizes, self.sizes[keep]]),
             ranking=part.ranking.extended(new, families),
             levelling=part.levelling.extended(new, families),
             seconds=part.seconds.extended(self.mixing),
+            memory=part.memory.extended(self.mixing),
             importance=np.repeat([1.0, importance], [len(part.tasks), len(new)]),
         )
 
@@ -208,6 +214,7 @@ class _History:
     """The runs on one task."""
 
     task: dict[str, object]
+    n_train: float
     outcomes: dict[str, _Outcome]
     failed: list[str]
     place: _Place
@@ -229,7 +236,14 @@ class _History:
             outcome = _outcome(gains, metric, task, place, table)
             if outcome is not None:
                 outcomes[metric] = outcome
-        return cls(dict(task), outcomes, broken["configuration_id"].tolist(), place)
+        n_train = float(done["n_train"].max()) if len(done) else 0.0
+        return cls(dict(task), n_train, outcomes, broken["configuration_id"].tolist(), place)
+
+    @property
+    def size(self) -> list[float]:
+        """Training rows, columns and classes."""
+        shape = pd.to_numeric(pd.Series([self.task["n_features"], self.task["n_classes"]])).fillna(1.0)
+        return [max(self.n_train, 1.0), *shape.astype("float64")]
 
     def rows(
         self, metric: str, candidates: Sequence[str], mixing: FloatArray

@@ -68,6 +68,7 @@ def safe_portfolio(
     weights: NDArray[np.float64],
     expected: NDArray[np.float64],
     defaults: Sequence[int],
+    first: int | None = None,
     costs: NDArray[np.float64] | None = None,
 ) -> list[int]:
     """Choose a greedy portfolio with a library default in it, whose later places trust the weights less.
@@ -83,9 +84,11 @@ def safe_portfolio(
         Expected regret, by which the defaults are compared.
     defaults : sequence of int
         Columns that are library defaults; if none stands before ``SAFE_PLACE``, the best of them stands there.
+    first : int, optional
+        Column that leads; by default that of the least weighted mean.
     """
-    chosen: list[int] = []
-    for place in range(1, min(k, regrets.shape[1]) + 1):
+    chosen = [] if first is None else [first]
+    for place in range(len(chosen) + 1, min(k, regrets.shape[1]) + 1):
         if place == SAFE_PLACE and len(defaults) and not set(chosen) & set(defaults):
             chosen.append(min(defaults, key=lambda i: expected[i]))
         else:

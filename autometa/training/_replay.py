@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autometa.metamodel.model import METHODS, TargetModel
-from autometa.metamodel.portfolio import greedy_portfolio, safe_portfolio
+from autometa.metamodel.portfolio import greedy_portfolio
+from autometa.metamodel.target import METHODS, TargetModel
 
 IntArray = NDArray[np.intp]
 Ranker = Callable[[TargetModel, int, str, IntArray], list[int]]
@@ -116,14 +116,12 @@ def ranked_by(method: str, other: TargetModel | None = None) -> Ranker:
             return []
         x = model.row(pd.Series(part.metafeatures[task], index=part.metafeature_names))
         family = str(part.families[task])
-        expected, _, scenarios, weights = model.predict(x, metric, exclude=(family,), method=method)
-        chosen = safe_portfolio(
-            scenarios[:, columns],
-            max(DEPTHS),
-            weights=weights,
-            expected=expected[columns],
-            defaults=np.flatnonzero(np.isin(columns, model.defaults)).tolist(),
+        prediction = model.predict_task(
+            x, metric, exclude=(family,), sizes=part.sizes[task].tolist(), method=method
         )
-        return candidates[chosen].tolist()
+        allowed = np.zeros(len(model.configurations), dtype=bool)
+        allowed[columns] = True
+        place = dict(zip(columns.tolist(), candidates.tolist(), strict=True))
+        return [place[column] for column in prediction.portfolio(max(DEPTHS), allowed)]
 
     return rank

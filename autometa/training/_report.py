@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from autometa.metamodel.model import METHODS
+from autometa.metamodel.target import METHODS
 from autometa.training._replay import DEPTHS
 
 PRODUCT: Final = "autometa"

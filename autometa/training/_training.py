@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
 from autometa.metamodel.interpolation import interpolation_weights
-from autometa.metamodel.model import METHODS, MIN_SPREAD, Z_80, TargetModel
 from autometa.metamodel.proximity import weighted_mean
+from autometa.metamodel.target import METHODS, MIN_SPREAD, Z_80, TargetModel
 from autometa.training._replay import judge, ranked_by, standard_rankers
 from autometa.training._report import OWN, PRODUCT, WITHOUT_OWN, TrainingReport, size_class
 

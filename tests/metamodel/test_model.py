@@ -10,9 +10,9 @@ from simulation import simulate_metabase
 from autometa.errors import StorageError, UsageError
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
-from autometa.metamodel.model import METHODS
-from autometa.metamodel.seconds import SecondsModel
+from autometa.metamodel.power_law import PowerLaw
 from autometa.metamodel.surrogate import encode_configurations
+from autometa.metamodel.target import METHODS
 from autometa.space import SearchSpace
 
 
@@ -116,13 +116,21 @@ def test_fingerprints_are_recognised(model):
     assert model.seen_families("other", "binary") == []
 
 
-def test_seconds_grow_as_they_were_made_to():
+def test_costs_grow_as_they_were_made_to():
     rng = np.random.default_rng(0)
-    sizes = np.column_stack([rng.integers(100, 5000, 40), rng.integers(2, 50, 40), np.ones(40)]).astype(float)
-    seconds = 1e-3 * sizes[:, [0]] ** 1.2 * sizes[:, [1]] ** 0.5 * np.array([[1.0, 3.0]])
-    model = SecondsModel.fit(seconds, sizes, ["a", "b"], ridge=1e-6)
-    expected = 1e-3 * 20_000**1.2 * 10**0.5 * np.array([1.0, 3.0])
-    assert model.predict(20_000, 10, 1) == pytest.approx(expected, rel=0.02)
+    n = 400
+    sizes = np.column_stack([rng.integers(100, 5000, n), rng.integers(2, 50, n), np.ones(n)]).astype(float)
+    columns = rng.integers(0, 2, n)
+    seconds = 1e-3 * sizes[:, 0] ** 1.2 * sizes[:, 1] ** 0.5 * np.array([1.0, 3.0])[columns]
+    seconds[:5] = np.nan
+    law = PowerLaw.fit(seconds, columns, sizes, ["a", "b", "b"])
+    expected = 1e-3 * 20_000**1.2 * 10**0.5 * np.array([1.0, 3.0, 3.0])
+    assert law.predict(20_000, 10, 1) == pytest.approx(expected, rel=0.05)
+
+
+def test_costs_without_a_run_are_finite():
+    law = PowerLaw.fit(np.full(3, np.nan), np.zeros(3, dtype=int), np.ones((3, 3)), ["a"])
+    assert np.isfinite(law.predict(1000, 10, 2)).all()
 
 
 def test_codes_tell_configurations_apart():
