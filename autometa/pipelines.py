@@ -31,14 +31,15 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from autometa.space import Algorithm, Configuration, SearchSpace
+from autometa.space import CALIBRATION_FOLDS, Algorithm, Configuration, SearchSpace
 from autometa.task import Task
 
 DATE_PARTS: Final = ("year", "month", "day", "day_of_week", "day_of_year", "hour")
 N_TEXT_COMPONENTS: Final = 16
 MAX_ONE_HOT: Final = 25
 MAX_LEVELS: Final = 200
-_CALIBRATION_FOLDS: Final = 3
+LEAST_KNOWN: Final = 20
+LEAST_KNOWN_SHARE: Final = 0.02
 
 # What the FunctionTransformers of our pipelines call. Saved models hold these names and never a function, so that
 # loading one cannot call anything else (see autometa/persistence.py).
@@ -143,7 +144,7 @@ def _complete_model(model: Any, algorithm: Algorithm, task: Task) -> Any:
     if not hasattr(model, "predict_proba"):
         from sklearn.calibration import CalibratedClassifierCV
 
-        return CalibratedClassifierCV(model, ensemble=False, cv=_CALIBRATION_FOLDS)
+        return CalibratedClassifierCV(model, ensemble=False, cv=CALIBRATION_FOLDS)
     return model
 
 
@@ -154,13 +155,24 @@ def _make_preparation(algorithm: Algorithm, task: Task, scaler: str) -> ColumnTr
         blocks.append(
             ("categorical", _categorical_steps(task, categorical, scaled), _selector(task, categorical))
         )
-    if numeric := task.columns("numeric"):
+    empty = [] if scaled else [name for name in task.columns("numeric") if _is_nearly_empty(task.X[name])]
+    if numeric := [name for name in task.columns("numeric") if name not in empty]:
         blocks.append(("numeric", _numeric_steps(task, numeric, scaled, scaler), _selector(task, numeric)))
+    if empty:
+        # Histogram-based gradient boosting cannot bin a column without any value among its training rows.
+        steps = _numeric_steps(task, empty, True, "standard")
+        blocks.append(("nearly empty", steps, _selector(task, empty)))
     if dates := task.columns("date"):
         blocks.append(("date", _date_steps(scaled), _selector(task, dates)))
     for i, name in enumerate(task.columns("text")):
         blocks.append((f"text{i}", _text_steps(scaled), _selector(task, [name])[0]))
     return ColumnTransformer(blocks)
+
+
+def _is_nearly_empty(column: pd.Series) -> bool:
+    """Whether some training rows may well hold no value of a column."""
+    n_known = int(column.notna().sum())
+    return n_known < max(LEAST_KNOWN, LEAST_KNOWN_SHARE * len(column))
 
 
 def _selector(task: Task, names: list[str]) -> list[Any]:

@@ -21,7 +21,7 @@ from autometa.metafeatures import describe_task
 from autometa.metamodel import MetaModel, Prediction
 from autometa.metamodel.posterior import FewShot
 from autometa.metrics import Metric, baseline_scores, perfect_score
-from autometa.space import Configuration, SearchSpace
+from autometa.space import CALIBRATION_FOLDS, Configuration, SearchSpace
 from autometa.task import DataIssue, Task
 
 if TYPE_CHECKING:
@@ -394,7 +394,8 @@ def _read_metamodel(path: str) -> MetaModel:
 def fits_size(configuration: Configuration, task: Task) -> bool:
     """Whether a configuration can work at all on so few, or so many, rows.
 
-    A tree must be able to split, neighbours must exist in every fold, and a kernel matrix must stay affordable.
+    A tree must be able to split, neighbours must exist in every fold, a kernel matrix must stay affordable, and the
+    folds by which a support vector machine is calibrated must each hold every class.
     """
     algorithm = SearchSpace.for_kind(task.kind)[configuration.algorithm]
     params = configuration.params
@@ -406,7 +407,10 @@ def fits_size(configuration: Configuration, task: Task) -> bool:
     neighbours = params.get("n_neighbors")
     if isinstance(neighbours, int) and neighbours > n_train // 2:
         return False
-    return not (algorithm.name == "svm" and task.n_rows > KERNEL_ROWS)
+    if algorithm.name != "svm":
+        return True
+    rarest = task.n_rows if task.kind == "regression" else int(task.y.value_counts().min())
+    return task.n_rows <= KERNEL_ROWS and rarest >= 2 * CALIBRATION_FOLDS
 
 
 def _as_metamodel(metabase: MetaBase | MetaModel | str | Path | None) -> MetaModel | None:

@@ -27,6 +27,7 @@ Preprocessing = Literal["scaled", "ordinal", "native"]
 
 SPACE_VERSION: Final = 1
 DEFAULT_CHOICE_WEIGHT: Final = 0.6
+CALIBRATION_FOLDS: Final = 3
 
 
 @dataclass(frozen=True)

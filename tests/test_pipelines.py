@@ -215,6 +215,16 @@ def test_threads_are_passed_to_the_estimators_that_have_them(mixed):
     )
 
 
+@pytest.mark.parametrize("name", ["hist_gradient_boosting", "lightgbm", "extra_trees"])
+def test_a_column_may_hold_no_value_among_the_training_rows(name):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"full": rng.normal(size=200), "empty": np.where(np.arange(200) < 3, 1.0, np.nan)})
+    y = pd.Series(np.where(X["full"] > 0, "yes", "no"))
+    task = Task.from_frame(X, y)
+    pipeline = build_pipeline(small(name, "binary"), task).fit(X[50:], y[50:])
+    assert is_sound(pipeline.predict_proba(X), task)
+
+
 @pytest.mark.parametrize("labels", [("1", "0"), ("-1", "+1"), ("2", "other"), ("1.5", "2.5")])
 def test_string_labels_that_look_like_numbers_can_be_balanced(mixed, labels):
     X = mixed["binary"].X

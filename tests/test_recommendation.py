@@ -155,6 +155,9 @@ def test_no_configuration_that_cannot_work_on_so_few_rows(model):
     assert not fits_size(Configuration("knn", wide), task)
     leaf = {**SearchSpace.for_kind("binary")["random_forest"].default, "min_samples_leaf": 30}
     assert not fits_size(Configuration("random_forest", leaf), task)
+    svm = Configuration("svm", SearchSpace.for_kind("binary")["svm"].default)
+    assert fits_size(svm, task)
+    assert not fits_size(svm, Task.from_frame(X, pd.Series(["rare"] * 4 + ["usual"] * 26)))
     rec = autometa.recommend(X, y, metabase=model)
     assert "AM406" in {w.code for w in rec.warnings}
     for item in rec:
