@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from html import unescape
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 from hypothesis import given, strategies as st
 
-from autometa.report import Dot, Section, render_report
+from autometa.report import Dot, Point, Section, render_report
 
 ALLOWED = {
     *("html", "head", "meta", "title", "style", "body"),
@@ -64,3 +65,14 @@ def test_a_chart_has_a_dot_for_every_value(title, values):
     assert text.count("<circle") == len(values)
     for label, *_ in values:
         assert label in unescape(text)
+
+
+def test_a_map_shows_every_point_in_the_colour_of_its_group():
+    points = [Point("a <task>", 0.0, 0.0, "knn"), Point("b", 3.0, -1.0, "svm"), Point("c", 3.0, 1.0, "svm")]
+    text = render_report("t", [Section("h", points=points)])
+    drawing = ElementTree.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])
+    circles = [c for c in drawing.iter("circle") if c.find("title") is not None]
+    assert [c.find("title").text for c in circles] == ["a <task>", "b", "c"]
+    assert circles[1].get("fill") == circles[2].get("fill") != circles[0].get("fill")
+    assert float(circles[1].get("cx")) - float(circles[0].get("cx")) == 520
+    assert [name.text for name in drawing.iter("text")] == ["svm (2)", "knn (1)"]

@@ -71,6 +71,14 @@ def test_the_page_has_a_chart_for_each_target_and_a_table_for_each_slice(trained
     assert "they help" in render_training_report(replace(report, own=own))
 
 
+def test_the_page_maps_every_known_task(trained):
+    _, model, report = trained
+    page = render_training_report(report, model)
+    assert page.count("<svg") == 4
+    names = [name for part in model.parts.values() for name in part.tasks["task_id"]]
+    assert all(f"<title>{name}: " in page for name in names)
+
+
 def test_what_is_written_is_whole_and_loads(trained):
     path, model, report = trained
     assert verify_files(path) == []

@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
     _make_folder(args.output)
     base = MetaBase.from_studies(args.storage) if args.storage else MetaBase.load(args.metabase)
     say(f"training on {counted(len(base.tasks), 'task')} and {counted(len(base.runs), 'run')} ...")
-    _, report = train(base, args.output, known=MetaBase.load() if args.merge else None)
-    write_text(str(Path(args.output) / "report.html"), render_training_report(report))
+    model, report = train(base, args.output, known=MetaBase.load() if args.merge else None)
+    write_text(str(Path(args.output) / "report.html"), render_training_report(report, model))
     show(report.text)
     say(f"wrote metadata base, meta-model and report (report.html, report.csv) to {args.output}")
     return 0

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from autometa.errors import StorageError
 from autometa.metabase import MetaBase
-from autometa.metamodel.embedding import TaskEmbedding
+from autometa.metamodel.embedding import TaskEmbedding, centred_ranks
 from autometa.metamodel.interpolation import interpolation_weights
+from autometa.metamodel.portfolio import fill_with_column_means
 from autometa.metamodel.power_law import PowerLaw
 from autometa.metamodel.prediction import Prediction
 from autometa.metamodel.proximity import ProximityForest, weighted_mean
@@ -136,6 +137,12 @@ class TargetModel:
     def defaults(self) -> list[int]:
         """Positions of the library defaults among the configurations."""
         return [i for i, c in enumerate(self.configurations.values()) if c.origin == "default"]
+
+    def best_algorithms(self) -> list[str]:
+        """Return, for each known task, the algorithm of the configuration with the best mean rank over metrics."""
+        ranks = np.mean([centred_ranks(fill_with_column_means(t)) for t in self.levels.values()], axis=0)
+        algorithms = [c.algorithm for c in self.configurations.values()]
+        return [algorithms[i] for i in ranks.argmax(axis=1)]
 
     @cached_property
     def embedding(self) -> TaskEmbedding:

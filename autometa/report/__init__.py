@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -21,6 +22,9 @@ svg line.bar { stroke-width: 3; stroke-opacity: .6; }
 """
 
 
+# Told apart by most people with a colour vision deficiency (Okabe and Ito 2008).
+_COLOURS: Final = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
+_SIDE: Final = 520
 _LABELS: Final = 300
 _PLOT: Final = 400
 _LINE: Final = 22
@@ -33,6 +37,16 @@ class Dot:
     label: str
     value: float
     error: float = 0.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place on a map, coloured by its group; its label is shown where a pointer rests on it."""
+
+    label: str
+    x: float
+    y: float
+    group: str
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,8 @@ class Section:
         ``<`` or ``>`` for each column.
     dots : sequence of Dot, default=()
         A chart from zero on, a line for each, drawn above the table.
+    points : sequence of Point, default=()
+        A map, with the same scale in both directions.
     """
 
     heading: str
@@ -59,6 +75,7 @@ class Section:
     rows: Sequence[Sequence[str]] = ()
     align: str = ""
     dots: Sequence[Dot] = ()
+    points: Sequence[Point] = ()
 
 
 def render_report(title: str, sections: Sequence[Section]) -> str:
@@ -85,7 +102,8 @@ def render_report(title: str, sections: Sequence[Section]) -> str:
 
 def _render_section(section: Section) -> str:
     lines = "".join(f"<p>{escape(line)}</p>\n" for line in section.lines)
-    return f"<h2>{escape(section.heading)}</h2>\n{lines}{_render_chart(section.dots)}{_render_table(section)}"
+    drawn = _render_chart(section.dots) + _render_map(section.points)
+    return f"<h2>{escape(section.heading)}</h2>\n{lines}{drawn}{_render_table(section)}"
 
 
 def _render_chart(dots: Sequence[Dot]) -> str:
@@ -110,6 +128,27 @@ def _render_chart(dots: Sequence[Dot]) -> str:
         )
     box = f"0 0 {_LABELS + _PLOT + 60} {_LINE * len(shown) + 8}"
     return f'<svg viewBox="{box}" role="img">\n{"".join(lines)}</svg>\n'
+
+
+def _render_map(points: Sequence[Point]) -> str:
+    """Draw points as circles, with the groups beside them, the largest first."""
+    if not points:
+        return ""
+    sizes = Counter(point.group for point in points)
+    colours = {group: _COLOURS[i % len(_COLOURS)] for i, (group, _) in enumerate(sizes.most_common())}
+    left, low = min(point.x for point in points), min(point.y for point in points)
+    extent = max(max(p.x - left for p in points), max(p.y - low for p in points)) or 1.0
+    circles = "".join(
+        f'<circle cx="{10 + _SIDE * (p.x - left) / extent:.1f}" cy="{10 + _SIDE * (p.y - low) / extent:.1f}" r="4" '
+        f'fill="{colours[p.group]}" fill-opacity=".8"><title>{escape(p.label)}</title></circle>\n'
+        for p in points
+    )
+    names = "".join(
+        f'<circle cx="{_SIDE + 40}" cy="{14 + _LINE * i}" r="5" fill="{colours[group]}"/>'
+        f'<text x="{_SIDE + 52}" y="{18 + _LINE * i}">{escape(group)} ({sizes[group]})</text>\n'
+        for i, group in enumerate(colours)
+    )
+    return f'<svg viewBox="0 0 {_SIDE + 240} {_SIDE + 20}" role="img">\n{circles}{names}</svg>\n'
 
 
 def _render_table(section: Section) -> str:

@@ -7,18 +7,22 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from autometa.report import Dot, Section, render_report
+from autometa.metamodel import MetaModel
+from autometa.metamodel.target import TargetModel
+from autometa.report import Dot, Point, Section, render_report
 from autometa.training import DEPTHS, LABELS, PRODUCT, TrainingReport, with_error
 
 TITLES = ("", *(f"first {depth}" for depth in DEPTHS), "more, first", "more, first five", "rank", "tasks")
 
 
-def render_training_report(report: TrainingReport) -> str:
+def render_training_report(report: TrainingReport, model: MetaModel | None = None) -> str:
     """Return a whole HTML document.
 
     Parameters
     ----------
     report : TrainingReport
+    model : MetaModel, optional
+        Whose map of the known tasks is drawn.
     """
     about = [
         "Mean normalised regret: 0 is the best known result on a task, 1 the median of the library defaults; lower is "
@@ -31,6 +35,8 @@ def render_training_report(report: TrainingReport) -> str:
     if report.own is not None:
         title, *lines = report.own_lines()
         sections.insert(1, Section(title.strip(), [line.strip() for line in lines]))
+    if model is not None:
+        sections += [_map(target, part) for target, part in model.parts.items()]
     return render_report("What the meta-model learned", sections)
 
 
@@ -50,6 +56,20 @@ def _sections(report: TrainingReport) -> Iterator[Section]:
         )
         rows = [_cells(row) for _, row in table.iterrows()]
         yield Section(heading, lines, TITLES, rows, "<" + ">" * (len(TITLES) - 1), dots)
+
+
+def _map(target: str, part: TargetModel) -> Section:
+    about = (
+        "Each circle is a task, in the first two dimensions of the embedding: where two are near, configurations come "
+        "in the same order. Its colour is the algorithm of the configuration that is best over all metrics."
+    )
+    names = [
+        task if pd.isna(name) else name
+        for task, name in zip(part.tasks["task_id"], part.tasks["name"], strict=True)
+    ]
+    table = zip(names, part.embedding.coordinates[:, :2].tolist(), part.best_algorithms(), strict=True)
+    points = [Point(f"{name}: {best}", x, y, best) for name, (x, y), best in table]
+    return Section(f"{target}: a map of the known tasks", [about], points=points)
 
 
 def _label(row: pd.Series) -> str:
