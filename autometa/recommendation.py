@@ -376,7 +376,14 @@ def recommend_for_task(
         coordinates=model.embed(metafeatures, task.kind, exclude=seen),
         warnings=tuple(issues),
         seconds=clock.laps,
-        few_shot=partial(model.few_shot, metafeatures, task.kind, task.metric.stored, exclude=seen),
+        few_shot=partial(
+            model.few_shot,
+            metafeatures,
+            task.kind,
+            task.metric.stored,
+            exclude=seen,
+            n_train=task.n_rows,
+        ),
         columns=chosen,
     )
 

@@ -1,11 +1,13 @@
-"""How far does a search get? ``autometa.tune`` against a cold TPE on the same space, the same folds, real fits.
+"""How far does a search get? ``autometa.tune`` against a cold TPE and a static portfolio followed by TPE, real fits.
 
-    python benchmarks/search.py --directory DIR [--tasks 24] [--skip 300] [--trials 25] [--output FILE.csv]
+    python benchmarks/search.py --directory DIR [--tasks 24] [--skip 300] [--methods tpe,portfolio,autometa]
 
 DIR holds a catalog.csv and Parquet files. The meta-model is trained anew on the metadata base without the families of
-the chosen tasks. A third of the rows is held out; both methods see the folds of the rest. Regret is normalised by the
-best score that anyone reached and the median of the library defaults on the same folds, and clipped to [0, 2].
-Finished tasks are read back from the output file, so a run that was stopped goes on.
+the chosen tasks, and the portfolio is chosen on the same tasks. A third of the rows is held out; all methods search the
+same space on the same folds of the rest. Regret is normalised by the best score that anyone reached and the median of
+the library defaults on these folds, and clipped to [0, 2]. One row of the output file is one (task, method, seed) with
+the best gain after so many trials; what is there is not run again, and several processes may share the work
+(--part 0/2, --part 1/2, an --output each; --report joins files).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +28,22 @@ from sklearn.model_selection import train_test_split
 import autometa
 from autometa.collection import read_catalog
 from autometa.evaluation import Protocol, evaluate, make_splits
+from autometa.metamodel import greedy_portfolio
+from autometa.metrics import as_gain
 from autometa.pipelines import build_pipeline
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 
-BUDGETS = (1, 3, 5, 10, 25)
+BUDGETS = (1, 3, 5, 10, 25, 50, 100, 250)
+PORTFOLIO_SIZE = 10
+COMPARISONS = (
+    ("autometa", 10, "TPE", 100),
+    ("autometa", 25, "TPE", 250),
+    ("autometa", 10, "TPE", 10),
+    ("autometa", 25, "TPE", 25),
+    *(("autometa", budget, "portfolio then TPE", budget) for budget in (1, 3, 5, 10, 25)),
+)
+Outcome = tuple[list[float], Configuration]
 
 
 def score_on_folds(task: Task, configuration: Configuration, splits: Any) -> float:
@@ -45,8 +59,8 @@ def score_on_test(configuration: Configuration, train: Task, test: Task) -> floa
     return float(scorer(pipeline, test.X, test.y))
 
 
-def cold_tpe(task: Task, splits: Any, n_trials: int, seed: int) -> tuple[list[float], list[Configuration]]:
-    """Run TPE from nothing over the joint space."""
+def search(task: Task, splits: Any, n_trials: int, seed: int, first: list[Configuration]) -> Outcome:
+    """Run TPE over the joint space, after some configurations if there are any."""
     space = SearchSpace.for_kind(task.kind)
     tried: list[Configuration] = []
 
@@ -58,11 +72,14 @@ def cold_tpe(task: Task, splits: Any, n_trials: int, seed: int) -> tuple[list[fl
         return score
 
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    for configuration in first:
+        study.enqueue_trial(configuration.joint_params())
     study.optimize(objective, n_trials=n_trials)
-    return [t.value if t.value is not None else -np.inf for t in study.trials], tried
+    gains = [t.value if t.value is not None else -np.inf for t in study.trials]
+    return gains, tried[int(np.argmax(gains))]
 
 
-def tuned(task: Task, splits: Any, n_trials: int, seed: int, metamodel: Any) -> tuple[list[float], Any]:
+def tune(task: Task, splits: Any, n_trials: int, seed: int, metamodel: Any) -> Outcome:
     """Run autometa.tune with a meta-model that knows nothing of the task's family."""
     result = autometa.tune(
         task.X,
@@ -74,19 +91,24 @@ def tuned(task: Task, splits: Any, n_trials: int, seed: int, metamodel: Any) -> 
         random_state=seed,
         metamodel=metamodel,
     )
-    sign = 1 if result.study.direction == optuna.study.StudyDirection.MAXIMIZE else -1
-    return [sign * t.value if t.value is not None else -np.inf for t in result.study.trials], result
+    gains = [
+        as_gain(t.value, task.metric.name) if t.value is not None else -np.inf for t in result.study.trials
+    ]
+    return gains, result.best_configuration
 
 
-def train_without(families: set[str]) -> autometa.MetaModel:
-    """Train on the bundled metadata base without some families."""
-    metabase = autometa.MetaBase.load()
-    known = metabase.tasks.loc[~metabase.tasks["family"].isin(families), "task_id"]
-    return autometa.MetaModel.fit(metabase.only(known))
+def portfolio(base: autometa.MetaBase, task: Task) -> list[Configuration]:
+    """Return the configurations that together are best on average over a metadata base."""
+    target = "regression" if task.kind == "regression" else "classification"
+    table = base.regrets(task.metric.stored, target)
+    known = base.configurations_of(target)
+    kept = table.columns[table.notna().mean() > 0.5]
+    rows = table[kept].dropna(how="all").to_numpy()
+    return [known[kept[i]] for i in greedy_portfolio(rows, PORTFOLIO_SIZE)]
 
 
-def run_task(source: Any, n_trials: int, seed: int, metamodel: Any) -> list[dict[str, Any]]:
-    """Compare both methods on one task."""
+def run_task(source: Any, methods: dict[str, Callable[..., Outcome]], seed: int) -> list[dict[str, Any]]:
+    """Run some methods on one task, and the library defaults."""
     whole = source.load()
     if whole.kind != "regression":
         counts = whole.y.map(whole.y.value_counts())
@@ -100,61 +122,66 @@ def run_task(source: Any, n_trials: int, seed: int, metamodel: Any) -> list[dict
     defaults = [
         score_on_folds(task, a.default_configuration(), splits) for a in SearchSpace.for_kind(task.kind)
     ]
-    start = time.process_time()
-    cold, tried = cold_tpe(task, splits, n_trials, seed)
-    middle = time.process_time()
-    warm, result = tuned(task, splits, n_trials, seed, metamodel)
-    end = time.process_time()
-    best = max(*cold, *warm, *defaults)
-    scale = max(best - float(np.median(defaults)), 1e-12)
-    tests = {
-        "cold TPE": score_on_test(tried[int(np.argmax(cold))], task, test),
-        "autometa": float(
-            check_scoring(result.best_pipeline, scoring=task.metric.scorer)(
-                result.best_pipeline, test.X, test.y
-            )
-        ),
-    }
     records = []
-    for method, scores, seconds in (("cold TPE", cold, middle - start), ("autometa", warm, end - middle)):
-        record = {
-            "task": source.task_id,
-            "kind": task.kind,
-            "metric": task.metric.name,
-            "method": method,
-            "seed": seed,
-        }
-        for budget in BUDGETS:
-            if budget <= n_trials:
-                regret = (best - max(scores[:budget])) / scale
-                record[f"regret@{budget}"] = float(np.clip(regret, 0.0, 2.0))
-        records.append({**record, "test_gain": tests[method], "cpu_seconds": seconds})
+    for name, method in methods.items():
+        start = time.process_time()
+        gains, best = method(task, splits, seed)
+        best_so_far = np.maximum.accumulate(gains)
+        records.append(
+            {
+                "task": source.task_id,
+                "kind": task.kind,
+                "metric": task.metric.name,
+                "method": name,
+                "seed": seed,
+                "median_default": float(np.median(defaults)),
+                "best_default": float(np.max(defaults)),
+                **{f"gain@{b}": float(best_so_far[b - 1]) for b in BUDGETS if b <= len(gains)},
+                "test_gain": score_on_test(best, task, test),
+                "cpu_seconds": time.process_time() - start,
+            }
+        )
     return records
 
 
+def regrets(table: pd.DataFrame) -> pd.DataFrame:
+    """Return mean regrets over seeds, a row per method and task."""
+    columns = [f"gain@{budget}" for budget in BUDGETS if f"gain@{budget}" in table]
+    best = table[[*columns, "best_default"]].max(axis=1).groupby(table["task"]).transform("max")
+    scale = np.maximum(best - table["median_default"], 1e-12)
+    found = {int(c[5:]): ((best - table[c]) / scale).clip(0.0, 2.0) for c in columns}
+    return (
+        pd.DataFrame(found)
+        .assign(method=table["method"], task=table["task"])
+        .groupby(["method", "task"])
+        .mean()
+    )
+
+
 def report(table: pd.DataFrame) -> str:
-    """Return means, standard errors and the paired comparison that the README quotes."""
-    columns = [c for c in table.columns if c.startswith("regret@")]
-    by_task = table.groupby(["method", "task"])[columns].mean()
+    """Return means, standard errors and paired comparisons."""
+    by_task = regrets(table)
     lines = [f"{table['task'].nunique()} tasks, mean normalised regret of the best so far +- standard error"]
     for method, rows in by_task.groupby("method"):
-        cells = [f"{c[7:]}: {rows[c].mean():.3f} +-{rows[c].sem():.3f}" for c in columns]
-        lines.append(f"{method:10s} after trials  " + "   ".join(cells))
-    for ours, theirs in (("regret@10", "regret@25"), ("regret@10", "regret@10"), ("regret@25", "regret@25")):
-        if not {ours, theirs} <= set(columns):
+        cells = [f"{b}: {v.mean():.3f} +-{v.sem():.3f}" for b, v in rows.items() if v.notna().any()]
+        lines.append(f"{method:20s} {rows[1].notna().sum()} tasks, after trials  " + "   ".join(cells))
+    known = set(by_task.index.get_level_values("method"))
+    for ours, budget, theirs, other in COMPARISONS:
+        if not {ours, theirs} <= known or not {budget, other} <= set(by_task):
             continue
-        difference = by_task.loc["autometa", ours] - by_task.loc["cold TPE", theirs]
-        lines.append(
-            f"autometa {ours} - cold TPE {theirs}: {difference.mean():+.3f} +- {difference.sem():.3f}, "
-            f"better or equal on {(difference <= 0).mean():.0%}"
-        )
+        difference = (by_task.loc[ours][budget] - by_task.loc[theirs][other]).dropna()
+        if len(difference):
+            lines.append(
+                f"{ours} after {budget} - {theirs} after {other}: {difference.mean():+.3f} +- {difference.sem():.3f}, "
+                f"better or equal on {(difference <= 0).mean():.0%} of {len(difference)}"
+            )
     gains = table.pivot_table(index="task", columns="method", values="test_gain")
-    wins = (gains["autometa"] > gains["cold TPE"]).mean() + 0.5 * (
-        gains["autometa"] == gains["cold TPE"]
-    ).mean()
-    lines.append(
-        f"held-out third, chosen pipelines after all trials: autometa better on {wins:.0%} of the tasks (ties half)"
-    )
+    for theirs in known - {"autometa"} if "autometa" in known else ():
+        pair = gains[["autometa", theirs]].dropna()
+        wins = (pair["autometa"] > pair[theirs]).mean() + 0.5 * (pair["autometa"] == pair[theirs]).mean()
+        lines.append(
+            f"held-out third, what each chose after all its trials: autometa better than {theirs} on {wins:.0%}"
+        )
     return "\n".join(lines)
 
 
@@ -163,29 +190,51 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--directory", required=True)
+    parser.add_argument("--directory")
+    parser.add_argument("--methods", default="tpe,portfolio,autometa")
     parser.add_argument("--tasks", type=int, default=24)
-    parser.add_argument(
-        "--skip", type=int, default=300, help="how many tasks of the catalog's order to pass over"
-    )
-    parser.add_argument("--trials", type=int, default=25)
+    parser.add_argument("--skip", type=int, default=300, help="tasks of the catalog's order to pass over")
+    parser.add_argument("--trials", type=int, default=25, help="of autometa, and of the portfolio with TPE")
+    parser.add_argument("--tpe-trials", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--part", default="0/1", help="i/n: every n-th task from the i-th on")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/search.csv"))
+    parser.add_argument("--report", type=Path, nargs="*", help="only print what is in these files")
     arguments = parser.parse_args()
+    if arguments.report is not None:
+        files = arguments.report or [arguments.output]
+        print(report(pd.concat([pd.read_csv(file) for file in files], ignore_index=True)))
+        return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore")
     sources = read_catalog(arguments.directory)[arguments.skip : arguments.skip + arguments.tasks]
-    metamodel = train_without({s.properties["family"] for s in sources})
-    done = pd.read_csv(arguments.output) if arguments.output.is_file() else pd.DataFrame(columns=["task"])
-    for source in sources:
-        if source.task_id in set(done["task"]):
+    families = {s.properties["family"] for s in sources}
+    base = autometa.MetaBase.load()
+    base = base.only(base.tasks.loc[~base.tasks["family"].isin(families), "task_id"])
+    metamodel = autometa.MetaModel.fit(base) if "autometa" in arguments.methods else None
+    n_trials = arguments.trials
+    methods: dict[str, tuple[str, Callable[..., Outcome]]] = {
+        "tpe": ("TPE", lambda t, splits, seed: search(t, splits, arguments.tpe_trials, seed, [])),
+        "portfolio": (
+            "portfolio then TPE",
+            lambda t, splits, seed: search(t, splits, n_trials, seed, portfolio(base, t)),
+        ),
+        "autometa": ("autometa", lambda t, splits, seed: tune(t, splits, n_trials, seed, metamodel)),
+    }
+    part, parts = (int(number) for number in arguments.part.split("/"))
+    for source in sources[part::parts]:
+        done = pd.read_csv(arguments.output) if arguments.output.is_file() else pd.DataFrame(columns=["task"])
+        known = set(done.loc[done["task"] == source.task_id, "method"]) if len(done) else set()
+        wanted = dict(methods[name] for name in arguments.methods.split(",") if methods[name][0] not in known)
+        if not wanted:
             continue
-        records = pd.DataFrame(run_task(source, arguments.trials, arguments.seed, metamodel))
-        done = pd.concat([done, records], ignore_index=True)
+        records = pd.DataFrame(run_task(source, wanted, arguments.seed))
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        done.to_csv(arguments.output, index=False, float_format="%.6g")
-        print(f"{source.task_id}: {done['task'].nunique()} tasks done", flush=True)
-    print(report(done))
+        pd.concat([done, records], ignore_index=True).to_csv(
+            arguments.output, index=False, float_format="%.6g"
+        )
+        print(f"{source.task_id}: done", flush=True)
+    print(report(pd.read_csv(arguments.output)))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def _arrays(part: TargetModel) -> dict[str, NDArray[Any]]:
     for metric in part.regrets:
         arrays[f"regrets/{metric}"] = part.regrets[metric].astype(np.float32)
         arrays[f"levels/{metric}"] = part.levels[metric].astype(np.float32)
+        arrays[f"exponents/{metric}"] = part.exponents[metric].astype(np.float16)
     for name in COMPONENTS:
         arrays |= {f"{name}/{key}": value for key, value in getattr(part, name).to_arrays().items()}
     return arrays
@@ -107,6 +108,7 @@ def read_part(directory: Path, target: str) -> TargetModel:
             )
             for metric, s in description["surrogates"].items()
         },
+        exponents={m: arrays[f"exponents/{m}"].astype("float64") for m in description["metrics"]},
         method=description["method"],
         widths=description["widths"],
         widths_between=description["widths_between"],

@@ -124,12 +124,18 @@ class Addition:
             },
             levels={m: np.vstack([self._widened(t), self.levels[m][keep]]) for m, t in part.levels.items()},
             sizes=np.vstack([part.sizes, self.sizes[keep]]),
+            exponents={m: self._usual_rows(t, len(new)) for m, t in part.exponents.items()},
             ranking=part.ranking.extended(new, families),
             levelling=part.levelling.extended(new, families),
             seconds=part.seconds.extended(self.mixing),
             memory=part.memory.extended(self.mixing),
             importance=np.repeat([1.0, importance], [len(part.tasks), len(new)]),
         )
+
+    def _usual_rows(self, table: FloatArray, n_new: int) -> FloatArray:
+        """A table of the part with the further configurations, and with its mean for the new tasks."""
+        wide = self._widened(table)
+        return np.vstack([wide, np.tile(wide.mean(axis=0), (n_new, 1))])
 
     def _widened(self, table: FloatArray) -> FloatArray:
         """A table of the part with the columns of the further configurations."""

@@ -105,7 +105,8 @@ class MetaModel:
         exclude : collection of str, default=()
             Families whose runs must not count.
         sizes : sequence of three numbers, optional
-            Training rows, columns and classes of the task; usual ones by default.
+            Training rows, columns and classes of the task. Without them, costs are those of the median task, and
+            results those of the rows that the known tasks were run on.
         configurations : sequence of Configuration, optional
             Any of the search space; the stored ones by default.
 
@@ -133,11 +134,18 @@ class MetaModel:
         return part.predict_between(prediction, configurations, x, metric, exclude)
 
     def few_shot(
-        self, metafeatures: pd.Series, kind: str, metric: str, *, exclude: Collection[str] = ()
+        self,
+        metafeatures: pd.Series,
+        kind: str,
+        metric: str,
+        *,
+        exclude: Collection[str] = (),
+        n_train: float | None = None,
     ) -> FewShot:
         """Return what results on a new task are to change, over the stored configurations.
 
-        Performance is the level: 0 that of the best constant prediction, 1 perfect.
+        Performance is the level: 0 that of the best constant prediction, 1 perfect; on `n_train` training rows, or on
+        those that the known tasks were run on.
         """
         part = self.part(kind)
         x = part.row(metafeatures)
@@ -148,7 +156,8 @@ class MetaModel:
         share = max(2.0 * novelty - 1.0, 0.0)
         weights = (1 - share) * weights[kept] + share / kept.sum()
         return FewShot(
-            TaskMixture.fit(part.levels[metric][kept], part.similarity[np.ix_(kept, kept)]), weights
+            TaskMixture.fit(part.tables(metric, n_train)[1][kept], part.similarity[np.ix_(kept, kept)]),
+            weights,
         )
 
     def rank(

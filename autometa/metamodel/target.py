@@ -15,6 +15,12 @@ from autometa.errors import StorageError
 from autometa.metabase import MetaBase
 from autometa.metamodel.embedding import TaskEmbedding, centred_ranks
 from autometa.metamodel.interpolation import interpolation_weights
+from autometa.metamodel.learning_curves import (
+    expected_exponents,
+    levels_at,
+    observed_exponents,
+    regrets_at,
+)
 from autometa.metamodel.portfolio import fill_with_column_means
 from autometa.metamodel.power_law import PowerLaw
 from autometa.metamodel.prediction import Prediction
@@ -56,6 +62,8 @@ class TargetModel:
     surrogates : dict of str to Surrogate
     method : {"portfolio", "nearest", "forest", "surrogate", "blend"}
         What orders the configurations: the winner on unseen families.
+    exponents : dict of str to ndarray of shape (n_tasks, n_configurations)
+        For each stored metric, how quickly what is left to a perfect score falls with the training rows.
     widths : dict of str to float
         Half-width of the 80 % interval in spreads, calibrated on unseen families.
     usual : ndarray of shape (2, 2)
@@ -77,6 +85,7 @@ class TargetModel:
     seconds: PowerLaw
     memory: PowerLaw
     surrogates: dict[str, Surrogate] = field(default_factory=dict)
+    exponents: dict[str, FloatArray] = field(default_factory=dict)
     method: str = "forest"
     widths: dict[str, float] = field(default_factory=dict)
     widths_between: dict[str, float] = field(default_factory=dict)
@@ -126,7 +135,7 @@ class TargetModel:
             },
             widths=dict.fromkeys(metrics, Z_80),
         )
-        return replace(part, usual=part._measure())
+        return replace(part, usual=part._measure(), exponents=learn_exponents(part, metabase))
 
     @property
     def families(self) -> NDArray[np.str_]:
@@ -225,6 +234,28 @@ class TargetModel:
         ]
         return np.asarray(np.quantile(found, [0.5, 0.99], axis=0))
 
+    def tables(self, metric: str, n_train: float | None = None) -> tuple[FloatArray, FloatArray]:
+        """Return regrets and levels of the known tasks, as if there had been so many training rows.
+
+        Parameters
+        ----------
+        metric : str
+        n_train : float, optional
+            Only what lies beyond the rows that most known tasks were run on changes anything: below, the weights of
+            tasks of like size say more than their curves (measured on left-out families).
+        """
+        regrets, levels = self.regrets[metric], self.levels[metric]
+        if n_train is None or n_train <= self.usual_rows or metric not in self.exponents:
+            return regrets, levels
+        ratio = n_train / np.maximum(self.sizes[:, 0], self.usual_rows)
+        moved = levels_at(levels, self.exponents[metric], ratio)
+        return regrets_at(regrets, levels, moved, self.defaults), moved
+
+    @cached_property
+    def usual_rows(self) -> float:
+        """Training rows that a quarter of the known tasks had, or more."""
+        return float(np.quantile(self.sizes[:, 0], 0.75))
+
     def weights(self, x: FloatArray, method: str, exclude: Collection[str] = ()) -> FloatArray:
         """Return how much each known task counts for a new one under a method; sums to 1."""
         return self._weighted(self._similarities(x, method, exclude))
@@ -252,7 +283,13 @@ class TargetModel:
         return np.asarray(weights / weights.sum())
 
     def predict(
-        self, x: FloatArray, metric: str, *, exclude: Collection[str] = (), method: str | None = None
+        self,
+        x: FloatArray,
+        metric: str,
+        *,
+        exclude: Collection[str] = (),
+        method: str | None = None,
+        n_train: float | None = None,
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Predict the regret of the stored configurations on one task.
 
@@ -263,7 +300,7 @@ class TargetModel:
         weights : ndarray of shape (n_tasks,)
         """
         method = method or self.method
-        table = self.regrets[metric]
+        table, _ = self.tables(metric, n_train)
         weights = self.weights(x, method, exclude)
         mean, spread = (values[0] for values in weighted_mean(weights[None, :], table))
         scenarios = np.where(np.isfinite(table), table, mean)
@@ -294,22 +331,26 @@ class TargetModel:
         metric : str
         exclude : collection of str, default=()
         sizes : sequence of three numbers, optional
-            Training rows, columns and classes; the median of the known tasks by default.
+            Training rows, columns and classes. Without them, costs are those of the median task, and results those
+            of the rows that the known tasks were run on.
         method : str, optional
             What orders the configurations, one of ``METHODS``.
         """
-        n_train, n_features, n_classes = np.median(self.sizes, axis=0) if sizes is None else sizes
+        n_train = None if sizes is None else sizes[0]
+        costs = np.median(self.sizes, axis=0) if sizes is None else sizes
         novelty = self.novelty(x, exclude)
-        regret, spread, scenarios, weights = self.predict(x, metric, exclude=exclude, method=method)
+        regret, spread, scenarios, weights = self.predict(
+            x, metric, exclude=exclude, method=method, n_train=n_train
+        )
         # Far from everything known, the portfolio that is best on average takes over.
         share = max(2.0 * novelty - 1.0, 0.0)
         if share:
-            plain = self.predict(x, metric, exclude=exclude, method="portfolio")
+            plain = self.predict(x, metric, exclude=exclude, method="portfolio", n_train=n_train)
             own = (regret, spread, scenarios, weights)
             regret, spread, scenarios, weights = (
                 (1 - share) * a + share * b for a, b in zip(own, plain, strict=True)
             )
-        level, lower, upper = self.predict_levels(x, metric, exclude)
+        level, lower, upper = self.predict_levels(x, metric, exclude, n_train)
         return Prediction(
             configuration_ids=list(self.configurations),
             regret=regret,
@@ -317,8 +358,8 @@ class TargetModel:
             level=level,
             lower=lower,
             upper=upper,
-            seconds=self.seconds.predict(n_train, n_features, n_classes),
-            memory=self.memory.predict(n_train, n_features, n_classes),
+            seconds=self.seconds.predict(*costs),
+            memory=self.memory.predict(*costs),
             scenarios=scenarios,
             weights=weights,
             defaults=self.defaults,
@@ -326,11 +367,11 @@ class TargetModel:
         )
 
     def predict_levels(
-        self, x: FloatArray, metric: str, exclude: Collection[str] = ()
+        self, x: FloatArray, metric: str, exclude: Collection[str] = (), n_train: float | None = None
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Predict how well the stored configurations do: level, lower and upper end of the 80 % interval."""
         weights = self._weighted(self.levelling.weights(x[None, :], [exclude]))
-        mean, spread = (values[0] for values in weighted_mean(weights, self.levels[metric]))
+        mean, spread = (values[0] for values in weighted_mean(weights, self.tables(metric, n_train)[1]))
         half = self.widths[metric] * np.maximum(spread, MIN_SPREAD)
         return mean, np.maximum(mean - half, -1.0), np.minimum(mean + half, 1.0)
 
@@ -380,6 +421,36 @@ def training_rows(metabase: MetaBase) -> pd.Series:
     runs = metabase.runs
     is_main = runs["fidelity"] == runs["task_id"].map(metabase.main_fidelities)
     return runs[is_main].groupby("task_id")["n_train"].max()
+
+
+def learn_exponents(part: TargetModel, metabase: MetaBase) -> dict[str, FloatArray]:
+    """Learn how results change with the training rows, from the tasks that were run at several fidelities.
+
+    Parameters
+    ----------
+    part : TargetModel
+        Whose tasks and configurations the exponents are for.
+    metabase : MetaBase
+        What they are learned from; not necessarily all of the tasks.
+    """
+    runs = metabase.runs
+    ids = part.tasks["task_id"]
+    rows = {
+        fidelity: own.groupby("task_id")["n_train"].max().reindex(ids).to_numpy(dtype="float64")
+        for fidelity, own in runs[runs["task_id"].isin(ids)].groupby("fidelity")
+    }
+    algorithms = [c.algorithm for c in part.configurations.values()]
+    found = {}
+    for metric in part.levels:
+        levels = [
+            metabase.levels(metric, part.target, int(f))
+            .reindex(ids, columns=list(part.configurations))
+            .to_numpy()
+            for f in rows
+        ]
+        observed = observed_exponents(levels, list(rows.values()))
+        found[metric] = expected_exponents(observed, part.levels[metric], part.similarity, algorithms)
+    return found
 
 
 def _cost_laws(

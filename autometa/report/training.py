@@ -32,8 +32,7 @@ def render_training_report(report: TrainingReport, model: MetaModel | None = Non
         "Which method autometa uses was chosen, for each half of the families, on the other half.",
     ]
     sections = [Section("How to read this", about), *_sections(report)]
-    if report.own is not None:
-        title, *lines = report.own_lines()
+    for title, *lines in filter(None, (report.larger_lines(), report.own_lines())):
         sections.insert(1, Section(title.strip(), [line.strip() for line in lines]))
     if model is not None:
         sections += [_map(target, part) for target, part in model.parts.items()]

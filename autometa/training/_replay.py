@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from autometa.metamodel.portfolio import greedy_portfolio
 from autometa.metamodel.target import METHODS, TargetModel
 
+FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 Ranker = Callable[[TargetModel, int, str, IntArray], list[int]]
 
@@ -21,7 +22,10 @@ DEFAULTS_ROW: Final = "best of four tree ensembles' defaults"
 
 
 def judge(
-    part: TargetModel, rankers: Mapping[str, Ranker] | None = None, only: Collection[str] | None = None
+    part: TargetModel,
+    rankers: Mapping[str, Ranker] | None = None,
+    only: Collection[str] | None = None,
+    truth: Mapping[str, FloatArray] | None = None,
 ) -> pd.DataFrame:
     """Replay ways of choosing configurations on every task, its family left out.
 
@@ -35,6 +39,8 @@ def judge(
         best first. By default the library defaults, the static portfolio and every method of the part.
     only : collection of str, optional
         Ids of the tasks; all by default.
+    truth : mapping of str to ndarray of shape (n_tasks, n_configurations), optional
+        Regrets to judge by, for each metric; those of the part by default.
 
     Returns
     -------
@@ -43,7 +49,7 @@ def judge(
     """
     rankers = standard_rankers() if rankers is None else rankers
     rows = []
-    for metric, table in part.regrets.items():
+    for metric, table in (part.regrets if truth is None else truth).items():
         for i, task_id in enumerate(part.tasks["task_id"]):
             candidates = np.flatnonzero(np.isfinite(table[i]))
             if not len(candidates) or (only is not None and task_id not in only):
@@ -94,7 +100,7 @@ def static_portfolio() -> Ranker:
     return rank
 
 
-def ranked_by(method: str, other: TargetModel | None = None) -> Ranker:
+def ranked_by(method: str, other: TargetModel | None = None, rows: FloatArray | None = None) -> Ranker:
     """Choose as a part of a meta-model does.
 
     Parameters
@@ -104,6 +110,8 @@ def ranked_by(method: str, other: TargetModel | None = None) -> Ranker:
     other : TargetModel, optional
         Another part to ask, trained on other tasks or without something; it chooses among the configurations that
         it knows.
+    rows : ndarray of shape (n_tasks,), optional
+        Training rows to choose for; those that the tasks were run on by default.
     """
 
     def rank(part: TargetModel, task: int, metric: str, candidates: IntArray) -> list[int]:
@@ -116,9 +124,8 @@ def ranked_by(method: str, other: TargetModel | None = None) -> Ranker:
             return []
         x = model.row(pd.Series(part.metafeatures[task], index=part.metafeature_names))
         family = str(part.families[task])
-        prediction = model.predict_task(
-            x, metric, exclude=(family,), sizes=part.sizes[task].tolist(), method=method
-        )
+        sizes = part.sizes[task] if rows is None else np.array([rows[task], *part.sizes[task, 1:]])
+        prediction = model.predict_task(x, metric, exclude=(family,), sizes=sizes.tolist(), method=method)
         allowed = np.zeros(len(model.configurations), dtype=bool)
         allowed[columns] = True
         place = dict(zip(columns.tolist(), candidates.tolist(), strict=True))

@@ -15,6 +15,8 @@ from autometa.training._replay import DEPTHS
 PRODUCT: Final = "autometa"
 OWN: Final = "with your runs"
 WITHOUT_OWN: Final = "without your runs"
+WITH_FIDELITIES: Final = "with fidelities"
+WITHOUT_FIDELITIES: Final = "without fidelities"
 LABELS: Final = {
     "portfolio": "static portfolio (without meta-features)",
     "nearest": "nearest tasks (without embedding)",
@@ -41,12 +43,15 @@ class TrainingReport:
         Share of the left-out results inside the 80 % interval, by target and metric.
     own : DataFrame or None
         Likewise, on the tasks of one's own, from the known base alone and with one's own runs added.
+    larger : DataFrame or None
+        Likewise, on more training rows, with and without what several fidelities tell about them.
     """
 
     regrets: pd.DataFrame
     chosen: dict[str, str]
     coverage: dict[str, dict[str, float]]
     own: pd.DataFrame | None = None
+    larger: pd.DataFrame | None = None
 
     def to_frame(self, by: Sequence[str] = ("target", "method")) -> pd.DataFrame:
         """Return mean regrets, paired differences to autometa, mean ranks, and the number of tasks.
@@ -94,28 +99,40 @@ class TrainingReport:
             lines.append(f"autometa ranks by: {self.chosen[str(target)]}")
             covered = ", ".join(f"{m} {share:.0%}" for m, share in self.coverage[str(target)].items())
             lines.append(f"80 % intervals hold: {covered}")
-        return "\n".join([*lines, *self.own_lines()])
+        return "\n".join([*lines, *self.larger_lines(), *self.own_lines()])
 
     def own_lines(self) -> list[str]:
         """Say whether the runs of one's own help on tasks like them."""
-        if self.own is None:
-            return []
-        table = summarise(self.own, WITHOUT_OWN, ("target", "method")).set_index(["target", "method"])
-        lines = ["\nDo your runs help? Regret on your tasks, each family left out in turn"]
-        for target in table.index.unique("target"):
-            mine, without = table.loc[(target, OWN)], table.loc[(target, WITHOUT_OWN)]
-            lines.append(f"{target}, {counted_tasks(int(mine['n_tasks']))}")
-            for depth in DEPTHS:
-                more, error = mine[f"more@{depth}"], mine[f"more@{depth}_se"]
-                means = f"without {without[f'regret@{depth}']:.3f}, with {mine[f'regret@{depth}']:.3f}"
-                difference = with_error(more, error, "+.3f")
-                lines.append(f"  first {depth:<3d} {means}: {difference}, {verdict(more, error)}")
-        return lines
+        title = "Do your runs help? Regret on your tasks, each family left out in turn"
+        return [] if self.own is None else _compare(title, self.own, OWN, WITHOUT_OWN)
+
+    def larger_lines(self) -> list[str]:
+        """Say whether runs at several fidelities help to choose for more training rows."""
+        title = "Do several fidelities help? Regret on more training rows than most runs had"
+        return (
+            [] if self.larger is None else _compare(title, self.larger, WITH_FIDELITIES, WITHOUT_FIDELITIES)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table, the choices and the coverage as plain JSON types."""
         table = self.to_frame().round(5)
         return {"table": table.to_dict("records"), "chosen": self.chosen, "coverage": self.coverage}
+
+
+def _compare(title: str, regrets: pd.DataFrame, method: str, reference: str) -> list[str]:
+    """Return lines on a method against one without something, for each target and depth."""
+    table = summarise(regrets, reference, ("target", "method")).set_index(["target", "method"])
+    lines = [f"\n{title}"]
+    for target in table.index.unique("target"):
+        own, without = table.loc[(target, method)], table.loc[(target, reference)]
+        lines.append(f"{target}, {counted_tasks(int(own['n_tasks']))}")
+        for depth in DEPTHS:
+            more, error = own[f"more@{depth}"], own[f"more@{depth}_se"]
+            means = f"without {without[f'regret@{depth}']:.3f}, with {own[f'regret@{depth}']:.3f}"
+            lines.append(
+                f"  first {depth:<3d} {means}: {with_error(more, error, '+.3f')}, {verdict(more, error)}"
+            )
+    return lines
 
 
 def _line(row: dict[Any, Any]) -> str:

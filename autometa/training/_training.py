@@ -15,14 +15,24 @@ from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
 from autometa.metamodel.interpolation import interpolation_weights
 from autometa.metamodel.proximity import weighted_mean
-from autometa.metamodel.target import METHODS, MIN_SPREAD, Z_80, TargetModel
+from autometa.metamodel.target import METHODS, MIN_SPREAD, Z_80, TargetModel, learn_exponents
 from autometa.training._replay import judge, ranked_by, standard_rankers
-from autometa.training._report import OWN, PRODUCT, WITHOUT_OWN, TrainingReport, size_class
+from autometa.training._report import (
+    OWN,
+    PRODUCT,
+    WITH_FIDELITIES,
+    WITHOUT_FIDELITIES,
+    WITHOUT_OWN,
+    TrainingReport,
+    size_class,
+)
 
 FloatArray = NDArray[np.float64]
 
 COVERAGE: Final = 0.8
 MAX_FITS: Final = 4
+N_GROUPS: Final = 5
+LARGER: Final = 1.25
 REGRETS_FILE: Final = "leave_one_family_out.parquet"
 SUMMARY_FILE: Final = "report.csv"
 
@@ -78,11 +88,13 @@ def train(
         for target, part in model.parts.items()
         if known is not None and own.task_ids(target)
     ]
+    larger = pd.concat([judge_larger(part, joined) for part in model.parts.values()], ignore_index=True)
     report = TrainingReport(
         _described(pd.concat(tables, ignore_index=True), joined),
         chosen,
         coverage,
         pd.concat(compared, ignore_index=True) if compared else None,
+        larger if len(larger) else None,
     )
     model.report = report.to_dict()
     if output is not None:
@@ -123,6 +135,50 @@ def judge_own(part: TargetModel, known: MetaBase, own: MetaBase, random_state: i
             judge(part, rankers, only=[i for i, f in zip(ids, own.families(ids), strict=True) if f in group])
         )
     return pd.concat(tables, ignore_index=True)
+
+
+def judge_larger(part: TargetModel, base: MetaBase) -> pd.DataFrame:
+    """Judge on more training rows what is recommended for them, with and without what several fidelities tell.
+
+    Every task is judged at its largest fidelity above the main one. The families are dealt into groups; the learning
+    curves for each come from the others.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`judge` returns it; empty where no task was run on more rows.
+    """
+    truth, rows = _largest(part, base)
+    families = sorted(set(part.families))
+    tables = []
+    for number in range(N_GROUPS):
+        group = families[number::N_GROUPS]
+        chosen = part.tasks["task_id"][np.isin(part.families, group) & np.isfinite(rows)].tolist()
+        if not chosen:
+            continue
+        fair = replace(part, exponents=learn_exponents(part, _without(base, group)))
+        rankers = {
+            WITHOUT_FIDELITIES: ranked_by(part.method, replace(part, exponents={}), rows),
+            WITH_FIDELITIES: ranked_by(part.method, fair, rows),
+        }
+        tables.append(judge(part, rankers, chosen, truth))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _largest(part: TargetModel, base: MetaBase) -> tuple[dict[str, FloatArray], FloatArray]:
+    """Return regrets and training rows of each task at its largest fidelity above the main one; NaN without."""
+    ids, columns = part.tasks["task_id"], list(part.configurations)
+    runs = base.runs[base.runs["task_id"].isin(ids)]
+    truth = {metric: np.full(table.shape, np.nan) for metric, table in part.regrets.items()}
+    rows = np.full(len(ids), np.nan)
+    for fidelity, own in runs.groupby("fidelity", sort=True):
+        n_train = own.groupby("task_id")["n_train"].max().reindex(ids).to_numpy(dtype="float64")
+        larger = n_train > LARGER * part.sizes[:, 0]
+        rows[larger] = n_train[larger]
+        for metric, table in truth.items():
+            found = base.regrets(metric, part.target, int(fidelity)).reindex(ids, columns=columns).to_numpy()
+            table[larger] = found[larger]
+    return truth, rows
 
 
 def choose(table: pd.DataFrame) -> str:
