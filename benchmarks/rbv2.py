@@ -27,7 +27,9 @@ import pandas as pd
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from autometa import MetaSampler
-from autometa.tuning._past import select_portfolio
+from autometa.tuning._adapt import fit_value
+from autometa.tuning._past import read_history
+from autometa.tuning._prior import leading_points
 
 BUDGETS = (1, 5, 10, 25, 50, 100)
 N_KNOWN = 200
@@ -88,8 +90,11 @@ class Benchmark:
     @lru_cache(maxsize=4)  # noqa: B019
     def portfolio(self, fold: int) -> tuple[dict[str, Any], ...]:
         """Return the ten configurations that cover the tasks of other folds best."""
-        return select_portfolio(
-            self.sources(next(t for t, f in self.surrogate.fold.items() if f == fold)), 10
+        history = read_history(self.sources(next(t for t, f in self.surrogate.fold.items() if f == fold)))
+        known = self.surrogate.distributions
+        return tuple(
+            {name: fit_value(value, known[name]) for name, value in history.encoder.decode(point).items()}
+            for point in leading_points(history, 10)
         )
 
     def run(self, task: str, method: str, seed: int, n_trials: int) -> list[dict[str, Any]]:

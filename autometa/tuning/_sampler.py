@@ -22,7 +22,7 @@ from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.tuning._adapt import fit_value
 from autometa.tuning._past import read_history
-from autometa.tuning._prior import fit_prior
+from autometa.tuning._prior import fit_prior, leading_points
 from autometa.tuning._suggestions import N_CANDIDATES, Params, Suggestions, is_enqueued
 from autometa.tuning._transfer import Proposer
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
@@ -37,8 +37,10 @@ class MetaSampler(BaseSampler):
 
     With a table, the first trial runs the first recommended configuration, and the next nine each the one that the
     results so far make the most promising (:meth:`Recommendations.order_after`); then the wrapped sampler takes over.
-    A trial that runs a recommendation carries its rank as user attribute ``autometa:rank``. With past studies, every
-    trial is proposed by expected improvement under what these studies and the finished trials say together. It is
+    A trial that runs a recommendation carries its rank as user attribute ``autometa:rank``.
+
+    With past studies, the first five trials run the configurations that together cover these studies best, and every
+    later one is proposed by expected improvement under what these studies and the finished trials say together. It is
     left to the wrapped sampler with the probability that the past studies tell nothing about this one, which the
     trials decide, and more often the longer nothing better was found. Running trials are taken into account.
 
@@ -202,7 +204,8 @@ class MetaSampler(BaseSampler):
                 return None
             key = repr(sorted(distributions.items()))
             if key not in self._proposers:
-                self._proposers = {key: Proposer(fit_prior(self._history), distributions)}
+                leading = leading_points(self._history)
+                self._proposers = {key: Proposer(fit_prior(self._history), distributions, leading)}
             self._proposed[trial._trial_id] = self._propose(study, trial, trials, self._proposers[key])
         return self._proposed[trial._trial_id]
 

@@ -190,9 +190,13 @@ class Proposer:
     prior : Prior
     distributions : mapping of str to optuna distribution
         Of the study, as far as it has shown them.
+    leading : ndarray of shape (n_leading, n_parameters of the prior), optional
+        What to try first, whatever the first results are.
     """
 
-    def __init__(self, prior: Prior, distributions: Mapping[str, BaseDistribution]) -> None:
+    def __init__(
+        self, prior: Prior, distributions: Mapping[str, BaseDistribution], leading: Array | None = None
+    ) -> None:
         self._prior = prior
         self._distributions = dict(distributions)
         self.encoder: Encoder = prior.encoder.extended(distributions)
@@ -202,6 +206,8 @@ class Proposer:
         self._scale = np.r_[prior.scale, np.full(n_new, usual)]
         self._low, self._high = self.encoder.bounds(distributions)
         self._elites = self.candidates(self._snapped(self._widened(prior.elites)))
+        first = prior.elites[:0] if leading is None else leading
+        self._leading = self.candidates(self._snapped(self._widened(first)))
 
     def _widened(self, points: Array) -> Array:
         missing = len(self.encoder.names) - points.shape[1]
@@ -235,6 +241,10 @@ class Proposer:
             So many others choose at the same time: what they will choose is guessed first.
         """
         known = self.candidates(tried)
+        if len(tried) + n_ahead < len(self._leading):
+            left = np.flatnonzero(self._is_new(self._leading, known))
+            if n_ahead < len(left):
+                return self.encoder.decode(self._leading.points[left[n_ahead]]), 0.0
         for _ in range(n_ahead + 1):
             posterior = Posterior(self._prior, known, losses)
             pool = self._pool(known, losses, rng)
@@ -249,11 +259,13 @@ class Proposer:
         return self.encoder.decode(pool.points[chosen]), max(posterior.distrust, stagnation(losses))
 
     def _gain(self, posterior: Posterior, pool: Candidates, known: Candidates) -> Array:
-        gain = posterior.improvement(pool)
-        if len(known):
-            distance = np.abs(pool.scaled[:, None, :] - known.scaled[None, :, :]).max(axis=2).min(axis=1)
-            gain = np.where(distance < 1e-9, -1.0, gain)
-        return gain
+        return np.where(self._is_new(pool, known), posterior.improvement(pool), -1.0)
+
+    def _is_new(self, pool: Candidates, known: Candidates) -> NDArray[np.bool_]:
+        if not len(known):
+            return np.ones(len(pool), dtype=bool)
+        distance = np.abs(pool.scaled[:, None, :] - known.scaled[None, :, :]).max(axis=2).min(axis=1)
+        return np.asarray(distance >= 1e-9)
 
     def _pool(self, known: Candidates, losses: Array, rng: np.random.Generator) -> Candidates:
         donors = self._donors(known)
