@@ -53,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--known", metavar="DIR", help="a metadata base: the runs that stand in it are not made again"
     )
     parser.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="make runs again that did not succeed before; the later result counts",
+    )
+    parser.add_argument(
         "--jobs", metavar="J", type=whole_number, default=1, help="runs at a time (default: 1)"
     )
     parser.add_argument(
@@ -97,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
         fidelities={rows: n or args.configurations for rows, n in args.fidelities},
         n_tuned=args.tuned,
         known=MetaBase.load(args.known) if args.known else None,
+        retry_failed=args.retry_failed,
         n_jobs=args.jobs,
         cluster=args.cluster,
         time_limit=args.time_limit,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -17,6 +18,8 @@ from autometa.evaluation import WORKER_DIED, Protocol, Run
 from autometa.space import Algorithm, Configuration, register_algorithm, registered_algorithms
 
 CONNECT_SECONDS: Final = 10
+_LOOK_SECONDS: Final = 5.0
+_LIVING: Final = ("running", "connecting")
 Registered = dict[str, dict[str, Algorithm]]
 
 
@@ -82,7 +85,24 @@ class RemoteStation(Station):
     def _call(self, method: str, source: Source, *arguments: Any) -> Any:
         here = (self._memory_limit, registered_algorithms())
         pickled = cloudpickle.dumps(source)
-        return self._client.submit(_on_worker, method, pickled, arguments, *here, pure=False).result()
+        future = self._client.submit(_on_worker, method, pickled, arguments, *here, pure=False)
+        while True:
+            try:
+                return future.result(timeout=_LOOK_SECONDS)
+            except CancelledError as error:
+                raise _lost() from error
+            except TimeoutError as error:
+                # The work itself may have raised it.
+                if future.done():
+                    raise
+                if self._client.status not in _LIVING:
+                    raise _lost() from error
+
+
+def _lost() -> EvaluationError:
+    return EvaluationError(
+        "AM805", "the Dask cluster is gone.", "Start it and give the same command: finished runs are kept."
+    )
 
 
 class _Desk:

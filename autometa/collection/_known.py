@@ -17,11 +17,16 @@ class Known:
     Parameters
     ----------
     base : MetaBase or None
+    only_ok : bool, default=False
+        Leave out runs that did not succeed.
     """
 
-    def __init__(self, base: MetaBase | None) -> None:
+    def __init__(self, base: MetaBase | None, only_ok: bool = False) -> None:
         self._base = base
-        self._runs: dict[str, pd.DataFrame] = {} if base is None else dict(list(base.runs.groupby("task_id")))
+        self._runs: dict[str, pd.DataFrame] = {}
+        if base is not None:
+            runs = base.runs[base.runs["status"] == "ok"] if only_ok else base.runs
+            self._runs = dict(list(runs.groupby("task_id")))
 
     def keys(self, task_id: str) -> set[tuple[str, int]]:
         """Return configuration and fidelity of each run on a task."""

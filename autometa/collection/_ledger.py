@@ -42,13 +42,24 @@ class Ledger:
         self._lease = lease
         self._held: dict[int, float] = {}
         self._seen: dict[int, tuple[Any, float]] = {}
+        self._forgotten: set[int] = set()
         self._lock = threading.RLock()
+
+    def forget_failures(self, study: optuna.Study) -> None:
+        """From now on, let the runs of a study that have not succeeded so far count as not made."""
+        made = filter(is_made, study.get_trials(deepcopy=False))
+        self._forgotten |= {t._trial_id for t in made if t.user_attrs["run"]["status"] != "ok"}
 
     def runs(self, study: optuna.Study) -> list[FrozenTrial]:
         """Return the trials of a study that are runs, made or in flight."""
         with self._lock:
             trials = study.get_trials(deepcopy=False)
-            return [t for t in trials if is_made(t) or (t.state is TrialState.RUNNING and self._is_alive(t))]
+            return [
+                t
+                for t in trials
+                if (is_made(t) and t._trial_id not in self._forgotten)
+                or (t.state is TrialState.RUNNING and self._is_alive(t))
+            ]
 
     def claim(
         self,

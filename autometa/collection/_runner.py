@@ -81,6 +81,7 @@ def collect(
     fidelities: Iterable[int] | Mapping[int, int] = (),
     n_tuned: int = 0,
     known: MetaBase | None = None,
+    retry_failed: bool = False,
     n_jobs: int = 1,
     cluster: str | None = None,
     time_limit: float | None = 30.0,
@@ -111,6 +112,8 @@ def collect(
         Runs of each task near the best found: Optuna's TPE on its three best algorithms, after the others.
     known : MetaBase, optional
         Runs that stand in it are not made again.
+    retry_failed : bool, default=False
+        Make those again that failed, timed out or ran out of memory before; the later result counts.
     n_jobs : int, default=1
         Worker processes, each with one thread.
     cluster : str, optional
@@ -144,9 +147,9 @@ def collect(
         fidelities = dict.fromkeys(fidelities, n_configurations)
     protocol = protocol or Protocol()
     counts = {protocol.max_train_rows: n_configurations, **fidelities}
-    plan = _Plan(protocol, counts, n_tuned, time_limit, seed)
+    plan = _Plan(protocol, counts, n_tuned, time_limit, seed, retry_failed)
     with quiet_optuna(), _stations(n_jobs, cluster, memory_limit) as stations:
-        collection = _Collection(open_storage(storage), plan, lease, Known(known), on_run)
+        collection = _Collection(open_storage(storage), plan, lease, Known(known, retry_failed), on_run)
         collection.queue(sources)
         return collection.run(stations)
 
@@ -181,6 +184,7 @@ class _Plan:
     n_tuned: int
     time_limit: float | None
     seed: int
+    retry_failed: bool = False
 
     @property
     def main(self) -> int:
@@ -306,6 +310,8 @@ class _Collection:
                     direction="maximize",
                     load_if_exists=True,
                 )
+            if self._plan.retry_failed:
+                self._ledger.forget_failures(study)
             known = {key(run) for run in self._ledger.runs(study) if is_made(run)}
             known |= self._known.keys(source.task_id)
             task = study.user_attrs.get("task", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import json
 import os
@@ -184,3 +185,30 @@ def test_without_dask_the_extra_is_named(sources, tmp_path, monkeypatch):
     with pytest.raises(DependencyError, match=r"autometa\[dask\]") as caught:
         collect(sources, str(tmp_path / "runs.journal"), cluster="tcp://127.0.0.1:9")
     assert caught.value.code == "AM704"
+
+
+class _Lost:
+    """A client and a future of a cluster that is gone."""
+
+    def __init__(self, status: str, error: type[BaseException]) -> None:
+        self.status, self._error = status, error
+
+    def submit(self, *_: Any, **__: Any) -> _Lost:
+        return self
+
+    def done(self) -> bool:
+        return False
+
+    def result(self, timeout: float) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", ["TimeoutError", "CancelledError"])
+def test_nobody_waits_for_a_cluster_that_is_gone(error):
+    pytest.importorskip("distributed")
+    from autometa.collection._cluster import RemoteStation
+
+    errors = {"TimeoutError": TimeoutError, "CancelledError": asyncio.CancelledError}
+    station = RemoteStation(_Lost("closed", errors[error]), None)
+    with pytest.raises(EvaluationError, match="AM805"):
+        station.describe("a source")

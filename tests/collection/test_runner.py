@@ -286,6 +286,30 @@ def test_what_stands_in_exported_tables_is_not_run_again(sources, journal, made,
     assert len(known.merge(MetaBase.from_studies(elsewhere)).runs) == 30
 
 
+def test_what_did_not_succeed_is_made_again_when_asked_and_the_later_result_counts(
+    sources, journal, made, monkeypatch, tmp_path
+):
+    evaluate = InstantStation.evaluate
+
+    def fail(self, source, protocol, configuration, time_limit):
+        run = evaluate(self, source, protocol, configuration, time_limit)
+        return run if configuration.origin == "default" else Run(configuration, "failed", reason="a bug")
+
+    monkeypatch.setattr(InstantStation, "evaluate", fail)
+    assert collect(sources, journal, n_configurations=2).counts == {"ok": 6, "failed": 6}
+    MetaBase.from_studies(journal).save(tmp_path / "base")
+    monkeypatch.setattr(InstantStation, "evaluate", evaluate)
+    assert collect(sources, journal, n_configurations=2).n_done == 0
+    report = collect(sources, journal, n_configurations=2, retry_failed=True)
+    assert (report.n_known, report.n_done, report.counts["ok"]) == (6, 6, 6)
+    assert collect(sources, journal, n_configurations=2, retry_failed=True).n_done == 0
+    assert set(MetaBase.from_studies(journal).runs["status"]) == {"ok"}
+    known = MetaBase.load(tmp_path / "base")
+    elsewhere = str(tmp_path / "elsewhere.journal")
+    assert collect(sources, elsewhere, n_configurations=2, known=known, retry_failed=True).n_done == 6
+    assert set(known.merge(MetaBase.from_studies(elsewhere)).runs["status"]) == {"ok"}
+
+
 def test_a_storage_of_finished_trials_alone_is_gone_on_with(sources, journal, made):
     """Earlier versions added each run as a finished trial, and never a running one."""
     collect(sources[:1], journal, n_configurations=2)

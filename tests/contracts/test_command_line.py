@@ -38,7 +38,7 @@ COMMANDS = {
 }
 # What a command takes beyond the contract.
 MORE: dict[str, set[str]] = {
-    "collect": {"--fidelities", "--tuned", "--known", "--cluster"},
+    "collect": {"--fidelities", "--tuned", "--known", "--retry-failed", "--cluster"},
     "train": {"--merge"},
     "tune": {"--kind"},
     "learn": {"--study", "--algorithm", "--kind", "--metric", "--forget", "--json"},
