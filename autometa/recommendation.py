@@ -146,6 +146,7 @@ class Recommendations(Sequence[Recommendation]):
         seconds: dict[str, float],
         few_shot: Callable[[], FewShot],
         columns: Sequence[int],
+        costs: NDArray[np.float64] | None = None,
     ) -> None:
         self._items = tuple(items)
         self.task = task
@@ -157,6 +158,7 @@ class Recommendations(Sequence[Recommendation]):
         self.seconds = seconds
         self._few_shot = few_shot
         self._columns = tuple(columns)
+        self._costs = costs
 
     @overload
     def __getitem__(self, index: int) -> Recommendation: ...
@@ -202,8 +204,9 @@ class Recommendations(Sequence[Recommendation]):
         Returns
         -------
         list of Recommendation
-            The one to try next first: by expected improvement over the best score, once there is one. Where the
-            metric is not one of the metadata base, they keep their order.
+            The one to try next first: by expected improvement over the best score, once there is one; per second,
+            if they were asked for with a time budget. Where the metric is not one of the metadata base, they keep
+            their order.
 
         Raises
         ------
@@ -226,6 +229,7 @@ class Recommendations(Sequence[Recommendation]):
             list(left),
             {self._columns[rank - 1]: scale.level(score) for rank, score in known.items()},
             [self._columns[rank - 1] for rank in running],
+            self._costs,
         )
         return [left[column] for column in order]
 
@@ -385,6 +389,7 @@ def recommend_for_task(
             n_train=task.n_rows,
         ),
         columns=chosen,
+        costs=None if time_budget is None else prediction.costs(time_budget),
     )
 
 

@@ -84,6 +84,27 @@ def test_a_time_budget_leaves_slow_ones_out(iris, model):
         autometa.recommend(*iris, k=0, metabase=model)
 
 
+def test_with_a_time_budget_results_reorder_by_gain_per_second(iris):
+    base = simulate_metabase(n_tasks=8)
+    algorithms = dict(base.configurations[["configuration_id", "algorithm"]].to_numpy())
+    is_slow = (
+        base.runs["configuration_id"].map(algorithms).isin(["random_forest", "extra_trees", "mlp", "svm"])
+    )
+    seconds = base.runs["fit_seconds"].where(~is_slow, 10.0)
+    model = MetaModel.fit(
+        MetaBase.from_frames(base.tasks, base.runs.assign(fit_seconds=seconds), base.configurations)
+    )
+
+    def seconds_of_next(time_budget):
+        found = autometa.recommend(*iris, k=16, time_budget=time_budget, metabase=model)
+        following = found.order_after({1: found[0].expected_score})[:5]
+        return np.mean([item.expected_seconds for item in following])
+
+    slowest = max(r.expected_seconds for r in autometa.recommend(*iris, k=16, metabase=model))
+    assert slowest > 1.0
+    assert seconds_of_next(slowest) < seconds_of_next(1e6 * slowest)
+
+
 @pytest.mark.parametrize(
     ("metric", "stored"),
     [("log_loss", "log_loss"), ("neg_log_loss", "log_loss"), ("matthews_corrcoef", "f1_macro")],

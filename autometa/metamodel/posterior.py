@@ -170,7 +170,11 @@ class FewShot:
     weights: FloatArray
 
     def order(
-        self, columns: Sequence[int], observed: Mapping[int, float], running: Sequence[int] = ()
+        self,
+        columns: Sequence[int],
+        observed: Mapping[int, float],
+        running: Sequence[int] = (),
+        costs: FloatArray | None = None,
     ) -> list[int]:
         """Order candidates by expected improvement over the best that was observed.
 
@@ -183,6 +187,9 @@ class FewShot:
         running : sequence of int, default=()
             Candidates whose performance is to come; meanwhile they are taken to do what is expected of them
             (Ginsbourger, Le Riche and Carraro 2010, Kriging is well-suited to parallelize optimization).
+        costs : ndarray of shape (n_candidates,), optional
+            With them, the order is by expected improvement per unit of cost (Snoek, Larochelle and Adams 2012,
+            section 3.2).
         """
         seen, values = list(observed), list(observed.values())
         belief = self.mixture.condition(self.weights, seen, values)
@@ -190,7 +197,8 @@ class FewShot:
             expected = belief.weights @ belief.means
             seen, values = [*seen, *running], [*values, *expected[list(running)]]
             belief = self.mixture.condition(self.weights, seen, values)
-        gain = belief.expected_improvement(max(values)) - 1e-6 * belief.regret
+        gain = belief.expected_improvement(max(values))
+        gain = (gain if costs is None else gain / costs) - 1e-6 * belief.regret
         return sorted(columns, key=lambda column: -gain[column])
 
 

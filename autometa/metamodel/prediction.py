@@ -13,6 +13,7 @@ from autometa.metamodel.portfolio import safe_portfolio
 FloatArray = NDArray[np.float64]
 
 PRICE_OF_DOUBLING: Final = 0.01
+BUDGET_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +65,10 @@ class Prediction:
         k : int
         allowed : ndarray of bool, shape (n_configurations,), optional
         time_budget : float, optional
-            Seconds. With it, all but the first are chosen by what they gain per second, a tenth of the budget added
-            to each one's own.
+            Seconds. With it, all but the first are chosen by what they gain per second; see :meth:`costs`.
         """
         columns = np.arange(len(self.regret)) if allowed is None else np.flatnonzero(allowed)
-        costs = None if time_budget is None else self.seconds[columns] + 0.1 * time_budget
+        costs = None if time_budget is None else self.costs(time_budget)[columns]
         price = self.regret[columns] + PRICE_OF_DOUBLING * np.log2(np.maximum(self.seconds[columns], 1e-9))
         chosen = safe_portfolio(
             self.scenarios[:, columns],
@@ -80,3 +80,7 @@ class Prediction:
             costs=costs,
         )
         return columns[chosen].tolist()
+
+    def costs(self, time_budget: float) -> FloatArray:
+        """Return what each configuration costs where time is limited: its seconds and a tenth of the budget."""
+        return np.asarray(self.seconds + BUDGET_SHARE * time_budget)

@@ -32,6 +32,7 @@ from autometa.tuning._suggestions import N_CANDIDATES
 _IDENTITY: Final = "autometa:search"
 # What the fit on all rows may take beyond the limit: a share of it, and seconds.
 _GRACE: Final = (0.05, 1.0)
+_LEAST_FIT_BUDGET: Final = 1e-3
 N_BEFORE_OWN: Final = 2
 MAX_REFIT_FAILURES: Final = 5
 
@@ -69,7 +70,7 @@ def tune(
         In addition to those that a continued study has. With 0, the first recommendation is fitted without a search.
     timeout : float or None, default=None
         Seconds of wall-clock time for everything: meta-features, trials, and the fit on all rows. Trials then run in
-        child processes and are stopped when their time is up.
+        child processes and are stopped when their time is up, and what gains more per second is tried earlier.
     metric : str, callable or None, default=None
         scikit-learn's name without a sign, or a scorer; by default ``roc_auc``, ``log_loss`` or ``r2``.
     cv : int, splitter, iterable or None, default=None
@@ -125,7 +126,8 @@ def tune(
         _sign(study, task, space, splits, seed)
         problem = Problem(task, splits, _options(task, weights, seed))
         with deadline.step("recommend"):
-            recommendations = _recommend(task, space, max(N_CANDIDATES, ensemble_size), metamodel, seed)
+            k, budget = max(N_CANDIDATES, ensemble_size), _fit_budget(deadline, splits)
+            recommendations = _recommend(task, space, k, metamodel, seed, budget)
         configurations = _begin(study, task, space, recommendations, seed)
         crew.set_problem(problem)
         search = Search(
@@ -306,14 +308,28 @@ def _space(task: Task, algorithms: Sequence[str] | None, *, takes_weights: bool)
     return SearchSpace.for_kind(task.kind, names)
 
 
+def _fit_budget(deadline: Deadline, splits: Sequence[Split]) -> float | None:
+    """Return the seconds that one fit may take, if time is limited: no trial gets more than half of the time."""
+    if deadline.seconds is None:
+        return None
+    return max(deadline.remaining / (2 * max(len(splits), 1)), _LEAST_FIT_BUDGET)
+
+
 def _recommend(
-    task: Task, space: SearchSpace, k: int, metamodel: MetaModel | None, seed: int
+    task: Task,
+    space: SearchSpace,
+    k: int,
+    metamodel: MetaModel | None,
+    seed: int,
+    time_budget: float | None,
 ) -> Sequence[Recommendation]:
     own = registered_algorithms()["regression" if task.kind == "regression" else "classification"]
     names = [name for name in space.algorithms if name not in own]
     if not names:
         return ()
-    return recommend_for_task(task, k=k, algorithms=names, metamodel=metamodel, random_state=seed)
+    return recommend_for_task(
+        task, k=k, time_budget=time_budget, algorithms=names, metamodel=metamodel, random_state=seed
+    )
 
 
 def _begin(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autometa.metamodel.posterior import TaskMixture, fill_rows
+from autometa.metamodel.posterior import FewShot, TaskMixture, fill_rows
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,18 @@ def test_improvement_is_positive_and_falls_with_what_was_reached(mixture):
     low, high = belief.expected_improvement(0.6), belief.expected_improvement(0.8)
     assert (low >= 0).all()
     assert (high <= low).all()
+
+
+def test_with_costs_the_order_is_by_gain_per_cost(mixture, performance):
+    columns = list(range(performance.shape[1]))
+    few_shot = FewShot(mixture, np.ones(len(performance)) / len(performance))
+    observed = {columns[0]: float(np.median(performance))}
+    left = columns[1:]
+    plain = few_shot.order(left, observed)
+    assert few_shot.order(left, observed, costs=np.full(len(columns), 7.0)) == plain
+    dear = np.ones(len(columns))
+    dear[plain[0]] = 1e6
+    assert few_shot.order(left, observed, costs=dear) == [*plain[1:], plain[0]]
 
 
 def test_a_regular_shift_of_all_results_leaves_the_order(performance):
