@@ -1,6 +1,7 @@
 """How far does a search get? ``autometa.tune`` against a cold TPE and a static portfolio followed by TPE, real fits.
 
     python benchmarks/search.py --directory DIR [--tasks 24] [--skip 300] [--methods tpe,portfolio,autometa]
+    python benchmarks/search.py --replay              the recorded runs of the bundled base in place of fits
 
 DIR holds a catalog.csv and Parquet files. The meta-model is trained anew on the metadata base without the families of
 the chosen tasks, and the portfolio is chosen on the same tasks. A third of the rows is held out; all methods search the
@@ -8,6 +9,12 @@ same space on the same folds of the rest. Regret is normalised by the best score
 the library defaults on these folds, and clipped to [0, 2]. One row of the output file is one (task, method, seed) with
 the best gain after so many trials; what is there is not run again, and several processes may share the work
 (--part 0/2, --part 1/2, an --output each; --report joins files).
+
+The replay tries recorded configurations one after the other on every task on which all were run, its family left out:
+in random order, along the static portfolio, along the list for the nearest tasks and along the recommended list, and
+as the search does it, where each result reorders what is left; regret as in the training report. Then with a limit on
+time, a multiple of what the median library default costs on the task: by expected improvement, and by expected
+improvement per second among what should fit within the limit.
 """
 
 from __future__ import annotations
@@ -15,27 +22,38 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
 import autometa
 from autometa.collection import read_catalog
 from autometa.evaluation import Protocol, evaluate, make_splits
-from autometa.metamodel import greedy_portfolio
+from autometa.metamodel import MetaModel, Prediction, greedy_portfolio
+from autometa.metamodel.posterior import FewShot
 from autometa.metrics import as_gain
 from autometa.pipelines import build_pipeline
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
+from autometa.training._replay import static_portfolio
 
 BUDGETS = (1, 3, 5, 10, 25, 50, 100, 250)
 PORTFOLIO_SIZE = 10
+REPLAYED = {"classification": ("roc_auc", "log_loss"), "regression": ("r2",)}
+REPLAY_BUDGETS = (1, 3, 5, 10)
+TIME_LIMITS = (3, 10, 30)
+N_CANDIDATES = 40
+N_FOLDS = 3
+MAX_REGRET = 2.0
 COMPARISONS = (
     ("autometa", 10, "TPE", 100),
     ("autometa", 25, "TPE", 250),
@@ -185,6 +203,130 @@ def report(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+# --- replay ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A task whose runs are all known, as if it were new.
+
+    Attributes
+    ----------
+    regret, level, seconds : ndarray of shape (n_configurations,)
+        Of the recorded runs; seconds of all folds.
+    prediction : Prediction
+    few_shot : FewShot
+        Made without the task's family.
+    """
+
+    family: str
+    regret: NDArray[np.float64]
+    level: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+    prediction: Prediction
+    few_shot: FewShot
+    orders: dict[str, list[int]]
+
+    def adapt(self, n_trials: int, limit: float = np.inf, fit_budget: float | None = None) -> list[float]:
+        """Return the best regret after each trial of a search that ends with its time."""
+        allowed = np.ones(len(self.regret), dtype=bool)
+        if fit_budget is not None:
+            quickest = self.prediction.seconds.min()
+            allowed = self.prediction.seconds <= max(fit_budget, 2 * quickest)
+        left = self.prediction.portfolio(N_CANDIDATES, allowed, fit_budget)
+        costs = None if fit_budget is None else self.prediction.costs(fit_budget)
+        observed: dict[int, float] = {}
+        best: list[float] = []
+        while left and len(best) < n_trials:
+            chosen = self.few_shot.order(left, observed, costs=costs)[0] if observed else left[0]
+            limit -= self.seconds[chosen]
+            if limit < 0:
+                break
+            left.remove(chosen)
+            observed[chosen] = self.level[chosen]
+            best.append(min(self.regret[chosen], best[-1] if best else np.inf))
+        return best
+
+
+def record(base: autometa.MetaBase, model: MetaModel, target: str, metric: str) -> Iterator[Recorded]:
+    """Yield the tasks of a target on which every dense configuration was run."""
+    part = model.parts[target]
+    rng = np.random.default_rng(0)
+    runs = base.runs[base.runs["fidelity"] == base.runs["task_id"].map(base.main_fidelities)]
+    cpu = runs.assign(cpu=(runs["fit_seconds"] + runs["predict_seconds"]) * runs["n_folds"])
+    seconds = cpu.pivot_table(index="task_id", columns="configuration_id", values="cpu").reindex(
+        part.tasks["task_id"], columns=list(part.configurations)
+    )
+    static = static_portfolio()
+    everything = np.arange(len(part.configurations))
+    for i, family in enumerate(part.families.tolist()):
+        known = [part.regrets[metric][i], part.levels[metric][i], seconds.to_numpy()[i]]
+        if not np.isfinite(known).all():
+            continue
+        x, sizes = part.metafeatures[i], part.sizes[i].tolist()
+        ask = partial(part.predict_task, x, metric, exclude=(family,), sizes=sizes)
+        prediction = ask()
+        kind = "regression" if target == "regression" else "binary"
+        described = pd.Series(x, index=part.metafeature_names)
+        few_shot = model.few_shot(described, kind, metric, exclude=(family,), n_train=int(sizes[0]))
+        orders = {
+            "random": rng.permutation(everything).tolist(),
+            "static portfolio": static(part, i, metric, everything),
+            "nearest tasks": ask(method="nearest").portfolio(PORTFOLIO_SIZE),
+            "recommended list": prediction.portfolio(PORTFOLIO_SIZE),
+        }
+        yield Recorded(family, *known, prediction, few_shot, orders)
+
+
+def replay(metabase: str | None) -> None:
+    """Print mean regrets after some trials, and within some limits of time."""
+    base, model = autometa.MetaBase.load(metabase), MetaModel.load(metabase)
+    trials, limited = [], []
+    for target, metrics in REPLAYED.items():
+        for metric in metrics:
+            for task in record(base, model, target, metric):
+                found = {
+                    name: np.minimum.accumulate(task.regret[order]) for name, order in task.orders.items()
+                }
+                found["autometa"] = np.array(task.adapt(PORTFOLIO_SIZE))
+                trials += [
+                    [target, task.family, metric, name, *(best[b - 1] for b in REPLAY_BUDGETS)]
+                    for name, best in found.items()
+                ]
+                usual = float(np.median(task.seconds[task.prediction.defaults]))
+                for multiple in TIME_LIMITS:
+                    limit = multiple * usual
+                    for name, budget in (
+                        ("improvement", None),
+                        ("improvement per second", limit / 2 / N_FOLDS),
+                    ):
+                        best_within = task.adapt(N_CANDIDATES, limit, budget)
+                        limited.append(
+                            [target, task.family, metric, name, multiple, min([MAX_REGRET, *best_within])]
+                        )
+    columns = [str(b) for b in REPLAY_BUDGETS]
+    _show(pd.DataFrame(trials, columns=["target", "family", "metric", "method", *columns]), columns, "trials")
+    wide = pd.DataFrame(limited, columns=["target", "family", "metric", "method", "limit", "regret"])
+    wide = wide.pivot_table(index=["target", "family", "metric", "method"], columns="limit", values="regret")
+    wide.columns = [str(limit) for limit in wide.columns]
+    _show(wide.reset_index(), list(wide.columns), "times the seconds of the median default")
+
+
+def _show(table: pd.DataFrame, columns: list[str], unit: str) -> None:
+    """Print means with standard errors over families, and the differences to the last method."""
+    by_family = table.groupby(["method", "target", "family"], sort=False)[columns].mean()
+    last = by_family.loc[table["method"].iloc[-1] if unit == "trials" else "improvement per second"]
+    print(
+        f"\nmean regret +- standard error over {len(last)} families, after so many {unit}: {', '.join(columns)}"
+    )
+    for method, rows in by_family.groupby(level="method", sort=False):
+        own = rows.droplevel("method")
+        means = "  ".join(f"{m:.3f} +-{e:.3f}" for m, e in zip(own.mean(), own.sem(), strict=True))
+        gaps = last - own
+        pairs = "  ".join(f"{m:+.3f} +-{e:.3f}" for m, e in zip(gaps.mean(), gaps.sem(), strict=True))
+        print(f"{method:24s} {means}   the last less this one: {pairs}")
+
+
 def main() -> None:
     """Run the comparison on tasks that the meta-model has not seen."""
     parser = argparse.ArgumentParser(
@@ -200,7 +342,12 @@ def main() -> None:
     parser.add_argument("--part", default="0/1", help="i/n: every n-th task from the i-th on")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/search.csv"))
     parser.add_argument("--report", type=Path, nargs="*", help="only print what is in these files")
+    parser.add_argument("--replay", action="store_true", help="recorded runs in place of fits")
+    parser.add_argument("--metabase", help="of the replay (default: the bundled one)")
     arguments = parser.parse_args()
+    if arguments.replay:
+        replay(arguments.metabase)
+        return
     if arguments.report is not None:
         files = arguments.report or [arguments.output]
         print(report(pd.concat([pd.read_csv(file) for file in files], ignore_index=True)))

@@ -65,7 +65,10 @@ class Addition:
     def of(cls, part: TargetModel, base: MetaBase) -> Addition:
         """Complete the rows of all tasks that have enough runs."""
         known = base.configurations_of(part.target) | base.configurations_of(part.target, tuned=True)
-        tables = {metric: fill_with_column_means(_informative(t)) for metric, t in part.regrets.items()}
+        tables = {
+            metric: fill_with_column_means(_informative(regrets))
+            for metric, (regrets, _) in part.filled.items()
+        }
         place = _Place(part, known)
         runs = dict(list(base.runs.groupby("task_id", sort=False)))
         histories = [

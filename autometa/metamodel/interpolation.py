@@ -46,3 +46,41 @@ def _shares(row: FloatArray, others: FloatArray) -> FloatArray:
     gaps = np.where(np.isnan(row) == np.isnan(others), np.nan_to_num(others - row), 1.0)
     closeness = np.maximum(np.sqrt((gaps**2).sum(axis=1)), _SAME) ** -_POWER
     return np.asarray(closeness / closeness.sum())
+
+
+def weights_of_others(encoded: FloatArray, algorithms: Sequence[str]) -> FloatArray:
+    """Return each configuration as a weighted mean of the others of its algorithm, shape (n, n), a row for each."""
+    result = np.zeros((len(encoded), len(encoded)))
+    everything = np.arange(len(encoded))
+    for i in everything:
+        others = everything[everything != i]
+        names = [algorithms[j] for j in others]
+        result[i, others] = interpolation_weights(encoded[[i]], [algorithms[i]], encoded[others], names)[0]
+    return result
+
+
+def fill_from_others(table: FloatArray, weights: FloatArray) -> FloatArray:
+    """Fill what was not run on a task from what was: the weighted mean of its results with other configurations.
+
+    A configuration that few tasks were run with then looks on all others like those of its kind, rather than like the
+    few tasks.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_tasks, n_configurations)
+    weights : ndarray of shape (n_configurations, n_configurations)
+        See :func:`weights_of_others`.
+
+    Returns
+    -------
+    ndarray of shape (n_tasks, n_configurations)
+        NaN where nothing of the algorithm was run on the task.
+    """
+    known = np.isfinite(table)
+    if known.all():
+        return table
+    mass = known @ weights.T
+    means = np.divide(
+        np.where(known, table, 0.0) @ weights.T, mass, out=np.full(table.shape, np.nan), where=mass > 0
+    )
+    return np.where(known, table, means)

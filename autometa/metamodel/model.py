@@ -206,7 +206,7 @@ class MetaModel:
             Negative speaks for a configuration.
         """
         part = self.part(kind)
-        table = np.minimum(fill_with_column_means(part.regrets[metric])[:, list(columns)], 1.0)
+        table = np.minimum(fill_with_column_means(part.filled[metric][0])[:, list(columns)], 1.0)
         found = part.ranking.contributions(part.row(metafeatures), part.metafeatures, table, exclude)
         return pd.DataFrame(found, index=part.metafeature_names, columns=list(columns))
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from autometa.errors import StorageError
 from autometa.metabase import MetaBase
 from autometa.metamodel.embedding import TaskEmbedding, centred_ranks
-from autometa.metamodel.interpolation import interpolation_weights
+from autometa.metamodel.interpolation import fill_from_others, interpolation_weights, weights_of_others
 from autometa.metamodel.learning_curves import (
     expected_exponents,
     levels_at,
@@ -52,7 +52,7 @@ class TargetModel:
     configurations : dict of str to Configuration
     metafeatures : ndarray of shape (n_tasks, n_metafeatures)
     regrets, levels : dict of str to ndarray of shape (n_tasks, n_configurations)
-        For each stored metric.
+        For each stored metric; NaN for what was not run.
     sizes : ndarray of shape (n_tasks, 3)
         Training rows per fold, columns and classes (1 for regression) behind `regrets` and `levels`.
     ranking, levelling : ProximityForest
@@ -113,8 +113,10 @@ class TargetModel:
         n_train = training_rows(metabase).reindex(task_ids).to_numpy(dtype="float64")
         shape = table[["n_features", "n_classes"]].astype("float64").fillna(1.0).to_numpy()
         seconds, memory = _cost_laws(metabase, task_ids, shape, configurations)
+        others = weights_of_others(encoded, [c.algorithm for c in configurations.values()])
         # Beyond the median of the defaults, how bad a configuration is does not matter for what is alike.
-        clipped = np.hstack([np.minimum(regrets[m], 1.0) for m in metrics])
+        clipped = np.hstack([fill_from_others(np.minimum(regrets[m], 1.0), others) for m in metrics])
+        filled = np.hstack([fill_from_others(levels[m], others) for m in metrics])
         part = cls(
             target=target,
             metafeature_names=list(metafeatures.columns),
@@ -125,9 +127,7 @@ class TargetModel:
             levels=levels,
             sizes=np.column_stack([n_train, shape]),
             ranking=ProximityForest.fit(X, clipped, families, random_state=random_state),
-            levelling=ProximityForest.fit(
-                X, np.hstack(list(levels.values())), families, random_state=random_state + 1
-            ),
+            levelling=ProximityForest.fit(X, filled, families, random_state=random_state + 1),
             seconds=seconds,
             memory=memory,
             surrogates={
@@ -149,14 +149,27 @@ class TargetModel:
 
     def best_algorithms(self) -> list[str]:
         """Return, for each known task, the algorithm of the configuration with the best mean rank over metrics."""
-        ranks = np.mean([centred_ranks(fill_with_column_means(t)) for t in self.levels.values()], axis=0)
+        ranks = np.mean([centred_ranks(fill_with_column_means(t)) for _, t in self.filled.values()], axis=0)
         algorithms = [c.algorithm for c in self.configurations.values()]
         return [algorithms[i] for i in ranks.argmax(axis=1)]
 
     @cached_property
     def embedding(self) -> TaskEmbedding:
         """Where the known tasks stand: near means that configurations come in the same order."""
-        return TaskEmbedding.fit(self.levels.values())
+        return TaskEmbedding.fit(levels for _, levels in self.filled.values())
+
+    @cached_property
+    def others(self) -> FloatArray:
+        """Each stored configuration as a weighted mean of the others, shape (n_configurations, n_configurations)."""
+        return weights_of_others(self.encoded, [c.algorithm for c in self.configurations.values()])
+
+    @cached_property
+    def filled(self) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """Regrets and levels for each stored metric, what was not run filled from what was run on the same task."""
+        return {
+            metric: (fill_from_others(table, self.others), fill_from_others(self.levels[metric], self.others))
+            for metric, table in self.regrets.items()
+        }
 
     @cached_property
     def similarity(self) -> FloatArray:
@@ -244,7 +257,7 @@ class TargetModel:
             Only what lies beyond the rows that most known tasks were run on changes anything: below, the weights of
             tasks of like size say more than their curves (measured on left-out families).
         """
-        regrets, levels = self.regrets[metric], self.levels[metric]
+        regrets, levels = self.filled[metric]
         if n_train is None or n_train <= self.usual_rows or metric not in self.exponents:
             return regrets, levels
         ratio = n_train / np.maximum(self.sizes[:, 0], self.usual_rows)

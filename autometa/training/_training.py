@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
-from autometa.metamodel.interpolation import interpolation_weights
 from autometa.metamodel.proximity import weighted_mean
 from autometa.metamodel.target import METHODS, MIN_SPREAD, Z_80, TargetModel, learn_exponents
 from autometa.training._replay import judge, ranked_by, standard_rankers
@@ -79,7 +78,7 @@ def train(
         }
         table = judge(part, rankers)
         widths, coverage[target] = calibrate(part)
-        between = calibrate(part, as_if_not_stored(part))[0]
+        between = calibrate(part, part.others.T)[0]
         chosen[target] = choose(table)
         model.parts[target] = replace(part, method=chosen[target], widths=widths, widths_between=between)
         tables += [table, chosen_crosswise(table)]
@@ -199,19 +198,6 @@ def chosen_crosswise(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts).sort_index().assign(method=PRODUCT)
 
 
-def as_if_not_stored(part: TargetModel) -> FloatArray:
-    """Return every stored configuration as a weighted mean of the others, shape (n_others, n_configurations)."""
-    algorithms = [c.algorithm for c in part.configurations.values()]
-    columns = np.arange(len(algorithms))
-    mixing = np.zeros((len(columns), len(columns)))
-    for i in columns:
-        others = columns[columns != i]
-        mixing[others, i] = interpolation_weights(
-            part.encoded[[i]], [algorithms[i]], part.encoded[others], [algorithms[j] for j in others]
-        )[0]
-    return mixing
-
-
 def calibrate(
     part: TargetModel, mixing: FloatArray | None = None
 ) -> tuple[dict[str, float], dict[str, float]]:
@@ -234,7 +220,7 @@ def calibrate(
     halves = np.unique(part.families, return_inverse=True)[1] % 2
     widths, coverage = {}, {}
     for metric, levels in part.levels.items():
-        mean, spread = weighted_mean(weights, levels)
+        mean, spread = weighted_mean(weights, part.filled[metric][1])
         if mixing is not None:
             mean, spread = mean @ mixing, spread @ mixing
         ratios = np.abs(levels - mean) / np.maximum(spread, MIN_SPREAD)

@@ -51,6 +51,26 @@ def test_every_method_gives_a_distribution_and_bounded_regret(base, model, metho
     assert weights @ scenarios == pytest.approx(regret, abs=1e-6)
 
 
+def test_one_lucky_run_elsewhere_does_not_lead(base):
+    """What was run on a single task, and won there, looks elsewhere like the others of its algorithm."""
+    lucky = next(
+        i
+        for i, c in base.configurations_of("classification").items()
+        if c.algorithm == "lightgbm" and c.origin != "default"
+    )
+    is_lucky, is_there = base.runs["configuration_id"] == lucky, base.runs["task_id"] == "binary-1"
+    runs = base.runs.copy()
+    runs.loc[is_lucky & is_there, "roc_auc"] = 0.99
+    known = MetaBase.from_frames(base.tasks, runs[~is_lucky | is_there], base.configurations)
+    part = MetaModel.fit(known).part("binary")
+    column = list(part.configurations).index(lucky)
+    kin = [i for i, c in enumerate(part.configurations.values()) if c.algorithm == "lightgbm" and i != column]
+    i = part.tasks["task_id"].tolist().index("binary-2")  # linear: trees do badly
+    regret, *_ = part.predict(part.metafeatures[i], "roc_auc", exclude=(str(part.families[i]),))
+    assert regret[column] == pytest.approx(regret[kin].mean(), abs=0.2)
+    assert regret[column] > regret.min() + 0.2
+
+
 def test_intervals_hold_the_expected_level(base, model):
     part = model.part("regression")
     level, lower, upper = part.predict_levels(part.metafeatures[0], "r2", exclude=(str(part.families[0]),))
