@@ -51,9 +51,8 @@ def _shares(row: FloatArray, others: FloatArray) -> FloatArray:
 def weights_of_others(encoded: FloatArray, algorithms: Sequence[str]) -> FloatArray:
     """Return each configuration as a weighted mean of the others of its algorithm, shape (n, n), a row for each."""
     result = np.zeros((len(encoded), len(encoded)))
-    everything = np.arange(len(encoded))
-    for i in everything:
-        others = everything[everything != i]
+    for i in range(len(encoded)):
+        others = [j for j in range(len(encoded)) if j != i]
         names = [algorithms[j] for j in others]
         result[i, others] = interpolation_weights(encoded[[i]], [algorithms[i]], encoded[others], names)[0]
     return result

@@ -1,18 +1,11 @@
-"""The metadata base: what is known about tasks, configurations, and runs of the one on the other.
-
-Three tables, written as Parquet beside a manifest with their hashes; no pickle. The bundled base is read here and
-nowhere else.
-"""
+"""The three tables together: making, storing and asking them."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,101 +14,43 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.errors import StorageError, UsageError
-from autometa.metafeatures import METAFEATURES_VERSION, describe_task
+from autometa.metabase._cells import Cells
+from autometa.metabase._manifest import SCHEMA, metabase_directory, read_manifest, write_manifest
+from autometa.metabase._schema import (
+    BASELINE_PREFIX,
+    CONFIGURATION_COLUMNS,
+    METAFEATURE_PREFIX,
+    METRICS,
+    RUN_COLUMNS,
+    TASK_COLUMNS,
+    TUNED,
+    by_density,
+    complete,
+    configuration_row,
+    split_configurations,
+    target_of,
+    task_row,
+    typed,
+    write_parquet,
+)
+from autometa.metabase._twins import find_twins
 from autometa.metrics import (
     CLASSIFICATION_METRICS,
     REGRESSION_METRICS,
     as_gain,
-    baseline_scores,
     perfect_score,
     stored_metrics,
 )
-from autometa.space import SPACE_VERSION, Configuration, SearchSpace
+from autometa.space import Configuration, SearchSpace
 from autometa.storage import open_storage
-from autometa.task import KINDS, Task
+from autometa.task import KINDS
 
 FloatArray = NDArray[np.float64]
 
-TWIN_SPREAD: Final = 0.02
-TWIN_AGREEMENT: Final = 0.65
-LEAST_VARIED: Final = 20
-SCHEMA: Final = 1
 MAX_REGRET: Final = 2.0
 TABLES: Final = ("tasks", "configurations", "runs")
-TASK_COLUMNS: Final = (
-    "task_id",
-    "name",
-    "kind",
-    "openml_id",
-    "family",
-    "source",
-    "n_rows",
-    "n_features",
-    "n_classes",
-    "fingerprint",
-)
-CONFIGURATION_COLUMNS: Final = ("configuration_id", "target", "algorithm", "params", "origin")
-METRICS: Final = (*CLASSIFICATION_METRICS, *REGRESSION_METRICS)
-RUN_COLUMNS: Final = (
-    "task_id",
-    "configuration_id",
-    "fidelity",
-    "n_train",
-    "n_folds",
-    "status",
-    "reason",
-    "fit_seconds",
-    "predict_seconds",
-    "memory_mb",
-    *METRICS,
-    *(f"{name}_std" for name in METRICS),
-)
-METAFEATURE_PREFIX: Final = "mf_"
-BASELINE_PREFIX: Final = "baseline_"
-DENSE_ORIGINS: Final = ("default", "space-filling")
-TUNED: Final = "tuned"
-# Binary digits kept of the fractions of stored numbers: five decimal digits of a score, three of what only estimates.
-SCORE_BITS: Final = 17
-ESTIMATE_BITS: Final = 9
 # Differences below this share of the best score are within the rounding.
 LEAST_GAP: Final = 2e-5
-
-
-def target_of(kind: str) -> str:
-    """Return ``regression`` or ``classification``: configurations are shared by binary and multiclass tasks."""
-    return "regression" if kind == "regression" else "classification"
-
-
-def describe_for_study(
-    task: Task, *, name: str = "", metafeatures: pd.Series | None = None
-) -> dict[str, Any]:
-    """Return what a study should say about its task, as plain JSON types, so that its trials become experience.
-
-    Parameters
-    ----------
-    task : Task
-    name : str, default=""
-        Stands in for the name of a task that has none.
-    metafeatures : Series, optional
-        Those of the task, where they are known already.
-    """
-    values = describe_task(task) if metafeatures is None else metafeatures
-    name = task.name or name
-    return {
-        "task_id": name,
-        "name": name,
-        "kind": task.kind,
-        "openml_id": task.properties.get("openml_id"),
-        "family": task.properties.get("family") or name,
-        "source": task.properties.get("source", ""),
-        "n_rows": task.n_rows,
-        "n_features": task.X.shape[1],
-        "n_classes": len(task.classes) or None,
-        "fingerprint": task.fingerprint(),
-        "baseline": baseline_scores(task.kind, task.y),
-        "metafeatures_version": METAFEATURES_VERSION,
-        "metafeatures": {k: (float(v) if np.isfinite(v) else None) for k, v in values.items()},
-    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,12 +102,12 @@ class MetaBase:
         StorageError
             AM603 when an essential column is missing or runs name unknown tasks or configurations.
         """
-        tasks = _complete(tasks, TASK_COLUMNS, ("task_id", "kind"), "tasks")
+        tasks = complete(tasks, TASK_COLUMNS, ("task_id", "kind"), "tasks")
         for column in ("name", "family"):
             tasks[column] = tasks[column].astype(object).where(tasks[column].notna(), tasks["task_id"])
         if configurations is None:
-            runs, configurations = _split_configurations(tasks, runs)
-        configurations = _complete(
+            runs, configurations = split_configurations(tasks, runs)
+        configurations = complete(
             configurations,
             CONFIGURATION_COLUMNS,
             ("configuration_id", "target", "algorithm", "params"),
@@ -180,12 +115,12 @@ class MetaBase:
         )
         configurations["origin"] = configurations["origin"].fillna("user")
         # What one base found by a search may belong to the dense part of another.
-        configurations = configurations.sort_values("origin", key=_by_density, kind="stable")
-        runs = _complete(runs, RUN_COLUMNS, ("task_id", "configuration_id", "status"), "runs")
+        configurations = configurations.sort_values("origin", key=by_density, kind="stable")
+        runs = complete(runs, RUN_COLUMNS, ("task_id", "configuration_id", "status"), "runs")
         base = cls(
-            _typed(tasks.drop_duplicates("task_id", keep="last")),
-            _typed(configurations.drop_duplicates(["configuration_id", "target"]).sort_index()),
-            _typed(runs.drop_duplicates(["task_id", "configuration_id", "fidelity"], keep="last")),
+            typed(tasks.drop_duplicates("task_id", keep="last")),
+            typed(configurations.drop_duplicates(["configuration_id", "target"]).sort_index()),
+            typed(runs.drop_duplicates(["task_id", "configuration_id", "fidelity"], keep="last")),
         )
         for column, table in (("task_id", base.tasks), ("configuration_id", base.configurations)):
             unknown = set(base.runs[column]) - set(table[column])
@@ -227,7 +162,7 @@ class MetaBase:
                 configuration = space.configuration(trial.params, trial.user_attrs.get("origin", TUNED))
                 if configuration in defaults:
                     configuration = replace(configuration, origin="default")
-                configurations[configuration.id, target] = _configuration_row(configuration, target)
+                configurations[configuration.id, target] = configuration_row(configuration, target)
                 runs.append(
                     {
                         "task_id": record["task_id"],
@@ -271,7 +206,7 @@ class MetaBase:
         directory.mkdir(parents=True, exist_ok=True)
         for name in TABLES:
             partial = directory / f"{name}.parquet.partial"
-            _write_parquet(getattr(self, name), partial)
+            write_parquet(getattr(self, name), partial)
             partial.replace(directory / f"{name}.parquet")
         write_manifest(directory, self.summary())
 
@@ -436,14 +371,14 @@ class MetaBase:
         kinds = dict(zip(self.tasks["task_id"], self.tasks["kind"], strict=True))
         return table[[kinds[task_id] == kind for task_id in table.index]]
 
-    def _cells(self, target: str) -> _Cells:
+    def _cells(self, target: str) -> Cells:
         return self._cells_by_target[target]
 
     @cached_property
-    def _cells_by_target(self) -> dict[str, _Cells]:
+    def _cells_by_target(self) -> dict[str, Cells]:
         targets = self.tasks["kind"].map(target_of)
         return {
-            target: _Cells.of(
+            target: Cells.of(
                 self.runs, self.tasks.loc[targets == target, "task_id"], list(self.configurations_of(target))
             )
             for target in self._configurations
@@ -476,26 +411,8 @@ class MetaBase:
         }
 
     def twins(self) -> list[tuple[str, str, str]]:
-        """Return the pairs of tasks in different families that are copies of each other, and how that was noticed.
-
-        Copies have the same fingerprint, or agree in at least 65 % of the meta-features that differ between tasks, to
-        within 2 % of the range in which most tasks lie. (Of 300 real tables, those of different families agreed in at
-        most 58 %.)
-        """
-        found = []
-        for kind in KINDS:
-            tasks = self.tasks[self.tasks["kind"] == kind]
-            ids, prints, families = (tasks[c].tolist() for c in ("task_id", "fingerprint", "family"))
-            table = self.metafeatures.loc[ids].dropna(axis="columns", how="all").to_numpy()
-            agreement = _agreement(table)
-            for i, j in zip(*np.triu_indices(len(ids), 1), strict=True):
-                if families[i] == families[j]:
-                    continue
-                if prints[i] == prints[j] and isinstance(prints[i], str):
-                    found.append((ids[i], ids[j], f"the same fingerprint {prints[i]}"))
-                elif agreement[i, j] >= TWIN_AGREEMENT:
-                    found.append((ids[i], ids[j], f"{agreement[i, j]:.0%} of their meta-features agree"))
-        return found
+        """Return the pairs of tasks in different families that are copies, and how that was noticed."""
+        return find_twins(self.tasks, self.metafeatures)
 
     def verify(self) -> list[str]:
         """Return what is wrong with the content, a line each: invalid configurations, twins, runs without scores."""
@@ -523,276 +440,5 @@ class MetaBase:
         return problems
 
 
-@dataclass(frozen=True, eq=False)
-class _Cells:
-    """Where the runs of one target stand in the table of its tasks and dense configurations.
-
-    Attributes
-    ----------
-    tasks, configurations : Index
-        Rows and columns.
-    main : ndarray of int, shape (n_tasks,)
-        Main fidelity of each task.
-    places : ndarray of int, shape (n_cells,)
-        Position of each run in the table of runs.
-    rows, columns : ndarray of int, shape (n_cells,)
-        The column of a tuned configuration is -1.
-    fidelities : ndarray of int, shape (n_cells,)
-    """
-
-    tasks: pd.Index
-    configurations: pd.Index
-    main: NDArray[np.int64]
-    places: NDArray[np.intp]
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-    fidelities: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, runs: pd.DataFrame, task_ids: pd.Series, configuration_ids: Sequence[str]) -> _Cells:
-        """Place the runs; tasks without runs of dense configurations have no row."""
-        configurations = pd.Index(configuration_ids, dtype="str")
-        rows = pd.Index(task_ids).get_indexer(runs["task_id"])
-        columns = configurations.get_indexer(runs["configuration_id"])
-        fidelities = runs["fidelity"].to_numpy(dtype="int64")
-        dense = (rows >= 0) & (columns >= 0)
-        counts = (
-            pd.DataFrame({"row": rows[dense], "fidelity": fidelities[dense]}).value_counts().reset_index()
-        )
-        main = (
-            counts.sort_values(["count", "fidelity"]).drop_duplicates("row", keep="last").sort_values("row")
-        )
-        kept = main["row"].to_numpy()
-        rows = pd.Index(kept).get_indexer(rows)
-        places = np.flatnonzero(rows >= 0)
-        return cls(
-            pd.Index(task_ids.iloc[kept], dtype="str", name=None),
-            configurations,
-            main["fidelity"].to_numpy(),
-            places,
-            rows[places],
-            columns[places],
-            fidelities[places],
-        )
-
-    def at(self, fidelity: int | None) -> _Cells:
-        """Keep the runs of a fidelity; those of each task's main one by default."""
-        kept = self.fidelities == (self.main[self.rows] if fidelity is None else fidelity)
-        arrays = (self.places, self.rows, self.columns, self.fidelities)
-        return _Cells(self.tasks, self.configurations, self.main, *(array[kept] for array in arrays))
-
-    def table(self, values: FloatArray) -> pd.DataFrame:
-        """Return a value of each run, given in the order of the table of runs, as tasks by configurations."""
-        table = np.full((len(self.tasks), len(self.configurations)), np.nan)
-        dense = self.columns >= 0
-        table[self.rows[dense], self.columns[dense]] = values[self.places[dense]]
-        return pd.DataFrame(table, index=self.tasks, columns=self.configurations)
-
-    def best(self, values: FloatArray) -> pd.Series:
-        """Return the largest value on each task, those of tuned configurations included."""
-        best = np.full(len(self.tasks), np.nan)
-        np.fmax.at(best, self.rows, values[self.places])
-        return pd.Series(best, index=self.tasks)
-
-
-def _agreement(table: FloatArray) -> FloatArray:
-    """Share of the meta-features in which tasks agree to within a small part of their usual spread.
-
-    Returns
-    -------
-    ndarray of shape (n_tasks, n_tasks)
-        Zero where too few meta-features differ between tasks to tell.
-    """
-    nothing = np.zeros((len(table), len(table)))
-    if not table.size:
-        return nothing
-    low, high = np.nanquantile(table, [0.1, 0.9], axis=0)
-    varied = table[:, high > low] / (high - low)[high > low]
-    if varied.shape[1] < LEAST_VARIED:
-        return nothing
-    unknown = np.isnan(varied)
-    return np.array(
-        [((np.abs(varied - row) < TWIN_SPREAD) | (unknown & np.isnan(row))).mean(axis=1) for row in varied]
-    )
-
-
-def metabase_directory(path: str | Path | None = None) -> Path:
-    """Return the directory of a metadata base; the bundled one by default.
-
-    Raises
-    ------
-    StorageError
-        AM605 when it holds no metadata base.
-    """
-    if path is None:
-        try:
-            directory = Path(str(files("autometa.metadata")))
-        except ModuleNotFoundError:
-            # A checkout that was not installed: the launcher at its root.
-            directory = Path(__file__).resolve().parent.parent / "metadata"
-    else:
-        directory = Path(path)
-    if not (directory / "manifest.json").is_file():
-        raise StorageError(
-            "AM605",
-            f"{directory} holds no metadata base (no manifest.json).",
-            "Name a directory written by autometa train.",
-        )
-    return directory
-
-
-def read_manifest(directory: Path) -> dict[str, Any]:
-    """Read the manifest of a metadata base."""
-    try:
-        manifest: dict[str, Any] = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StorageError("AM605", f"the manifest of {directory} cannot be read: {error}.") from error
-    if "schema" not in manifest:
-        raise StorageError("AM605", f"the manifest of {directory} names no schema.")
-    return manifest
-
-
-def write_manifest(directory: Path, summary: Mapping[str, Any]) -> None:
-    """Write the manifest: schema, versions, and the sha256 of every data file under the directory."""
-    manifest = {
-        "schema": SCHEMA,
-        "space_version": SPACE_VERSION,
-        "space": {
-            target: SearchSpace.for_kind(target).signature() for target in ("classification", "regression")
-        },
-        "metafeatures_version": METAFEATURES_VERSION,
-        "libraries": {
-            name: importlib.metadata.version(name) for name in ("scikit-learn", "lightgbm", "optuna")
-        },
-        "summary": dict(summary),
-        "sha256": {str(p.relative_to(directory).as_posix()): _sha256(p) for p in _data_files(directory)},
-    }
-    partial = directory / "manifest.json.partial"
-    partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    partial.replace(directory / "manifest.json")
-
-
-def verify_files(directory: Path) -> list[str]:
-    """Return the data files whose content differs from the manifest, a line each."""
-    expected = read_manifest(directory).get("sha256", {})
-    problems = []
-    for name, digest in expected.items():
-        path = directory / name
-        if not path.is_file():
-            problems.append(f"{name} is missing")
-        elif _sha256(path) != digest:
-            problems.append(f"{name} differs from the manifest")
-    return problems
-
-
-def _data_files(directory: Path) -> list[Path]:
-    suffixes = {".parquet", ".json", ".npz", ".gz"}
-    found = (p for p in directory.rglob("*") if p.suffix in suffixes and p.name != "manifest.json")
-    return sorted(found)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _counts(values: pd.Series) -> dict[str, int]:
     return {str(name): int(count) for name, count in values.value_counts().items()}
-
-
-def _split_configurations(tasks: pd.DataFrame, runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Take the configurations out of runs that spell them out."""
-    missing = [column for column in ("task_id", "algorithm", "params") if column not in runs]
-    if missing:
-        raise StorageError(
-            "AM603", f"the table of runs lacks the column(s) {', '.join(missing)}.", "Or pass configurations."
-        )
-    kinds = dict(zip(tasks["task_id"], tasks["kind"], strict=True))
-    ids, rows = [], []
-    for task_id, algorithm, params in runs[["task_id", "algorithm", "params"]].itertuples(index=False):
-        values = json.loads(params) if isinstance(params, str) else params
-        configuration = Configuration(algorithm, values)
-        ids.append(configuration.id)
-        rows.append(_configuration_row(configuration, target_of(kinds.get(task_id, ""))))
-    return runs.assign(configuration_id=ids), pd.DataFrame(rows)
-
-
-def task_row(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn what :func:`describe_for_study` returns into a row of the table of tasks."""
-    row = {name: record.get(name) for name in TASK_COLUMNS}
-    row |= {f"{BASELINE_PREFIX}{name}": value for name, value in record.get("baseline", {}).items()}
-    row |= {f"{METAFEATURE_PREFIX}{name}": value for name, value in record.get("metafeatures", {}).items()}
-    return row
-
-
-def _configuration_row(configuration: Configuration, target: str) -> dict[str, Any]:
-    return {
-        "configuration_id": configuration.id,
-        "target": target,
-        "algorithm": configuration.algorithm,
-        "params": json.dumps(dict(configuration.params)),
-        "origin": configuration.origin,
-    }
-
-
-def _complete(
-    table: pd.DataFrame, columns: Sequence[str], essential: Sequence[str], name: str
-) -> pd.DataFrame:
-    missing = [column for column in essential if column not in table]
-    if missing:
-        raise StorageError("AM603", f"the table of {name} lacks the column(s) {', '.join(missing)}.")
-    extra = [column for column in table.columns if column not in columns]
-    if name != "tasks":
-        extra = []
-    return table.reindex(columns=[*columns, *extra]).reset_index(drop=True)
-
-
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    """Numbers as float32 without digits that are noise, or as integers; the rest as strings."""
-    bits = {
-        **dict.fromkeys(METRICS, SCORE_BITS),
-        **dict.fromkeys(
-            (*(f"{m}_std" for m in METRICS), "fit_seconds", "predict_seconds", "memory_mb"), ESTIMATE_BITS
-        ),
-    }
-    integers = {"fidelity": "int32", "n_train": "int32", "n_folds": "int8"}
-    result = {}
-    for name in table.columns:
-        column = table[name]
-        if name in bits:
-            result[name] = _rounded(column, bits[name])
-        elif name.startswith((METAFEATURE_PREFIX, BASELINE_PREFIX)):
-            result[name] = pd.to_numeric(column).astype("float32")
-        elif name in integers:
-            result[name] = pd.to_numeric(column).fillna(0).astype(integers[name])
-        elif name in ("n_rows", "n_features", "n_classes", "openml_id"):
-            result[name] = pd.to_numeric(column).astype("Int64")
-        else:
-            result[name] = column.astype("str")
-    return pd.DataFrame(result, index=table.index).reset_index(drop=True)
-
-
-def _rounded(column: pd.Series, bits: int) -> pd.Series:
-    """Round numbers to so many binary digits after the first, as float32; a rounded number stays as it is."""
-    values = pd.to_numeric(column).to_numpy(dtype="float64", na_value=np.nan)
-    fraction, exponent = np.frexp(values)
-    rounded = np.ldexp(np.round(np.ldexp(fraction, bits + 1)), exponent - bits - 1)
-    return pd.Series(rounded.astype("float32"), index=column.index)
-
-
-def _by_density(origins: pd.Series) -> pd.Series:
-    return origins.map({origin: place for place, origin in enumerate(DENSE_ORIGINS)}).fillna(
-        len(DENSE_ORIGINS)
-    )
-
-
-def _write_parquet(table: pd.DataFrame, path: Path) -> None:
-    """Write a small file: numbers byte by byte, texts by dictionary."""
-    numbers = [name for name in table if table[name].dtype == "float32"]
-    table.to_parquet(
-        path,
-        index=False,
-        compression="zstd",
-        compression_level=19,
-        use_dictionary=[name for name in table if name not in numbers],
-        use_byte_stream_split=numbers,
-    )

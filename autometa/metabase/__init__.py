@@ -1,0 +1,31 @@
+"""The metadata base: what is known about tasks, configurations, and runs of the one on the other.
+
+Three tables, written as Parquet beside a manifest with their hashes; no pickle. The bundled base is read here and
+nowhere else.
+"""
+
+from autometa.metabase._manifest import metabase_directory, read_manifest, verify_files, write_manifest
+from autometa.metabase._metabase import MAX_REGRET, MetaBase
+from autometa.metabase._schema import (
+    BASELINE_PREFIX,
+    RUN_COLUMNS,
+    TUNED,
+    describe_for_study,
+    target_of,
+    task_row,
+)
+
+__all__ = [
+    "BASELINE_PREFIX",
+    "MAX_REGRET",
+    "RUN_COLUMNS",
+    "TUNED",
+    "MetaBase",
+    "describe_for_study",
+    "metabase_directory",
+    "read_manifest",
+    "target_of",
+    "task_row",
+    "verify_files",
+    "write_manifest",
+]

@@ -1,0 +1,84 @@
+"""Runs as tables of tasks by configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Where the runs of one target stand in the table of its tasks and dense configurations.
+
+    Attributes
+    ----------
+    tasks, configurations : Index
+        Rows and columns.
+    main : ndarray of int, shape (n_tasks,)
+        Main fidelity of each task.
+    places : ndarray of int, shape (n_cells,)
+        Position of each run in the table of runs.
+    rows, columns : ndarray of int, shape (n_cells,)
+        The column of a tuned configuration is -1.
+    fidelities : ndarray of int, shape (n_cells,)
+    """
+
+    tasks: pd.Index
+    configurations: pd.Index
+    main: NDArray[np.int64]
+    places: NDArray[np.intp]
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    fidelities: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, runs: pd.DataFrame, task_ids: pd.Series, configuration_ids: Sequence[str]) -> Cells:
+        """Place the runs; tasks without runs of dense configurations have no row."""
+        configurations = pd.Index(configuration_ids, dtype="str")
+        rows = pd.Index(task_ids).get_indexer(runs["task_id"])
+        columns = configurations.get_indexer(runs["configuration_id"])
+        fidelities = runs["fidelity"].to_numpy(dtype="int64")
+        dense = (rows >= 0) & (columns >= 0)
+        counts = (
+            pd.DataFrame({"row": rows[dense], "fidelity": fidelities[dense]}).value_counts().reset_index()
+        )
+        main = (
+            counts.sort_values(["count", "fidelity"]).drop_duplicates("row", keep="last").sort_values("row")
+        )
+        kept = main["row"].to_numpy()
+        rows = pd.Index(kept).get_indexer(rows)
+        places = np.flatnonzero(rows >= 0)
+        return cls(
+            pd.Index(task_ids.iloc[kept], dtype="str", name=None),
+            configurations,
+            main["fidelity"].to_numpy(),
+            places,
+            rows[places],
+            columns[places],
+            fidelities[places],
+        )
+
+    def at(self, fidelity: int | None) -> Cells:
+        """Keep the runs of a fidelity; those of each task's main one by default."""
+        kept = self.fidelities == (self.main[self.rows] if fidelity is None else fidelity)
+        arrays = (self.places, self.rows, self.columns, self.fidelities)
+        return Cells(self.tasks, self.configurations, self.main, *(array[kept] for array in arrays))
+
+    def table(self, values: FloatArray) -> pd.DataFrame:
+        """Return a value of each run, given in the order of the table of runs, as tasks by configurations."""
+        table = np.full((len(self.tasks), len(self.configurations)), np.nan)
+        dense = self.columns >= 0
+        table[self.rows[dense], self.columns[dense]] = values[self.places[dense]]
+        return pd.DataFrame(table, index=self.tasks, columns=self.configurations)
+
+    def best(self, values: FloatArray) -> pd.Series:
+        """Return the largest value on each task, those of tuned configurations included."""
+        best = np.full(len(self.tasks), np.nan)
+        np.fmax.at(best, self.rows, values[self.places])
+        return pd.Series(best, index=self.tasks)

@@ -1,0 +1,189 @@
+"""What stands in the three tables: their columns and types, and how a task or a configuration becomes a row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from autometa.errors import StorageError
+from autometa.metafeatures import METAFEATURES_VERSION, describe_task
+from autometa.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, baseline_scores
+from autometa.space import Configuration
+from autometa.task import Task
+
+TASK_COLUMNS: Final = (
+    "task_id",
+    "name",
+    "kind",
+    "openml_id",
+    "family",
+    "source",
+    "n_rows",
+    "n_features",
+    "n_classes",
+    "fingerprint",
+)
+CONFIGURATION_COLUMNS: Final = ("configuration_id", "target", "algorithm", "params", "origin")
+METRICS: Final = (*CLASSIFICATION_METRICS, *REGRESSION_METRICS)
+RUN_COLUMNS: Final = (
+    "task_id",
+    "configuration_id",
+    "fidelity",
+    "n_train",
+    "n_folds",
+    "status",
+    "reason",
+    "fit_seconds",
+    "predict_seconds",
+    "memory_mb",
+    *METRICS,
+    *(f"{name}_std" for name in METRICS),
+)
+METAFEATURE_PREFIX: Final = "mf_"
+BASELINE_PREFIX: Final = "baseline_"
+DENSE_ORIGINS: Final = ("default", "space-filling")
+TUNED: Final = "tuned"
+# Binary digits kept of the fractions of stored numbers: five decimal digits of a score, three of what only estimates.
+SCORE_BITS: Final = 17
+ESTIMATE_BITS: Final = 9
+
+
+def target_of(kind: str) -> str:
+    """Return ``regression`` or ``classification``: configurations are shared by binary and multiclass tasks."""
+    return "regression" if kind == "regression" else "classification"
+
+
+def describe_for_study(
+    task: Task, *, name: str = "", metafeatures: pd.Series | None = None
+) -> dict[str, Any]:
+    """Return what a study should say about its task, as plain JSON types, so that its trials become experience.
+
+    Parameters
+    ----------
+    task : Task
+    name : str, default=""
+        Stands in for the name of a task that has none.
+    metafeatures : Series, optional
+        Those of the task, where they are known already.
+    """
+    values = describe_task(task) if metafeatures is None else metafeatures
+    name = task.name or name
+    return {
+        "task_id": name,
+        "name": name,
+        "kind": task.kind,
+        "openml_id": task.properties.get("openml_id"),
+        "family": task.properties.get("family") or name,
+        "source": task.properties.get("source", ""),
+        "n_rows": task.n_rows,
+        "n_features": task.X.shape[1],
+        "n_classes": len(task.classes) or None,
+        "fingerprint": task.fingerprint(),
+        "baseline": baseline_scores(task.kind, task.y),
+        "metafeatures_version": METAFEATURES_VERSION,
+        "metafeatures": {k: (float(v) if np.isfinite(v) else None) for k, v in values.items()},
+    }
+
+
+def split_configurations(tasks: pd.DataFrame, runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Take the configurations out of runs that spell them out."""
+    missing = [column for column in ("task_id", "algorithm", "params") if column not in runs]
+    if missing:
+        raise StorageError(
+            "AM603", f"the table of runs lacks the column(s) {', '.join(missing)}.", "Or pass configurations."
+        )
+    kinds = dict(zip(tasks["task_id"], tasks["kind"], strict=True))
+    ids, rows = [], []
+    for task_id, algorithm, params in runs[["task_id", "algorithm", "params"]].itertuples(index=False):
+        values = json.loads(params) if isinstance(params, str) else params
+        configuration = Configuration(algorithm, values)
+        ids.append(configuration.id)
+        rows.append(configuration_row(configuration, target_of(kinds.get(task_id, ""))))
+    return runs.assign(configuration_id=ids), pd.DataFrame(rows)
+
+
+def task_row(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn what :func:`describe_for_study` returns into a row of the table of tasks."""
+    row = {name: record.get(name) for name in TASK_COLUMNS}
+    row |= {f"{BASELINE_PREFIX}{name}": value for name, value in record.get("baseline", {}).items()}
+    row |= {f"{METAFEATURE_PREFIX}{name}": value for name, value in record.get("metafeatures", {}).items()}
+    return row
+
+
+def configuration_row(configuration: Configuration, target: str) -> dict[str, Any]:
+    return {
+        "configuration_id": configuration.id,
+        "target": target,
+        "algorithm": configuration.algorithm,
+        "params": json.dumps(dict(configuration.params)),
+        "origin": configuration.origin,
+    }
+
+
+def complete(
+    table: pd.DataFrame, columns: Sequence[str], essential: Sequence[str], name: str
+) -> pd.DataFrame:
+    missing = [column for column in essential if column not in table]
+    if missing:
+        raise StorageError("AM603", f"the table of {name} lacks the column(s) {', '.join(missing)}.")
+    extra = [column for column in table.columns if column not in columns]
+    if name != "tasks":
+        extra = []
+    return table.reindex(columns=[*columns, *extra]).reset_index(drop=True)
+
+
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as float32 without digits that are noise, or as integers; the rest as strings."""
+    bits = {
+        **dict.fromkeys(METRICS, SCORE_BITS),
+        **dict.fromkeys(
+            (*(f"{m}_std" for m in METRICS), "fit_seconds", "predict_seconds", "memory_mb"), ESTIMATE_BITS
+        ),
+    }
+    integers = {"fidelity": "int32", "n_train": "int32", "n_folds": "int8"}
+    result = {}
+    for name in table.columns:
+        column = table[name]
+        if name in bits:
+            result[name] = _rounded(column, bits[name])
+        elif name.startswith((METAFEATURE_PREFIX, BASELINE_PREFIX)):
+            result[name] = pd.to_numeric(column).astype("float32")
+        elif name in integers:
+            result[name] = pd.to_numeric(column).fillna(0).astype(integers[name])
+        elif name in ("n_rows", "n_features", "n_classes", "openml_id"):
+            result[name] = pd.to_numeric(column).astype("Int64")
+        else:
+            result[name] = column.astype("str")
+    return pd.DataFrame(result, index=table.index).reset_index(drop=True)
+
+
+def _rounded(column: pd.Series, bits: int) -> pd.Series:
+    """Round numbers to so many binary digits after the first, as float32; a rounded number stays as it is."""
+    values = pd.to_numeric(column).to_numpy(dtype="float64", na_value=np.nan)
+    fraction, exponent = np.frexp(values)
+    rounded = np.ldexp(np.round(np.ldexp(fraction, bits + 1)), exponent - bits - 1)
+    return pd.Series(rounded.astype("float32"), index=column.index)
+
+
+def by_density(origins: pd.Series) -> pd.Series:
+    return origins.map({origin: place for place, origin in enumerate(DENSE_ORIGINS)}).fillna(
+        len(DENSE_ORIGINS)
+    )
+
+
+def write_parquet(table: pd.DataFrame, path: Path) -> None:
+    """Write a small file: numbers byte by byte, texts by dictionary."""
+    numbers = [name for name in table if table[name].dtype == "float32"]
+    table.to_parquet(
+        path,
+        index=False,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=[name for name in table if name not in numbers],
+        use_byte_stream_split=numbers,
+    )
