@@ -10,8 +10,8 @@ the library defaults on these folds, and clipped to [0, 2]. One row of the outpu
 the best gain after so many trials; what is there is not run again, and several processes may share the work
 (--part 0/2, --part 1/2, an --output each; --report joins files).
 
-The replay tries recorded configurations one after the other on every task on which all were run, its family left out:
-in random order, along the static portfolio, along the list for the nearest tasks and along the recommended list, and
+The replay tries the recorded configurations of a task one after the other, its family left out of all experience: in
+random order, along the static portfolio, along the list for the nearest tasks and along the recommended list, and
 as the search does it, where each result reorders what is left; regret as in the training report. Then with a limit on
 time, a multiple of what the median library default costs on the task: by expected improvement, and by expected
 improvement per second among what should fit within the limit.
@@ -208,15 +208,18 @@ def report(table: pd.DataFrame) -> str:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A task whose runs are all known, as if it were new.
+    """A known task as if it were new.
 
     Attributes
     ----------
+    family : str
     regret, level, seconds : ndarray of shape (n_configurations,)
-        Of the recorded runs; seconds of all folds.
+        Of the recorded runs, NaN where there is none; seconds of all folds.
     prediction : Prediction
     few_shot : FewShot
-        Made without the task's family.
+        Made without the task's family, as the prediction.
+    orders : dict of str to list of int
+        What is tried one after the other, whatever comes of it.
     """
 
     family: str
@@ -229,10 +232,10 @@ class Recorded:
 
     def adapt(self, n_trials: int, limit: float = np.inf, fit_budget: float | None = None) -> list[float]:
         """Return the best regret after each trial of a search that ends with its time."""
-        allowed = np.ones(len(self.regret), dtype=bool)
+        allowed = np.isfinite(self.seconds)
         if fit_budget is not None:
-            quickest = self.prediction.seconds.min()
-            allowed = self.prediction.seconds <= max(fit_budget, 2 * quickest)
+            quickest = self.prediction.seconds[allowed].min()
+            allowed &= self.prediction.seconds <= max(fit_budget, 2 * quickest)
         left = self.prediction.portfolio(N_CANDIDATES, allowed, fit_budget)
         costs = None if fit_budget is None else self.prediction.costs(fit_budget)
         observed: dict[int, float] = {}
@@ -249,7 +252,7 @@ class Recorded:
 
 
 def record(base: autometa.MetaBase, model: MetaModel, target: str, metric: str) -> Iterator[Recorded]:
-    """Yield the tasks of a target on which every dense configuration was run."""
+    """Yield the tasks of a target; only what was run on a task can be chosen there."""
     part = model.parts[target]
     rng = np.random.default_rng(0)
     runs = base.runs[base.runs["fidelity"] == base.runs["task_id"].map(base.main_fidelities)]
@@ -258,11 +261,13 @@ def record(base: autometa.MetaBase, model: MetaModel, target: str, metric: str) 
         part.tasks["task_id"], columns=list(part.configurations)
     )
     static = static_portfolio()
-    everything = np.arange(len(part.configurations))
     for i, family in enumerate(part.families.tolist()):
-        known = [part.regrets[metric][i], part.levels[metric][i], seconds.to_numpy()[i]]
-        if not np.isfinite(known).all():
+        known = np.array([part.regrets[metric][i], part.levels[metric][i], seconds.to_numpy()[i]])
+        is_known = np.isfinite(known).all(axis=0)
+        if is_known.sum() < N_CANDIDATES:
             continue
+        known[:, ~is_known] = np.nan
+        candidates = np.flatnonzero(is_known)
         x, sizes = part.metafeatures[i], part.sizes[i].tolist()
         ask = partial(part.predict_task, x, metric, exclude=(family,), sizes=sizes)
         prediction = ask()
@@ -270,10 +275,10 @@ def record(base: autometa.MetaBase, model: MetaModel, target: str, metric: str) 
         described = pd.Series(x, index=part.metafeature_names)
         few_shot = model.few_shot(described, kind, metric, exclude=(family,), n_train=int(sizes[0]))
         orders = {
-            "random": rng.permutation(everything).tolist(),
-            "static portfolio": static(part, i, metric, everything),
-            "nearest tasks": ask(method="nearest").portfolio(PORTFOLIO_SIZE),
-            "recommended list": prediction.portfolio(PORTFOLIO_SIZE),
+            "random": rng.permutation(candidates).tolist(),
+            "static portfolio": static(part, i, metric, candidates),
+            "nearest tasks": ask(method="nearest").portfolio(PORTFOLIO_SIZE, is_known),
+            "recommended list": prediction.portfolio(PORTFOLIO_SIZE, is_known),
         }
         yield Recorded(family, *known, prediction, few_shot, orders)
 
@@ -293,7 +298,7 @@ def replay(metabase: str | None) -> None:
                     [target, task.family, metric, name, *(best[b - 1] for b in REPLAY_BUDGETS)]
                     for name, best in found.items()
                 ]
-                usual = float(np.median(task.seconds[task.prediction.defaults]))
+                usual = float(np.nanmedian(task.seconds[task.prediction.defaults]))
                 for multiple in TIME_LIMITS:
                     limit = multiple * usual
                     for name, budget in (
