@@ -45,13 +45,13 @@ from autometa.pipelines import build_pipeline
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.training._replay import static_portfolio
+from autometa.tuning._suggestions import N_CANDIDATES
 
 BUDGETS = (1, 3, 5, 10, 25, 50, 100, 250)
 PORTFOLIO_SIZE = 10
 REPLAYED = {"classification": ("roc_auc", "log_loss"), "regression": ("r2",)}
 REPLAY_BUDGETS = (1, 3, 5, 10)
 TIME_LIMITS = (3, 10, 30)
-N_CANDIDATES = 40
 N_FOLDS = 3
 MAX_REGRET = 2.0
 COMPARISONS = (

@@ -10,7 +10,8 @@ at least 150 rows, one table of each family, kinds in turn, in the order of a ha
 Protocol. Of at most 3,000 rows of a table, drawn at random, two thirds and at most 1,000 train, the rest tests; one
 thread. Whatever must be chosen is chosen within the training rows: the best of the four tree ensembles' defaults and
 the trials of a cold TPE (autometa's own space of all algorithms) by one holdout, a third of them; the first five and
-ten recommendations as ``tune`` chooses, by three folds and what was expected. What is chosen is fitted on all training
+ten trials as ``tune`` makes them, each result reordering what is left, and as it chooses among them, by three folds and
+what was expected. What is chosen is fitted on all training
 rows. autometa and TPE are asked once for each metric. The meta-model is trained on the metadata base without the
 families of all chosen tables. FLAML runs in an environment of its own, made here if it is not there.
 
@@ -50,11 +51,12 @@ from autometa.collection.directory import TaskSource
 from autometa.errors import AutometaError
 from autometa.evaluation import Protocol, Run, evaluate, make_splits, score_predictions
 from autometa.metrics import as_gain, baseline_scores, perfect_score, resolve_metric
-from autometa.recommendation import Recommendation, recommend_for_task
+from autometa.recommendation import Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace
 from autometa.task import KINDS, Task
 from autometa.training import train
 from autometa.tuning import posterior_scores
+from autometa.tuning._suggestions import N_CANDIDATES
 
 RESULTS: Final = Path(__file__).parent / "results" / "zero_shot.csv"
 FLAML_SCRIPT: Final = Path(__file__).with_name("zero_shot_flaml.py")
@@ -216,42 +218,53 @@ def run_defaults(bench: Bench) -> Answers:
 def run_autometa(bench: Bench, metamodel: MetaModel) -> Answers:
     """Run the first recommendation."""
     for metric in METRICS[bench.whole.kind]:
-        recommended, seconds = recommend_timed(bench, metamodel, metric)
+        recommended, seconds = recommend_timed(bench, metamodel, metric, k=1)
         yield metric, "autometa, first pick", bench.answer(recommended[0].configuration, seconds)
 
 
 def run_autometa_choice(bench: Bench, metamodel: MetaModel) -> Answers:
-    """Run the best of five and of ten recommendations by prior and evidence together."""
+    """Run the first five and ten trials of a search, and what it would choose after each."""
     for metric in METRICS[bench.whole.kind]:
-        recommended, seconds = recommend_timed(bench, metamodel, metric)
+        recommended, seconds = recommend_timed(bench, metamodel, metric, N_CANDIDATES)
+        tried: dict[int, Run] = {}
         for k, name in zip(FIRST, ("five", "ten"), strict=True):
-            chosen, spent = choose_by_posterior(bench, recommended[:k], metric)
-            yield metric, f"autometa, first {name}", bench.answer(chosen, seconds + spent)
+            seconds += try_in_turn(bench, recommended, metric, tried, k)
+            yield metric, f"autometa, first {name}", bench.answer(choose(recommended, metric, tried), seconds)
 
 
-def recommend_timed(bench: Bench, metamodel: MetaModel, metric: str) -> tuple[list[Recommendation], float]:
-    """Return ten recommendations for a metric, and the CPU seconds they took."""
+def recommend_timed(bench: Bench, metamodel: MetaModel, metric: str, k: int) -> tuple[Recommendations, float]:
+    """Return recommendations for a metric, and the CPU seconds they took."""
     start = time.process_time()
     task = replace(bench.train, metric=resolve_metric(metric, bench.whole.kind))
-    recommended = recommend_for_task(task, k=max(FIRST), metamodel=metamodel, random_state=bench.seed)
-    return list(recommended), time.process_time() - start
+    recommended = recommend_for_task(task, k=k, metamodel=metamodel, random_state=bench.seed)
+    return recommended, time.process_time() - start
 
 
-def choose_by_posterior(
-    bench: Bench, recommended: list[Recommendation], metric: str
-) -> tuple[Configuration, float]:
-    """Return the choice of ``tune`` after as many trials as there are recommendations, and what the trials cost."""
-    runs = [bench.run(r.configuration, "folds") for r in recommended]
-    done = [(r, run) for r, (run, _) in zip(recommended, runs, strict=True) if run.ok]
-    spent = sum(seconds for _, seconds in runs)
+def try_in_turn(
+    bench: Bench, recommended: Recommendations, metric: str, tried: dict[int, Run], k: int
+) -> float:
+    """Try up to `k` recommendations, each the one that the results so far speak for; return the CPU seconds."""
+    start, outside = time.process_time(), 0.0
+    while len(tried) < k:
+        results = {rank: run.scores[metric] if run.ok else np.nan for rank, run in tried.items()}
+        item = recommended.order_after(results)[0]
+        before = time.process_time()
+        tried[item.rank], spent = bench.run(item.configuration, "folds")
+        outside += spent - (time.process_time() - before)  # what was run already for another metric costs too
+    return time.process_time() - start + outside
+
+
+def choose(recommended: Recommendations, metric: str, tried: dict[int, Run]) -> Configuration:
+    """Return the choice of ``tune``: by what was expected and what the trials have shown."""
+    done = [(recommended[rank - 1], run) for rank, run in tried.items() if run.ok]
     if not done:
-        return recommended[0].configuration, spent
+        return recommended[0].configuration
     expected = posterior_scores(
         np.array([run.folds[metric] for _, run in done]),
         np.array([r.expected_score for r, _ in done]),
         np.array([(r.upper - r.lower) / INTERVAL for r, _ in done]),
     )
-    return done[int(np.argmax(as_gain(expected, metric)))][0].configuration, spent
+    return done[int(np.argmax(as_gain(expected, metric)))][0].configuration
 
 
 def run_tpe(bench: Bench, n_trials: int) -> Answers:
