@@ -14,6 +14,7 @@ import pandas as pd
 
 from autometa import MetaModel
 from autometa.metamodel.embedding import TaskEmbedding, centred_ranks
+from autometa.metamodel.kernel import KernelSmoother
 from autometa.metamodel.portfolio import fill_with_column_means
 from autometa.metamodel.target import TargetModel
 
@@ -47,8 +48,9 @@ def learned_neighbours(part: TargetModel) -> np.ndarray:
     for i, family in enumerate(part.families):
         others = np.flatnonzero(part.families != family)
         embedding = TaskEmbedding.fit([levels[others] for levels in part.levels.values()])
-        weights = part.weights(part.metafeatures[i], "forest", (family,))[others]
-        nearest[i] = others[embedding.distances(embedding.place(weights[None, :])[0]).argmin()]
+        smoother = KernelSmoother(part.metafeatures[others], part.families[others])
+        place = embedding.place(smoother.weights(part.metafeatures[[i]]))[0]
+        nearest[i] = others[embedding.distances(place).argmin()]
     return nearest
 
 

@@ -15,6 +15,7 @@ from autometa.errors import StorageError
 from autometa.metabase import MetaBase
 from autometa.metamodel.embedding import TaskEmbedding, centred_ranks
 from autometa.metamodel.interpolation import interpolation_weights
+from autometa.metamodel.kernel import KernelSmoother
 from autometa.metamodel.learning_curves import (
     expected_exponents,
     levels_at,
@@ -157,6 +158,11 @@ class TargetModel:
     def embedding(self) -> TaskEmbedding:
         """Where the known tasks stand: near means that configurations come in the same order."""
         return TaskEmbedding.fit(self.levels.values())
+
+    @cached_property
+    def smoother(self) -> KernelSmoother:
+        """What places tasks in the embedding by their meta-features."""
+        return KernelSmoother(self.metafeatures, self.families)
 
     @cached_property
     def similarity(self) -> FloatArray:
