@@ -1,9 +1,9 @@
 """Kernel ridge regression on meta-features, as the weights that a new task gives to the known ones.
 
 Each meta-feature is replaced by its normal score among the known tasks, so that outliers and units do not matter, and
-what is missing by the middle. The weights of :class:`KernelSmoother` predict any table about the known tasks, like those
-of :class:`~autometa.metamodel.proximity.ProximityForest`; they are smoother, look further, and may be negative: they suit
-what varies gradually and is averaged over many results, such as a place in the embedding.
+what is missing by the middle. The weights of :class:`KernelSmoother` predict any table about the known tasks, like
+those of :class:`~autometa.metamodel.proximity.ProximityForest`. They heed all meta-features at once, where a tree
+splits by one at a time, and may be negative: they extrapolate.
 """
 
 from __future__ import annotations
@@ -31,10 +31,13 @@ class KernelSmoother:
     metafeatures : ndarray of shape (n_tasks, n_metafeatures)
         Of the known tasks; NaN where undefined.
     families : ndarray of str, shape (n_tasks,)
+    importance : ndarray of shape (n_tasks,), optional
+        By what the ridge of each task is divided; all alike by default.
     """
 
     metafeatures: FloatArray
     families: NDArray[np.str_]
+    importance: FloatArray | None = None
 
     def weights(
         self, metafeatures: FloatArray, exclude: Sequence[Collection[str]] | None = None
@@ -45,7 +48,7 @@ class KernelSmoother:
         ----------
         metafeatures : ndarray of shape (n_new_tasks, n_metafeatures)
         exclude : sequence of collections of str, one for each new task, optional
-            Families that must not speak.
+            Families that must not speak, unless nobody else is left.
 
         Returns
         -------
@@ -53,13 +56,15 @@ class KernelSmoother:
             Rows sum to 1, some entries are negative. Far from all known tasks, these count alike.
         """
         closeness = _kernel(self._scores(metafeatures), self._known)
+        importance = np.ones(len(self.families)) if self.importance is None else self.importance
+        ridge = np.diag(RIDGE / importance)
         result = np.zeros(closeness.shape)
         for row, near in enumerate(closeness):
             speaks = ~np.isin(self.families, list(exclude[row]) if exclude else [])
-            if speaks.any():
-                kernel = self._kernel[np.ix_(speaks, speaks)] + RIDGE * np.eye(int(speaks.sum()))
-                own = np.linalg.solve(kernel, near[speaks])
-                result[row, speaks] = own + (1.0 - own.sum()) / len(own)
+            if not speaks.any():
+                speaks[:] = True
+            own = np.linalg.solve((self._kernel + ridge)[np.ix_(speaks, speaks)], near[speaks])
+            result[row, speaks] = own + (1.0 - own.sum()) / len(own)
         return result
 
     def _scores(self, metafeatures: FloatArray) -> FloatArray:

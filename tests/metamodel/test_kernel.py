@@ -54,6 +54,17 @@ def test_who_lacks_all_meta_features_is_like_the_middle(problem):
     assert smoother.weights(nothing) == pytest.approx(smoother.weights(middle), abs=0.02)
 
 
-def test_nobody_speaks_when_all_are_excluded(problem):
+def test_when_all_are_excluded_all_speak(problem):
     X, _, families = problem
-    assert not KernelSmoother(X, families).weights(X[:1], [tuple(families)]).any()
+    smoother = KernelSmoother(X, families)
+    assert smoother.weights(X[:1], [tuple(families)]) == pytest.approx(smoother.weights(X[:1]))
+
+
+def test_importance_decides_between_contradicting_tasks(problem):
+    X, _, families = problem
+    twice, results = np.vstack([X, X]), np.repeat([0.0, 1.0], 60)
+    names = np.concatenate([families, families])
+    plain = KernelSmoother(twice, names).weights(X) @ results
+    trusted = KernelSmoother(twice, names, np.repeat([1.0, 9.0], 60)).weights(X) @ results
+    assert plain == pytest.approx(np.full(60, 0.5))
+    assert (trusted > 0.6).all()
