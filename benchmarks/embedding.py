@@ -4,7 +4,8 @@
 
 For every task of the bundled metadata base, the neighbour is sought among the tasks of other families: by Euclidean
 distance in standardised meta-features (the mean for what is missing), and in an embedding that was made without the
-task's family. Printed: the mean Spearman correlation of the scores of all configurations, for each metric.
+task's family. Printed: the mean Spearman correlation of the scores of all configurations that were run nearly
+everywhere, for each metric.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ import pandas as pd
 
 from autometa import MetaModel
 from autometa.metamodel.embedding import TaskEmbedding, centred_ranks
+from autometa.metamodel.kernel import KernelSmoother
 from autometa.metamodel.portfolio import fill_with_column_means
 from autometa.metamodel.target import TargetModel
+
+WIDELY_RUN = 0.9
 
 
 def main() -> None:
@@ -24,7 +28,8 @@ def main() -> None:
     for target, part in MetaModel.load().parts.items():
         raw, learned = raw_neighbours(part), learned_neighbours(part)
         for metric, levels in part.levels.items():
-            ranks = centred_ranks(fill_with_column_means(levels))
+            widely_run = np.isfinite(levels).mean(axis=0) >= WIDELY_RUN
+            ranks = centred_ranks(fill_with_column_means(levels[:, widely_run]))
             of_raw, of_learned = ((ranks * ranks[n]).sum(axis=1) for n in (raw, learned))
             gain = of_learned - of_raw
             error = gain.std() / np.sqrt(len(gain))
@@ -46,9 +51,10 @@ def learned_neighbours(part: TargetModel) -> np.ndarray:
     nearest = np.zeros(len(part.families), dtype=int)
     for i, family in enumerate(part.families):
         others = np.flatnonzero(part.families != family)
-        embedding = TaskEmbedding.fit([levels[others] for levels in part.levels.values()])
-        weights = part.weights(part.metafeatures[i], "forest", (family,))[others]
-        nearest[i] = others[embedding.distances(embedding.place(weights[None, :])[0]).argmin()]
+        embedding = TaskEmbedding.fit(levels[others] for _, levels in part.filled.values())
+        smoother = KernelSmoother(part.metafeatures[others], part.families[others])
+        place = embedding.place(smoother.weights(part.metafeatures[[i]]))[0]
+        nearest[i] = others[embedding.distances(place).argmin()]
     return nearest
 
 

@@ -45,7 +45,8 @@ def simulate_metabase(n_tasks: int = 24, n_configurations: int = 2, seed: int = 
                 {
                     "task_id": task_id,
                     "kind": kind,
-                    "family": f"{kind}-family-{number // 2 * 2 + number % 2}",
+                    # In the order of their names, every second family of either sort is in the same half.
+                    "family": f"{kind}-family-{number % 2}-{number:02d}",
                     "n_rows": 1000,
                     "n_features": 10,
                     "n_classes": 2 if kind == "binary" else None,

@@ -2,8 +2,12 @@
 
 Known tasks stand where their results put them: on the principal components of the ranks of all configurations under
 every metric, so that the inner product of two tasks is close to the mean Spearman correlation of their results. A new
-task, of which only meta-features are known, is placed at the mean of the known ones under the weights of the forest,
-which was trained to see from meta-features whose results are alike.
+task, of which only meta-features are known, is placed by kernel ridge regression on them
+(:class:`~autometa.metamodel.kernel.KernelSmoother`).
+
+What the axes leave out of a known task counts as distance too. All tasks are equally long before the mean is taken off,
+so the nearest task is the one whose results are expected to correlate the most with those of the new one, and not one
+whose results are so peculiar that the axes hardly show them.
 """
 
 from __future__ import annotations
@@ -32,9 +36,12 @@ class TaskEmbedding:
     ----------
     coordinates : ndarray of shape (n_tasks, n_dimensions)
         In the order of the variance along them.
+    remainders : ndarray of shape (n_tasks,)
+        How far each task lies from the space of the coordinates.
     """
 
     coordinates: FloatArray
+    remainders: FloatArray
 
     @classmethod
     def fit(cls, tables: Iterable[FloatArray], n_dimensions: int = N_DIMENSIONS) -> TaskEmbedding:
@@ -49,7 +56,9 @@ class TaskEmbedding:
         ranks = np.hstack([centred_ranks(fill_with_column_means(table)) for table in tables])
         # The length of a task's row, before the mean task is taken off, is 1.
         ranks = ranks / np.maximum(np.linalg.norm(ranks, axis=1, keepdims=True), 1e-12)
-        return cls(principal_components(ranks, n_dimensions)[:, :n_dimensions])
+        coordinates = principal_components(ranks, n_dimensions)[:, :n_dimensions]
+        lengths = ((ranks - ranks.mean(axis=0)) ** 2).sum(axis=1)
+        return cls(coordinates, np.sqrt(np.maximum(lengths - (coordinates**2).sum(axis=1), 0.0)))
 
     def place(self, weights: FloatArray) -> FloatArray:
         """Return the coordinates of new tasks from the weights that they give to the known ones.
@@ -77,11 +86,11 @@ class TaskEmbedding:
         return float(np.sqrt(weights @ ((self.coordinates - place) ** 2).sum(axis=1)))
 
     def distances(self, point: FloatArray) -> FloatArray:
-        """Euclidean distance of a point to every known task, shape (n_tasks,).
+        """Euclidean distance of a point in the space of the coordinates to every known task, shape (n_tasks,).
 
         Two tasks with the results of all configurations in opposite order are about 2 apart.
         """
-        return np.asarray(np.linalg.norm(self.coordinates - point, axis=1))
+        return np.hypot(np.linalg.norm(self.coordinates - point, axis=1), self.remainders)
 
 
 def centred_ranks(table: FloatArray) -> FloatArray:

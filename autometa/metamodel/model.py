@@ -171,7 +171,7 @@ class MetaModel:
     def embed(self, metafeatures: pd.Series, kind: str, *, exclude: Collection[str] = ()) -> FloatArray:
         """Return the coordinates of a task in the embedding, shape (n_dimensions,); see :class:`TaskEmbedding`."""
         part = self.part(kind)
-        return part.embedding.place(part.weights(part.row(metafeatures), "forest", exclude)[None, :])[0]
+        return part.embedding.place(part.smoother.weights(part.row(metafeatures)[None, :], [exclude]))[0]
 
     def similar_tasks(
         self, metafeatures: pd.Series, kind: str, *, k: int = 5, exclude: Collection[str] = ()

@@ -15,6 +15,7 @@ from autometa.errors import StorageError
 from autometa.metabase import MetaBase
 from autometa.metamodel.embedding import TaskEmbedding, centred_ranks
 from autometa.metamodel.interpolation import fill_from_others, interpolation_weights, weights_of_others
+from autometa.metamodel.kernel import KernelSmoother
 from autometa.metamodel.learning_curves import (
     expected_exponents,
     levels_at,
@@ -31,13 +32,13 @@ from autometa.space import Configuration, SearchSpace
 
 FloatArray = NDArray[np.float64]
 
-METHODS: Final = ("portfolio", "nearest", "forest", "surrogate", "blend")
+METHODS: Final = ("portfolio", "nearest", "forest", "kernel", "surrogate", "blend")
 Z_80: Final = 1.2816
 MIN_SPREAD: Final = 0.01
 N_NEIGHBOURS: Final = 5
 LEAST_WAY: Final = 0.25
 SHARPNESS: Final = 1.5
-SURROGATE_SHARE: Final = {"surrogate": 1.0, "blend": 0.4}
+SURROGATE_SHARE: Final = {"surrogate": 1.0, "blend": 1 / 3}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ class TargetModel:
     seconds, memory : PowerLaw
         CPU seconds of a fit and prediction with one thread, and their peak memory in 10^6 bytes.
     surrogates : dict of str to Surrogate
-    method : {"portfolio", "nearest", "forest", "surrogate", "blend"}
+    method : {"portfolio", "nearest", "forest", "kernel", "surrogate", "blend"}
         What orders the configurations: the winner on unseen families.
     exponents : dict of str to ndarray of shape (n_tasks, n_configurations)
         For each stored metric, how quickly what is left to a perfect score falls with the training rows.
@@ -170,6 +171,11 @@ class TargetModel:
             metric: (fill_from_others(table, self.others), fill_from_others(self.levels[metric], self.others))
             for metric, table in self.regrets.items()
         }
+
+    @cached_property
+    def smoother(self) -> KernelSmoother:
+        """What places tasks in the embedding by their meta-features, and predicts regrets beside the forest."""
+        return KernelSmoother(self.metafeatures, self.families, self.importance)
 
     @cached_property
     def similarity(self) -> FloatArray:
@@ -292,8 +298,18 @@ class TargetModel:
             weights = np.zeros(len(distance))
             weights[nearest] = 1.0 / (0.1 + distance[nearest])
             return np.asarray(weights / weights.sum())
-        weights = self.ranking.weights(x[None, :], [exclude])[0] ** SHARPNESS
+        if method == "blend":
+            halves = [self._similarities(x, name, exclude) for name in ("forest", "kernel")]
+            return np.asarray(np.mean(halves, axis=0))
+        if method == "kernel":
+            # As a regression it also has tasks that speak against; as a distribution it cannot.
+            weights = np.maximum(self._kernel_weights(x, exclude), 0.0)
+        else:
+            weights = self.ranking.weights(x[None, :], [exclude])[0] ** SHARPNESS
         return np.asarray(weights / weights.sum())
+
+    def _kernel_weights(self, x: FloatArray, exclude: Collection[str]) -> FloatArray:
+        return self.smoother.weights(x[None, :], [exclude])[0]
 
     def predict(
         self,
@@ -315,17 +331,26 @@ class TargetModel:
         method = method or self.method
         table, _ = self.tables(metric, n_train)
         weights = self.weights(x, method, exclude)
-        mean, spread = (values[0] for values in weighted_mean(weights[None, :], table))
-        scenarios = np.where(np.isfinite(table), table, mean)
+        plain, spread = (values[0] for values in weighted_mean(weights[None, :], table))
+        scenarios = np.where(np.isfinite(table), table, plain)
+        mean = self._regress(x, table, method, exclude)
         share = SURROGATE_SHARE.get(method, 0.0)
         if share and metric in self.surrogates:
             # It speaks for the tasks that it was trained on; others may have been added since.
             share *= float(weights[np.isin(self.families, list(self.surrogates[metric].families))].sum())
             other, other_spread = self.surrogates[metric].predict(x, self.encoded, exclude)
-            moved = (1 - share) * mean + share * other
+            mean = (1 - share) * mean + share * other
             spread = np.sqrt((1 - share) * spread**2 + share * other_spread**2)
-            return moved, spread, scenarios + (moved - mean), weights
-        return mean, spread, scenarios, weights
+        return mean, spread, scenarios + (mean - plain), weights
+
+    def _regress(self, x: FloatArray, table: FloatArray, method: str, exclude: Collection[str]) -> FloatArray:
+        """Mean of the known tasks as the kernel, another method, or forest and kernel together weigh them."""
+        if method == "blend":
+            halves = [self._regress(x, table, name, exclude) for name in ("forest", "kernel")]
+            return np.asarray(np.mean(halves, axis=0))
+        if method == "kernel":
+            return np.asarray(self._kernel_weights(x, exclude) @ fill_with_column_means(table))
+        return weighted_mean(self.weights(x, method, exclude)[None, :], table)[0][0]
 
     def predict_task(
         self,

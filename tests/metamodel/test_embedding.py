@@ -44,3 +44,22 @@ def test_missing_scores_are_no_obstacle(scores):
     holes = scores.copy()
     holes[::4, ::5] = np.nan
     assert np.isfinite(TaskEmbedding.fit([holes]).coordinates).all()
+
+
+def test_distances_are_those_between_the_whole_rows_of_ranks(scores):
+    """What the axes leave out counts: from the middle, all tasks are as far as their ranks are from the mean ones."""
+    ranks = centred_ranks(scores)
+    truth = np.linalg.norm(ranks - ranks.mean(axis=0), axis=1)
+    for n_dimensions in (1, 4, 64):
+        embedding = TaskEmbedding.fit([scores], n_dimensions)
+        assert embedding.distances(np.zeros(embedding.coordinates.shape[1])) == pytest.approx(truth)
+
+
+def test_a_peculiar_task_is_not_near_because_the_axes_hardly_show_it(scores):
+    rng = np.random.default_rng(1)
+    embedding = TaskEmbedding.fit([np.vstack([scores, rng.normal(size=40)])], n_dimensions=2)
+    alike = np.full((1, 31), 1 / 30)
+    alike[0, -1] = 0.0
+    place = embedding.place(alike)[0]
+    assert np.linalg.norm(embedding.coordinates - place, axis=1).argmin() == 30
+    assert embedding.distances(place).argmin() != 30

@@ -10,6 +10,7 @@ from simulation import simulate_metabase
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
 from autometa.metamodel.extension import Addition, complete_row
+from autometa.metamodel.target import METHODS
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_added_tasks_have_a_voice_and_excluded_families_none(part, added):
     x, family = extended.metafeatures[-1], str(extended.families[-1])
     new = np.isin(extended.families, [family])
     assert extended.weights(x, "forest")[new].sum() > extended.weights(x, "forest")[:-4].mean()
-    for method in ("portfolio", "nearest", "forest", "surrogate", "blend"):
+    for method in METHODS:
         weights = extended.weights(x, method, exclude=(family,))
         assert weights.sum() == pytest.approx(1.0)
         assert weights[new].sum() == 0.0

@@ -132,7 +132,7 @@ def test_similar_tasks_are_alike_and_leave_families_out(base, model):
 
 
 def test_fingerprints_are_recognised(model):
-    assert model.seen_families("binary0003", "multiclass") == ["binary-family-3"]
+    assert model.seen_families("binary0003", "multiclass") == ["binary-family-1-03"]
     assert model.seen_families("other", "binary") == []
 
 
