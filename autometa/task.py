@@ -586,7 +586,8 @@ def _summary(column: pd.Series) -> str:
     present = column.dropna()
     numeric = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
     if numeric and present.nunique() > MAX_CLASSES_OF_INTEGERS:
-        values = np.sort(present.to_numpy(dtype="float64"))
+        # One kind of zero: how -0.0 and 0.0 are sorted depends on the processor.
+        values = np.sort(present.to_numpy(dtype="float64") + 0.0)
         probe = values[np.linspace(0, len(values) - 1, 9).astype(int)]
         return f"{n_missing}:" + ",".join(f"{value:.6g}" for value in probe)
     try:

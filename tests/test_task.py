@@ -308,6 +308,14 @@ def test_the_fingerprint_ignores_order_names_and_labels(make_mixed, make_target)
     assert Task.from_frame(relabelled, y.map({"red": 2, "green": 0, "blue": 1})).fingerprint() == expected
 
 
+def test_the_fingerprint_knows_one_zero():
+    values = np.arange(-29.0, 31.0)  # the middle one is looked at
+    negative = np.where(values == 0, -0.0, values)
+    y = [0, 1] * 30
+    expected = Task.from_frame(pd.DataFrame({"a": values}), y).fingerprint()
+    assert Task.from_frame(pd.DataFrame({"a": negative}), y).fingerprint() == expected
+
+
 def test_the_fingerprint_survives_a_round_trip_through_csv():
     frame = pd.DataFrame(
         {
