@@ -3,8 +3,9 @@
     python benchmarks/few_shot.py table DIRECTORY     a published table of errors, ten folds of dataset groups
     python benchmarks/few_shot.py replay              the bundled metadata base, families left out
 
-`table` reads errors.parquet, datasets.parquet and metafeatures.parquet (dataset_id, ...). On each dataset of a fold a
-method that learned from the other folds probes candidates one after the other; regret of the best of the first k + 1 =
+`table` reads errors.parquet, datasets.parquet and metafeatures.parquet (dataset_id, ...). Rows, columns and their
+ratio, known of all datasets, join the meta-features, which some lack. On each dataset of a fold a method that learned
+from the other folds probes candidates one after the other; regret of the best of the first k + 1 =
 (error - min) / (median - min), clipped to [0, 1]; datasets with median - min below .005 are left out.
 
 `replay` compares the recommended list as it stands, the list reordered after each result by expected improvement, and
@@ -61,7 +62,9 @@ def replay_table(directory: Path, folds: list[int]) -> None:
     lowest, middle = errors.min(axis=1), errors.median(axis=1)
     usable = middle - lowest >= MIN_GAP
     regrets = errors.sub(lowest, axis=0).div(middle - lowest, axis=0).clip(0, 1)
-    metafeatures = known.reindex(errors.index)
+    sizes = datasets[["n_rows", "n_cols_encoded"]].reindex(errors.index)
+    sizes["ratio"] = sizes["n_cols_encoded"] / sizes["n_rows"]
+    metafeatures = known.reindex(errors.index).join(sizes)
     found = []
     for number in folds:
         train = (fold != number) & usable
@@ -74,8 +77,11 @@ def replay_table(directory: Path, folds: list[int]) -> None:
                 candidate = selector.suggest(metafeatures.loc[dataset], observed)
                 observed[candidate] = -errors.loc[dataset, candidate]
             best = np.minimum.accumulate(regrets.loc[dataset, list(observed)].to_numpy())
-            found.append([best[k] for k in PROBES])
-    _show(pd.DataFrame(found, columns=[f"k={k}" for k in PROBES]), "AlgorithmSelector")
+            found.append([number, *(best[k] for k in PROBES)])
+    table = pd.DataFrame(found, columns=["fold", *(f"k={k}" for k in PROBES)]).set_index("fold")
+    chosen = table.index < N_FOLDS // 2
+    for name, rows in (("all", table), ("folds of the choices", table[chosen]), ("others", table[~chosen])):
+        _show(rows, f"AlgorithmSelector, {name}")
 
 
 def replay_base(n_rounds: int) -> None:

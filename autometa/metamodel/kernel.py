@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-STEEPNESS: Final = 0.3
 RIDGE: Final = 0.1
 
 
@@ -33,11 +32,14 @@ class KernelSmoother:
     families : ndarray of str, shape (n_tasks,)
     importance : ndarray of shape (n_tasks,), optional
         By what the ridge of each task is divided; all alike by default.
+    steepness : float, default=0.3
+        How quickly tasks cease to be alike with the mean squared difference of their normal scores.
     """
 
     metafeatures: FloatArray
     families: NDArray[np.str_]
     importance: FloatArray | None = None
+    steepness: float = 0.3
 
     def weights(
         self, metafeatures: FloatArray, exclude: Sequence[Collection[str]] | None = None
@@ -55,7 +57,7 @@ class KernelSmoother:
         ndarray of shape (n_new_tasks, n_tasks)
             Rows sum to 1, some entries are negative. Far from all known tasks, these count alike.
         """
-        closeness = _kernel(self._scores(metafeatures), self._known)
+        closeness = self._closeness(self._scores(metafeatures))
         importance = np.ones(len(self.families)) if self.importance is None else self.importance
         ridge = np.diag(RIDGE / importance)
         result = np.zeros(closeness.shape)
@@ -91,10 +93,10 @@ class KernelSmoother:
 
     @cached_property
     def _kernel(self) -> FloatArray:
-        return _kernel(self._known, self._known)
+        return self._closeness(self._known)
 
-
-def _kernel(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Gaussian kernel of the mean squared difference, shape (n_left, n_right)."""
-    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2.0 * left @ right.T
-    return np.asarray(np.exp(-STEEPNESS * np.maximum(squares, 0.0) / left.shape[1]))
+    def _closeness(self, scores: FloatArray) -> FloatArray:
+        """Gaussian kernel of the mean squared difference to the known tasks, shape (n_new_tasks, n_tasks)."""
+        known = self._known
+        squares = (scores**2).sum(axis=1)[:, None] + (known**2).sum(axis=1) - 2.0 * scores @ known.T
+        return np.asarray(np.exp(-self.steepness * np.maximum(squares, 0.0) / scores.shape[1]))

@@ -149,7 +149,7 @@ class MetaModel:
         """
         part = self.part(kind)
         x = part.row(metafeatures)
-        weights, novelty = part.weights(x, "forest", exclude), part.novelty(x, exclude)
+        weights, novelty = part.weights(x, "blend", exclude), part.novelty(x, exclude)
         kept = ~np.isin(part.families, list(exclude))
         if not kept.any():
             kept[:] = True

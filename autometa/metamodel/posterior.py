@@ -62,12 +62,18 @@ class Belief:
         """Expected regret of each candidate, in [0, 1]: how far it lies below the median does not count."""
         return np.asarray(self.weights @ self.regrets)
 
-    @cached_property
-    def performance(self) -> FloatArray:
-        """Expected performance of each candidate, where nothing below the median is told apart."""
+    def performance(self, regret: FloatArray | None = None) -> FloatArray:
+        """Expected performance of each candidate, where nothing below the median is told apart.
+
+        Parameters
+        ----------
+        regret : ndarray of shape (n_candidates,), optional
+            What is expected of each candidate; :attr:`regret` by default.
+        """
         best = self.means.max(axis=1)
         gap = best - np.median(self.means, axis=1)
-        return np.asarray(self.weights @ best - (self.weights @ gap) * self.regret)
+        expected = self.regret if regret is None else regret
+        return np.asarray(self.weights @ best - (self.weights @ gap) * expected)
 
     def expected_improvement(self, best: float) -> FloatArray:
         """Expected gain of each candidate over a performance, in units of regret."""

@@ -313,3 +313,12 @@ def principal_components(table: FloatArray, n_components: int) -> FloatArray:
         return centred
     left, values, _ = np.linalg.svd(centred, full_matrices=False)
     return np.asarray(left[:, :n_components] * values[:n_components])
+
+
+def low_rank(table: FloatArray, n_components: int) -> FloatArray:
+    """The table as its column means and first principal components tell it."""
+    if min(table.shape) <= n_components:
+        return table
+    middle = table.mean(axis=0)
+    left, values, right = np.linalg.svd(table - middle, full_matrices=False)
+    return np.asarray(middle + (left[:, :n_components] * values[:n_components]) @ right[:n_components])

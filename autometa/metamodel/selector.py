@@ -10,21 +10,26 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.errors import UsageError
+from autometa.metamodel.kernel import KernelSmoother
 from autometa.metamodel.posterior import Belief, TaskMixture, clipped_regrets
-from autometa.metamodel.proximity import ProximityForest
+from autometa.metamodel.proximity import ProximityForest, low_rank
 
 FloatArray = NDArray[np.float64]
 
-MIN_TASKS_FOR_FOREST: Final = 4
+MIN_TASKS_DESCRIBED: Final = 4
+STEEPNESS: Final = 0.1
+N_COMPONENTS: Final = 16
 
 
 class AlgorithmSelector:
     """Predicts which of some candidates does best on a new task, from a table of past performance.
 
-    Zero-shot, the known tasks are weighed by a forest over the meta-features (:class:`ProximityForest`). Few-shot,
-    every observed performance changes what is believed about all candidates (:class:`TaskMixture`): tasks on which the
-    observed candidates did alike count more, and what the new task has of its own spreads from each candidate to
-    those that go with it. Candidates are compared by their regret, normalised within each task.
+    Zero-shot, the known tasks are weighed by a forest over the meta-features (:class:`ProximityForest`) and by kernel
+    ridge regression on them (:class:`KernelSmoother`), half each; what is weighed are the principal components of
+    their results, since single results are noisy and the least of many noisy means misleads. Few-shot, every observed
+    performance changes what is believed about all candidates (:class:`TaskMixture`): tasks on which the observed
+    candidates did alike count more, and what the new task has of its own spreads from each candidate to those that go
+    with it. Candidates are compared by their regret, normalised within each task.
 
     Parameters
     ----------
@@ -74,42 +79,53 @@ class AlgorithmSelector:
         self.candidates_ = performance.columns
         self.performance_ = performance.astype("float64")
         self.metafeature_names_ = None if metafeatures is None else list(metafeatures.columns)
-        self._forest: ProximityForest | None = None
+        self._similarities: list[ProximityForest | KernelSmoother] = []
         self._described = np.zeros(len(performance), dtype=bool)
         self._mixture = TaskMixture.fit(self.performance_.to_numpy())
         if metafeatures is not None:
             values = metafeatures.to_numpy(dtype="float64")
             self._described = np.isfinite(values).any(axis=1)
-            if self._described.sum() >= MIN_TASKS_FOR_FOREST:
+            if self._described.sum() >= MIN_TASKS_DESCRIBED:
                 names = np.arange(len(values)) if groups is None else np.asarray(groups)
                 self._learn_similarity(values, names.astype(str).tolist())
+        self._regrets = low_rank(clipped_regrets(self._mixture.surfaces), N_COMPONENTS)
         return self
 
     def _learn_similarity(self, values: FloatArray, groups: Sequence[str]) -> None:
-        """Fit the forest on the tasks with meta-features, and the mixture on what it says of tasks unseen."""
+        """Fit forest and kernel on the tasks with meta-features, and the mixture on what the forest says of others."""
         mixture, described = self._mixture, self._described
         regrets = clipped_regrets(mixture.surfaces)
-        self._forest = ProximityForest.fit(
+        families = np.asarray(groups)[described]
+        forest = ProximityForest.fit(
             values[described],
             np.sqrt(regrets[described]),
-            np.asarray(groups)[described].tolist(),
+            families.tolist(),
             random_state=0 if self.random_state is None else self.random_state,
         )
-        similarity = self._spread(values, [(group,) for group in groups])
+        self._similarities = [forest, KernelSmoother(values[described], families, steepness=STEEPNESS)]
+        similarity = self._spread(forest, values, [(group,) for group in groups])
         self._mixture = TaskMixture.fit(self.performance_.to_numpy(), similarity)
 
-    def _spread(self, values: FloatArray, exclude: Sequence[tuple[str, ...]] | None = None) -> FloatArray:
+    def _spread(
+        self,
+        similarity: ProximityForest | KernelSmoother,
+        values: FloatArray,
+        exclude: Sequence[tuple[str, ...]] | None = None,
+    ) -> FloatArray:
         """Weights of all known tasks for new ones; uniform where a new one has no meta-features."""
-        n_tasks = len(self.performance_)
-        weights = np.full((len(values), n_tasks), 1.0 / n_tasks)
+        weights = self._uniform(len(values))
         known = np.flatnonzero(np.isfinite(values).any(axis=1))
-        if self._forest is not None and len(known):
+        if len(known):
             chosen = None if exclude is None else [exclude[i] for i in known.tolist()]
             weights[known] = 0.0
-            weights[np.ix_(known, np.flatnonzero(self._described))] = self._forest.weights(
+            weights[np.ix_(known, np.flatnonzero(self._described))] = similarity.weights(
                 values[known], chosen
             )
         return weights
+
+    def _uniform(self, n_new_tasks: int) -> FloatArray:
+        n_tasks = len(self.performance_)
+        return np.full((n_new_tasks, n_tasks), 1.0 / n_tasks)
 
     def rank(
         self,
@@ -129,9 +145,11 @@ class AlgorithmSelector:
         DataFrame of shape (n_new_tasks, n_candidates)
             Sort a row in descending order for the ranking. How far a candidate lies below the median does not count.
         """
-        weights, index = self._weights(metafeatures)
-        beliefs = [self._believe(row, observed or {}) for row in weights]
-        predicted = [belief.performance for belief in beliefs]
+        weights, regrets, index = self._expect(metafeatures)
+        predicted = [
+            self._believe(prior, observed or {}).performance(None if observed else regret)
+            for prior, regret in zip(weights, regrets, strict=True)
+        ]
         result = pd.DataFrame(np.array(predicted), index=index, columns=self.candidates_)
         for candidate, value in (observed or {}).items():
             result[candidate] = float(value)
@@ -150,9 +168,10 @@ class AlgorithmSelector:
             AM509 when every candidate was observed.
         """
         observed = dict(observed or {})
-        belief = self._believe(self._weights(metafeatures)[0][0], observed)
+        weights, regrets, _ = self._expect(metafeatures)
         if not observed:
-            return self.candidates_[int(np.argmin(belief.regret))]
+            return self.candidates_[int(np.argmin(regrets[0]))]
+        belief = self._believe(weights[0], observed)
         left = ~self.candidates_.isin(list(observed))
         if not left.any():
             raise UsageError(
@@ -161,13 +180,21 @@ class AlgorithmSelector:
         gain = belief.expected_improvement(max(observed.values())) - 1e-6 * belief.regret
         return self.candidates_[int(np.argmax(np.where(left, gain, -np.inf)))]
 
-    def _weights(self, metafeatures: pd.DataFrame | pd.Series | None) -> tuple[FloatArray, pd.Index]:
+    def _expect(
+        self, metafeatures: pd.DataFrame | pd.Series | None
+    ) -> tuple[FloatArray, FloatArray, pd.Index]:
+        """Return what each known task is expected to say about each new one, and the regrets of the candidates."""
         frame = metafeatures.to_frame().T if isinstance(metafeatures, pd.Series) else metafeatures
-        if frame is None or self.metafeature_names_ is None:
-            index = pd.RangeIndex(1) if frame is None else frame.index
-            return self._spread(np.full((len(index), 1), np.nan)), index
+        index = pd.RangeIndex(1) if frame is None else frame.index
+        if frame is None or not self._similarities:
+            uniform = self._uniform(len(index))
+            return uniform, uniform @ self._regrets, index
         values = frame.reindex(columns=self.metafeature_names_).to_numpy(dtype="float64")
-        return self._spread(values), frame.index
+        signed = np.array([self._spread(similarity, values) for similarity in self._similarities])
+        # As a regression the kernel also has tasks that speak against; as a prior it cannot.
+        shares = np.maximum(signed, 0.0)
+        shares /= shares.sum(axis=2, keepdims=True)
+        return shares.mean(axis=0), signed.mean(axis=0) @ self._regrets, index
 
     def _believe(self, weights: FloatArray, observed: Mapping[Any, float]) -> Belief:
         columns = self.candidates_.get_indexer(list(observed))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autometa.metamodel.proximity import ProximityForest, principal_components, weighted_mean
+from autometa.metamodel.proximity import ProximityForest, low_rank, principal_components, weighted_mean
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +108,16 @@ def test_components_keep_distances():
     reduced = principal_components(table, 4)
     distance = lambda t: np.linalg.norm(t[:, None] - t[None], axis=2)  # noqa: E731
     assert np.allclose(distance(table), distance(reduced))
+
+
+def test_few_components_take_noise_off_and_keep_the_column_means():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 50))
+    noisy = truth + rng.normal(0, 1, truth.shape)
+    smooth = low_rank(noisy, 3)
+    assert ((smooth - truth) ** 2).mean() < 0.3 * ((noisy - truth) ** 2).mean()
+    assert smooth.mean(axis=0) == pytest.approx(noisy.mean(axis=0))
+    assert np.array_equal(low_rank(noisy, 50), noisy)
 
 
 def test_contributions_add_up_to_what_the_trees_say(problem, forest):
