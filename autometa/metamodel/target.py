@@ -166,11 +166,16 @@ class TargetModel:
 
     @cached_property
     def filled(self) -> dict[str, tuple[FloatArray, FloatArray]]:
-        """Regrets and levels for each stored metric, what was not run filled from what was run on the same task."""
-        return {
-            metric: (fill_from_others(table, self.others), fill_from_others(self.levels[metric], self.others))
-            for metric, table in self.regrets.items()
-        }
+        """Regrets and levels for each stored metric, what was not run filled from what was run on the same task.
+
+        What was run and failed has a regret and no level.
+        """
+        found = {}
+        for metric, regrets in self.regrets.items():
+            levels = fill_from_others(self.levels[metric], self.others)
+            failed = np.isfinite(regrets) & ~np.isfinite(self.levels[metric])
+            found[metric] = fill_from_others(regrets, self.others), np.where(failed, np.nan, levels)
+        return found
 
     @cached_property
     def smoother(self) -> KernelSmoother:

@@ -13,6 +13,7 @@ from autometa.metamodel import MetaModel
 from autometa.metamodel.power_law import PowerLaw
 from autometa.metamodel.surrogate import encode_configurations
 from autometa.metamodel.target import METHODS
+from autometa.metrics import CLASSIFICATION_METRICS
 from autometa.space import SearchSpace
 
 
@@ -69,6 +70,23 @@ def test_one_lucky_run_elsewhere_does_not_lead(base):
     regret, *_ = part.predict(part.metafeatures[i], "roc_auc", exclude=(str(part.families[i]),))
     assert regret[column] == pytest.approx(regret[kin].mean(), abs=0.2)
     assert regret[column] > regret.min() + 0.2
+
+
+def test_what_was_not_run_is_filled_and_what_failed_is_not(base):
+    runs = base.runs.copy()
+    gone, failed = runs.index[runs["task_id"] == "binary-0"][[0, 1]]
+    runs.loc[failed, "status"] = "failed"
+    runs.loc[failed, list(CLASSIFICATION_METRICS)] = np.nan
+    part = MetaModel.fit(MetaBase.from_frames(base.tasks, runs.drop(gone), base.configurations)).part(
+        "binary"
+    )
+    row = part.tasks["task_id"].tolist().index("binary-0")
+    columns = [list(part.configurations).index(runs["configuration_id"][i]) for i in (gone, failed)]
+    regrets, levels = part.filled["roc_auc"]
+    assert np.isnan(part.regrets["roc_auc"][row, columns[0]])
+    assert np.isfinite([regrets[row, columns[0]], levels[row, columns[0]]]).all()
+    assert regrets[row, columns[1]] == 2.0
+    assert np.isnan(levels[row, columns[1]])
 
 
 def test_intervals_hold_the_expected_level(base, model):
