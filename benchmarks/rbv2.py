@@ -25,11 +25,12 @@ import numpy as np
 import optuna
 import pandas as pd
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from rbv2_peers import RGPE, NearestTask, PastModels
 
 from autometa import MetaSampler
 from autometa.tuning._adapt import fit_value
 from autometa.tuning._past import read_history
-from autometa.tuning._prior import leading_points
+from autometa.tuning._prior import History, leading_points
 
 BUDGETS = (1, 5, 10, 25, 50, 100)
 N_KNOWN = 200
@@ -88,9 +89,21 @@ class Benchmark:
         return [self.study(other) for other in self.surrogate.tasks if fold[other] != fold[task]]
 
     @lru_cache(maxsize=4)  # noqa: B019
+    def history(self, fold: int) -> History:
+        """Return what is known to the tasks of a fold."""
+        history = read_history(self.sources(next(t for t, f in self.surrogate.fold.items() if f == fold)))
+        assert history is not None
+        return history
+
+    @lru_cache(maxsize=4)  # noqa: B019
+    def models(self, fold: int) -> PastModels:
+        """Return the models of past studies that the peers of a fold use."""
+        return PastModels(self.history(fold))
+
+    @lru_cache(maxsize=4)  # noqa: B019
     def portfolio(self, fold: int) -> tuple[dict[str, Any], ...]:
         """Return the ten configurations that cover the tasks of other folds best."""
-        history = read_history(self.sources(next(t for t, f in self.surrogate.fold.items() if f == fold)))
+        history = self.history(fold)
         known = self.surrogate.distributions
         return tuple(
             {name: fit_value(value, known[name]) for name, value in history.encoder.decode(point).items()}
@@ -121,6 +134,10 @@ SAMPLERS: dict[str, Callable[[Benchmark, str, int], BaseSampler]] = {
     "random": lambda _, __, seed: RandomSampler(seed=seed),
     "tpe": lambda _, __, seed: TPESampler(seed=seed),
     "portfolio_tpe": lambda _, __, seed: TPESampler(seed=seed),
+    "rgpe": lambda b, task, seed: RGPE(b.models(b.surrogate.fold[task]), b.surrogate.distributions, seed),
+    "nearest_tpe": lambda b, task, seed: NearestTask(
+        b.models(b.surrogate.fold[task]), b.surrogate.distributions, seed
+    ),
     "meta": lambda b, task, seed: MetaSampler(past_studies=b.sources(task), seed=seed),
 }
 
