@@ -51,7 +51,7 @@ _BOOSTING: Final[dict[str, Any]] = {
     "verbose": -1,
 }
 _LEAST_SMOOTHED: Final = 20
-_N_ROUNDS: Final = 10
+N_ROUNDS: Final = 10
 _N_VARIED: Final = 300
 _SHARES: Final = (0.1, 0.3, 0.6)
 _STEPS: Final = (0.03, 0.1, 0.3)
@@ -180,18 +180,20 @@ def fit_prior(history: History) -> Prior:
 
 
 @lru_cache(maxsize=4)
-def leading_points(history: History, size: int = N_LEADING) -> Array:
+def leading_points(history: History, size: int = N_LEADING, rounds: int = N_ROUNDS) -> Array:
     """Choose configurations that together come near the best of every study.
 
     The losses of a study where it has none come from boosted trees over all studies and extremely randomized trees
     [1]_ over what these leave, which are exact where a short study ran them. Of the best configurations of every
-    study a greedy portfolio is chosen [2]_, then ten times again of these and small changes of those it chose: the
+    study a greedy portfolio is chosen [2]_, then again and again of these and small changes of those it chose: the
     best on average is seldom one that somebody ran.
 
     Parameters
     ----------
     history : History
     size : int, default=10
+    rounds : int, default=10
+        Of changes; 0 leaves it at known configurations.
 
     Returns
     -------
@@ -207,7 +209,7 @@ def leading_points(history: History, size: int = N_LEADING) -> Array:
     predict = _study_losses(history, rng.permutation(len(history.points))[:MAX_STUDIES])
     table = predict(pool)
     chosen = np.array(greedy_portfolio(table, size))
-    for _ in range(_N_ROUNDS):
+    for _ in range(rounds):
         varied = _varied(pool[chosen[rng.integers(len(chosen), size=_N_VARIED)]], history.encoder, rng)
         pool, table = np.vstack([pool, varied]), np.hstack([table, predict(varied)])
         chosen = np.array(greedy_portfolio(table, size))
