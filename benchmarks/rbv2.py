@@ -1,11 +1,12 @@
 """Transfer on a space that is nobody's own: the rbv2_xgboost surrogate, 96 data sets, 14 parameters, some conditional.
 
-    python benchmarks/rbv2.py --directory DIR [--methods random,tpe,portfolio_tpe,meta] [--tasks dev|all] [--seeds 3]
+    python benchmarks/rbv2.py --directory DIR [--methods ...] [--tasks dev|all] [--seeds 3]
 
 DIR holds surrogate.py and its tables. A sampler may know 200 random configurations with their scores on every task
 outside the task's fold, then runs 100 trials. Regret is (best - found) / (best - median), clipped to [0, 1], over 8,000
 random configurations. One row of the output file is one (task, method, prior, seed, trials); finished runs are read
 back from it, so a run that was stopped goes on, and several processes may share the work (--part 0/2, --part 1/2).
+The peers rgpe and nearest_tpe are in rbv2_peers.py; leading_tpe is an ablation of meta.
 Every sixth task is for development (--tasks dev); nothing was chosen on the others.
 """
 
@@ -25,16 +26,19 @@ import numpy as np
 import optuna
 import pandas as pd
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from rbv2_peers import RGPE, NearestTask, PastModels
 
 from autometa import MetaSampler
 from autometa.tuning._adapt import fit_value
 from autometa.tuning._past import read_history
-from autometa.tuning._prior import leading_points
+from autometa.tuning._prior import N_ROUNDS, History, leading_points
 
 BUDGETS = (1, 5, 10, 25, 50, 100)
 N_KNOWN = 200
 POOL_CHUNKS = 40
 CHUNK = 200
+# A portfolio of known configurations is a peer; that of MetaSampler, without what follows it, an ablation.
+PORTFOLIO_ROUNDS = {"portfolio_tpe": 0, "leading_tpe": N_ROUNDS}
 PRIORS = ("honest", "shuffled", "reversed")
 
 
@@ -88,13 +92,25 @@ class Benchmark:
         return [self.study(other) for other in self.surrogate.tasks if fold[other] != fold[task]]
 
     @lru_cache(maxsize=4)  # noqa: B019
-    def portfolio(self, fold: int) -> tuple[dict[str, Any], ...]:
-        """Return the ten configurations that cover the tasks of other folds best."""
+    def history(self, fold: int) -> History:
+        """Return what is known to the tasks of a fold."""
         history = read_history(self.sources(next(t for t, f in self.surrogate.fold.items() if f == fold)))
+        assert history is not None
+        return history
+
+    @lru_cache(maxsize=4)  # noqa: B019
+    def models(self, fold: int) -> PastModels:
+        """Return the models of past studies that the peers of a fold use."""
+        return PastModels(self.history(fold))
+
+    @lru_cache(maxsize=4)  # noqa: B019
+    def portfolio(self, fold: int, rounds: int) -> tuple[dict[str, Any], ...]:
+        """Return the ten configurations that cover the tasks of other folds best: known ones without rounds."""
+        history = self.history(fold)
         known = self.surrogate.distributions
         return tuple(
             {name: fit_value(value, known[name]) for name, value in history.encoder.decode(point).items()}
-            for point in leading_points(history, 10)
+            for point in leading_points(history, 10, rounds)
         )
 
     def run(self, task: str, method: str, seed: int, n_trials: int) -> list[dict[str, Any]]:
@@ -103,8 +119,8 @@ class Benchmark:
         study = optuna.create_study(
             direction="maximize", sampler=SAMPLERS[method](self, task, zlib.crc32(f"{task} {seed}".encode()))
         )
-        if method == "portfolio_tpe":
-            for params in self.portfolio(self.surrogate.fold[task]):
+        if method in PORTFOLIO_ROUNDS:
+            for params in self.portfolio(self.surrogate.fold[task], PORTFOLIO_ROUNDS[method]):
                 study.enqueue_trial(params)
         prepared = time.perf_counter()
         study.optimize(self.surrogate.objective(task), n_trials=n_trials)
@@ -121,6 +137,11 @@ SAMPLERS: dict[str, Callable[[Benchmark, str, int], BaseSampler]] = {
     "random": lambda _, __, seed: RandomSampler(seed=seed),
     "tpe": lambda _, __, seed: TPESampler(seed=seed),
     "portfolio_tpe": lambda _, __, seed: TPESampler(seed=seed),
+    "leading_tpe": lambda _, __, seed: TPESampler(seed=seed),
+    "rgpe": lambda b, task, seed: RGPE(b.models(b.surrogate.fold[task]), b.surrogate.distributions, seed),
+    "nearest_tpe": lambda b, task, seed: NearestTask(
+        b.models(b.surrogate.fold[task]), b.surrogate.distributions, seed
+    ),
     "meta": lambda b, task, seed: MetaSampler(past_studies=b.sources(task), seed=seed),
 }
 

@@ -39,7 +39,7 @@ class MetaSampler(BaseSampler):
     results so far make the most promising (:meth:`Recommendations.order_after`); then the wrapped sampler takes over.
     A trial that runs a recommendation carries its rank as user attribute ``autometa:rank``.
 
-    With past studies, the first five trials run the configurations that together cover these studies best, and every
+    With past studies, the first ten trials run the configurations that together cover these studies best, and every
     later one is proposed by expected improvement under what these studies and the finished trials say together. It is
     left to the wrapped sampler with the probability that the past studies tell nothing about this one, which the
     trials decide, and more often the longer nothing better was found. Running trials are taken into account.

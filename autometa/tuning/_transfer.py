@@ -205,9 +205,9 @@ class Proposer:
         usual = float(np.exp(np.log(prior.scale).mean())) if len(prior.scale) else 1.0
         self._scale = np.r_[prior.scale, np.full(n_new, usual)]
         self._low, self._high = self.encoder.bounds(distributions)
-        self._elites = self.candidates(self._snapped(self._widened(prior.elites)))
         first = prior.elites[:0] if leading is None else leading
         self._leading = self.candidates(self._snapped(self._widened(first)))
+        self._elites = self.candidates(self._snapped(self._widened(prior.elites))) + self._leading
 
     def _widened(self, points: Array) -> Array:
         missing = len(self.encoder.names) - points.shape[1]

@@ -1,13 +1,16 @@
-"""What is kept of past studies, and the portfolio of them: exact where configurations were run, and bounded."""
+"""What is kept of past studies, and the portfolio of them: near what was run, beyond it, and bounded."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
+from autometa.tuning import MetaSampler
 from autometa.tuning._past import read_history
-from autometa.tuning._prior import leading_points
+from autometa.tuning._prior import fit_prior, leading_points
 
 KINDS = CategoricalDistribution(("a", "b"))
 RATE = FloatDistribution(1e-4, 1.0, log=True)
@@ -59,3 +62,37 @@ def test_many_long_studies_are_cut_down() -> None:
     chosen = select_portfolio(studies, 4)
     assert len(chosen) == 4
     assert abs(chosen[0]["x"] - 0.3) < 0.1
+
+
+def study_of_six(seed: int) -> optuna.Study:
+    """Return random trials of six numbers whose best is all of them large."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    study.optimize(lambda t: -sum(t.suggest_float(f"x{i}", 0, 1) for i in range(6)), n_trials=60)
+    return study
+
+
+def test_the_portfolio_goes_beyond_what_was_run() -> None:
+    studies = [study_of_six(seed) for seed in range(12)]
+    first = select_portfolio(studies, 3)[0]
+    assert -sum(first.values()) < min(study.best_value for study in studies)
+
+
+def test_studies_are_read_when_the_sampler_is_made_and_learned_from_once_for_the_same_content(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'past.db'}")
+    names = ["one", "other"]
+    for name in names:
+        study = optuna.create_study(storage=storage, study_name=name)
+        study.optimize(lambda t: t.suggest_float("x", 0, 1) ** 2, n_trials=12)
+    loaded = [optuna.load_study(study_name=name, storage=storage) for name in names]
+    samplers = [MetaSampler(past_studies=loaded, seed=0) for _ in range(2)]
+    monkeypatch.setattr(type(loaded[0]), "get_trials", lambda *_, **__: pytest.fail("was read again"))
+    learned = (fit_prior.cache_info().misses, leading_points.cache_info().misses)
+    for sampler in samplers:
+        ours = optuna.create_study(sampler=sampler)
+        for _ in range(15):
+            trial = ours.ask()
+            ours.tell(trial, trial.suggest_float("x", 0, 1))
+    assert fit_prior.cache_info().misses == learned[0] + 1
+    assert leading_points.cache_info().misses == learned[1] + 1
