@@ -44,6 +44,7 @@ from autometa.metrics import as_gain
 from autometa.pipelines import build_pipeline
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
+from autometa.training import train
 from autometa.training._replay import static_portfolio
 from autometa.tuning._suggestions import N_CANDIDATES
 
@@ -363,7 +364,7 @@ def main() -> None:
     families = {s.properties["family"] for s in sources}
     base = autometa.MetaBase.load()
     base = base.only(base.tasks.loc[~base.tasks["family"].isin(families), "task_id"])
-    metamodel = autometa.MetaModel.fit(base) if "autometa" in arguments.methods else None
+    metamodel = train(base)[0] if "autometa" in arguments.methods else None
     n_trials = arguments.trials
     methods: dict[str, tuple[str, Callable[..., Outcome]]] = {
         "tpe": ("TPE", lambda t, splits, seed: search(t, splits, arguments.tpe_trials, seed, [])),
