@@ -6,7 +6,7 @@ DIR holds surrogate.py and its tables. A sampler may know 200 random configurati
 outside the task's fold, then runs 100 trials. Regret is (best - found) / (best - median), clipped to [0, 1], over 8,000
 random configurations. One row of the output file is one (task, method, prior, seed, trials); finished runs are read
 back from it, so a run that was stopped goes on, and several processes may share the work (--part 0/2, --part 1/2).
-The peers rgpe and nearest_tpe are in rbv2_peers.py; leading_tpe is an ablation of meta.
+The peers rgpe and nearest_tpe are in rbv2_peers.py.
 Every sixth task is for development (--tasks dev); nothing was chosen on the others.
 """
 
@@ -31,14 +31,12 @@ from rbv2_peers import RGPE, NearestTask, PastModels
 from autometa import MetaSampler
 from autometa.tuning._adapt import fit_value
 from autometa.tuning._past import read_history
-from autometa.tuning._prior import N_ROUNDS, History, leading_points
+from autometa.tuning._prior import History, leading_points
 
 BUDGETS = (1, 5, 10, 25, 50, 100)
 N_KNOWN = 200
 POOL_CHUNKS = 40
 CHUNK = 200
-# A portfolio of known configurations is a peer; that of MetaSampler, without what follows it, an ablation.
-PORTFOLIO_ROUNDS = {"portfolio_tpe": 0, "leading_tpe": N_ROUNDS}
 PRIORS = ("honest", "shuffled", "reversed")
 
 
@@ -104,13 +102,13 @@ class Benchmark:
         return PastModels(self.history(fold))
 
     @lru_cache(maxsize=4)  # noqa: B019
-    def portfolio(self, fold: int, rounds: int) -> tuple[dict[str, Any], ...]:
-        """Return the ten configurations that cover the tasks of other folds best: known ones without rounds."""
+    def portfolio(self, fold: int) -> tuple[dict[str, Any], ...]:
+        """Return the ten known configurations that cover the tasks of other folds best."""
         history = self.history(fold)
         known = self.surrogate.distributions
         return tuple(
             {name: fit_value(value, known[name]) for name, value in history.encoder.decode(point).items()}
-            for point in leading_points(history, 10, rounds)
+            for point in leading_points(history, 10, rounds=0)
         )
 
     def run(self, task: str, method: str, seed: int, n_trials: int) -> list[dict[str, Any]]:
@@ -119,8 +117,8 @@ class Benchmark:
         study = optuna.create_study(
             direction="maximize", sampler=SAMPLERS[method](self, task, zlib.crc32(f"{task} {seed}".encode()))
         )
-        if method in PORTFOLIO_ROUNDS:
-            for params in self.portfolio(self.surrogate.fold[task], PORTFOLIO_ROUNDS[method]):
+        if method == "portfolio_tpe":
+            for params in self.portfolio(self.surrogate.fold[task]):
                 study.enqueue_trial(params)
         prepared = time.perf_counter()
         study.optimize(self.surrogate.objective(task), n_trials=n_trials)
@@ -137,7 +135,6 @@ SAMPLERS: dict[str, Callable[[Benchmark, str, int], BaseSampler]] = {
     "random": lambda _, __, seed: RandomSampler(seed=seed),
     "tpe": lambda _, __, seed: TPESampler(seed=seed),
     "portfolio_tpe": lambda _, __, seed: TPESampler(seed=seed),
-    "leading_tpe": lambda _, __, seed: TPESampler(seed=seed),
     "rgpe": lambda b, task, seed: RGPE(b.models(b.surrogate.fold[task]), b.surrogate.distributions, seed),
     "nearest_tpe": lambda b, task, seed: NearestTask(
         b.models(b.surrogate.fold[task]), b.surrogate.distributions, seed

@@ -116,6 +116,7 @@ def task_row(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def configuration_row(configuration: Configuration, target: str) -> dict[str, Any]:
+    """Turn a configuration into a row of the table of configurations."""
     return {
         "configuration_id": configuration.id,
         "target": target,
@@ -128,6 +129,7 @@ def configuration_row(configuration: Configuration, target: str) -> dict[str, An
 def complete(
     table: pd.DataFrame, columns: Sequence[str], essential: Sequence[str], name: str
 ) -> pd.DataFrame:
+    """Add the columns that a table lacks, and drop what it should not have; refuse it without the essential ones."""
     missing = [column for column in essential if column not in table]
     if missing:
         raise StorageError("AM603", f"the table of {name} lacks the column(s) {', '.join(missing)}.")
@@ -171,6 +173,7 @@ def _rounded(column: pd.Series, bits: int) -> pd.Series:
 
 
 def by_density(origins: pd.Series) -> pd.Series:
+    """Sort the origins of the dense part before the others."""
     return origins.map({origin: place for place, origin in enumerate(DENSE_ORIGINS)}).fillna(
         len(DENSE_ORIGINS)
     )
