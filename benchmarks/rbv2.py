@@ -6,7 +6,8 @@ DIR holds surrogate.py and its tables. A sampler may know 200 random configurati
 outside the task's fold, then runs 100 trials. Regret is (best - found) / (best - median), clipped to [0, 1], over 8,000
 random configurations. One row of the output file is one (task, method, prior, seed, trials); finished runs are read
 back from it, so a run that was stopped goes on, and several processes may share the work (--part 0/2, --part 1/2).
-The peers rgpe and nearest_tpe are in rbv2_peers.py.
+The peers rgpe and nearest_tpe are in rbv2_peers.py; gp needs torch, cmaes the package of that name. Both see only the
+parameters that every trial has, the others are drawn at random.
 Every sixth task is for development (--tasks dev); nothing was chosen on the others.
 """
 
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 from rbv2_peers import RGPE, NearestTask, PastModels
 
 from autometa import MetaSampler
@@ -134,6 +135,8 @@ class Benchmark:
 SAMPLERS: dict[str, Callable[[Benchmark, str, int], BaseSampler]] = {
     "random": lambda _, __, seed: RandomSampler(seed=seed),
     "tpe": lambda _, __, seed: TPESampler(seed=seed),
+    "gp": lambda _, __, seed: GPSampler(seed=seed, warn_independent_sampling=False),
+    "cmaes": lambda _, __, seed: CmaEsSampler(seed=seed, warn_independent_sampling=False),
     "portfolio_tpe": lambda _, __, seed: TPESampler(seed=seed),
     "rgpe": lambda b, task, seed: RGPE(b.models(b.surrogate.fold[task]), b.surrogate.distributions, seed),
     "nearest_tpe": lambda b, task, seed: NearestTask(

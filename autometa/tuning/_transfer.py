@@ -5,7 +5,8 @@ Gaussian process on what it leaves over), with little noise or with spikes; that
 change along each parameter (a plain Gaussian process with their lengthscales); and that they tell nothing. What is
 believed of each weighs its expected improvement, and with the belief in the last one the choice is left to another
 sampler. So a wrong prior loses its weight as soon as the trials contradict it. Trials in one corner contradict nothing:
-the longer the best loss has not fallen, the more trials are left to the other sampler. The unknown scale of the losses
+the longer the best loss has not fallen, the more trials are left to the other sampler. What leads the search would all
+look alike under a past that says the opposite of the truth, so one early trial is a control. The unknown scale of the losses
 is integrated over a grid.
 """
 
@@ -41,6 +42,7 @@ _NEGLIGIBLE: Final = 1e-3
 _PATIENCE: Final = 10
 _MAX_STAGNATION: Final = 0.8
 _PROGRESS: Final = 0.05
+CONTROL_PLACE: Final = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +193,8 @@ class Proposer:
     distributions : mapping of str to optuna distribution
         Of the study, as far as it has shown them.
     leading : ndarray of shape (n_leading, n_parameters of the prior), optional
-        What to try first, whatever the first results are.
+        What to try first. One early trial is a control, chosen by the other sampler; where it beats all that led until
+        then, no more of these are tried.
     """
 
     def __init__(
@@ -241,8 +244,11 @@ class Proposer:
             So many others choose at the same time: what they will choose is guessed first.
         """
         known = self.candidates(tried)
-        if len(tried) + n_ahead < len(self._leading):
+        place = len(tried) + n_ahead
+        if place <= len(self._leading) and not self._is_contradicted(known[: len(losses)], losses):
             left = np.flatnonzero(self._is_new(self._leading, known))
+            if place == CONTROL_PLACE:
+                return None, 1.0
             if n_ahead < len(left):
                 return self.encoder.decode(self._leading.points[left[n_ahead]]), 0.0
         for _ in range(n_ahead + 1):
@@ -257,6 +263,15 @@ class Proposer:
             chosen = int(np.argmax(gain))
             known = known + pool[[chosen]]
         return self.encoder.decode(pool.points[chosen]), max(posterior.distrust, stagnation(losses))
+
+    def _is_contradicted(self, finished: Candidates, losses: Array) -> bool:
+        """Tell whether the first of the leading configurations all lost to a trial that was chosen otherwise."""
+        if not len(self._leading):
+            return False
+        led = ~self._is_new(finished, self._leading)
+        if led.sum() < CONTROL_PLACE or led.all():
+            return False
+        return bool(losses[~led].min() < losses[led].min())
 
     def _gain(self, posterior: Posterior, pool: Candidates, known: Candidates) -> Array:
         return np.where(self._is_new(pool, known), posterior.improvement(pool), -1.0)
