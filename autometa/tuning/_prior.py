@@ -50,7 +50,7 @@ _BOOSTING: Final[dict[str, Any]] = {
     "n_jobs": 1,
     "verbose": -1,
 }
-_LEAST_SMOOTHED: Final = 20
+_LEAVES: Final = 40
 N_ROUNDS: Final = 10
 _N_VARIED: Final = 300
 _SHARES: Final = (0.1, 0.3, 0.6)
@@ -228,8 +228,8 @@ def _study_losses(history: History, studies: NDArray[np.int_]) -> Callable[[Arra
     common = LGBMRegressor(**_BOOSTING).fit(np.vstack(designs), np.concatenate(targets))
     forests = []
     for design, target in zip(designs, targets, strict=True):
-        smoothing = {"min_samples_leaf": 2, "max_features": 0.5} if len(design) >= _LEAST_SMOOTHED else {}
-        forest = ExtraTreesRegressor(_N_TREES, random_state=0, **smoothing)
+        smallest_leaf = max(len(design) // _LEAVES, 1)
+        forest = ExtraTreesRegressor(_N_TREES, random_state=0, min_samples_leaf=smallest_leaf)
         forest.fit(design, target - common.predict(design))
         forests.append([tree.tree_ for tree in forest.estimators_])
 
