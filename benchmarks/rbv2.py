@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
+from curves import Panel, draw, regret_panel
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 from rbv2_peers import RGPE, NearestTask, PastModels
 
@@ -169,6 +170,14 @@ def report(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def curves(table: pd.DataFrame) -> Panel:
+    """Return the curves of the methods that ran on all tasks that any ran on, with an honest past."""
+    rows = table[table["prior"] == "honest"]
+    tasks = rows.groupby("method")["task"].nunique()
+    rows = rows[rows["method"].isin(tasks.index[tasks == tasks.max()])]
+    return regret_panel(rows.pivot_table(index=["method", "task"], columns="trials", values="regret"))
+
+
 def main() -> None:
     """Run what is missing and print the report."""
     parser = argparse.ArgumentParser(
@@ -182,6 +191,7 @@ def main() -> None:
     parser.add_argument("--prior", choices=PRIORS, default="honest")
     parser.add_argument("--part", default="0/1", help="i/n: every n-th task from the i-th on; one file each")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/rbv2.csv"))
+    parser.add_argument("--plot", type=Path, help="an SVG file of the curves, with standard errors")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore")
@@ -206,7 +216,10 @@ def main() -> None:
                 rows = pd.DataFrame(benchmark.run(task, method, seed, arguments.trials))
                 is_new = not arguments.output.is_file()
                 rows.to_csv(arguments.output, mode="a", header=is_new, index=False, float_format="%.5g")
-    print(report(pd.read_csv(arguments.output, dtype=dtypes)))
+    found = pd.read_csv(arguments.output, dtype=dtypes)
+    print(report(found))
+    if arguments.plot:
+        draw([curves(found)], arguments.plot)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 One process for each number of studies. Written to benchmarks/results/rbv2_scale.csv: CPU seconds to read the studies
 and to learn from them (in the first trial), CPU milliseconds of a trial (mean of five, from the second on) at trials
-1, 10, 25, 50 and 100, the process's memory with the studies in it, and the peak above that.
+1, 10, 25, 50 and 100, the process's memory with the studies in it, and the peak above that. --plot FILE draws it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
+from curves import Panel, draw
 from rbv2 import Benchmark
 
 from autometa import MetaSampler
@@ -79,6 +80,17 @@ def measure(benchmark: Benchmark, n_studies: int, n_trials: int) -> dict[str, An
     return row
 
 
+def panels(table: pd.DataFrame) -> list[Panel]:
+    """Return what to draw, over the number of past studies."""
+    trials = table[[f"trial_{n}_ms" for n in TRIALS[2:]]].set_axis([f"trial {n}" for n in TRIALS[2:]], axis=1)
+    seconds = table[["read_seconds", "learn_seconds"]].set_axis(["reading", "learning"], axis=1)
+    return [
+        Panel("past studies", "CPU ms of a trial", trials),
+        Panel("past studies", "CPU s, once", seconds),
+        Panel("past studies", "MiB beside the studies", table[["more_memory_mib"]]),
+    ]
+
+
 def main() -> None:
     """Measure each size in a process of its own and print the table."""
     parser = argparse.ArgumentParser(
@@ -88,6 +100,7 @@ def main() -> None:
     parser.add_argument("--studies", default="10,50,100,500")
     parser.add_argument("--past-trials", type=int, default=1000)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/rbv2_scale.csv"))
+    parser.add_argument("--plot", type=Path, help="an SVG file")
     arguments = parser.parse_args()
     sizes = [int(size) for size in arguments.studies.split(",")]
     if len(sizes) > 1:
@@ -95,7 +108,10 @@ def main() -> None:
             own = ["--studies", str(size), "--past-trials", str(arguments.past_trials)]
             where = ["--directory", arguments.directory, "--output", arguments.output]
             subprocess.run([sys.executable, __file__, *own, *where], check=True)
-        print(pd.read_csv(arguments.output).round(2).to_string(index=False))
+        found = pd.read_csv(arguments.output)
+        print(found.round(2).to_string(index=False))
+        if arguments.plot:
+            draw(panels(found.set_index("studies")), arguments.plot)
         return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore")

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
+from curves import draw, regret_panel
 from numpy.typing import NDArray
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
@@ -350,13 +351,17 @@ def main() -> None:
     parser.add_argument("--report", type=Path, nargs="*", help="only print what is in these files")
     parser.add_argument("--replay", action="store_true", help="recorded runs in place of fits")
     parser.add_argument("--metabase", help="of the replay (default: the bundled one)")
+    parser.add_argument("--plot", type=Path, help="with --report, an SVG file of the curves")
     arguments = parser.parse_args()
     if arguments.replay:
         replay(arguments.metabase)
         return
     if arguments.report is not None:
         files = arguments.report or [arguments.output]
-        print(report(pd.concat([pd.read_csv(file) for file in files], ignore_index=True)))
+        found = pd.concat([pd.read_csv(file) for file in files], ignore_index=True)
+        print(report(found))
+        if arguments.plot:
+            draw([regret_panel(regrets(found))], arguments.plot)
         return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore")
