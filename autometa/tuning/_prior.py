@@ -237,9 +237,9 @@ def _study_losses(history: History, studies: NDArray[np.int_]) -> Callable[[Arra
         # The trees themselves: a forest's own predict sets up a thread pool every time.
         rows = features(points)
         shared, rows = common.predict(rows), rows.astype(np.float32)
-        return shared + np.array(
-            [np.mean([tree.predict(rows)[:, 0] for tree in trees], axis=0) for trees in forests]
-        )
+        own = [np.mean([tree.predict(rows)[:, 0] for tree in trees], axis=0) for trees in forests]
+        # What promises to be better than the best known is more often an error than a find.
+        return np.maximum(shared + np.array(own), 0.0)
 
     return predict
 
