@@ -5,9 +5,9 @@ Gaussian process on what it leaves over), with little noise or with spikes; that
 change along each parameter (a plain Gaussian process with their lengthscales); and that they tell nothing. What is
 believed of each weighs its expected improvement, and with the belief in the last one the choice is left to another
 sampler. So a wrong prior loses its weight as soon as the trials contradict it. Trials in one corner contradict nothing:
-the longer the best loss has not fallen, the more trials are left to the other sampler. What leads the search would all
-look alike under a past that says the opposite of the truth, so one early trial is a control. The unknown scale of the losses
-is integrated over a grid.
+the longer the best loss has not fallen, the more trials are left to the other sampler. What leads a search looks
+consistent even under a past that says the opposite of the truth, so one early trial is a control: what the past calls
+worst. The unknown scale of the losses is integrated over a grid.
 """
 
 from __future__ import annotations
@@ -193,8 +193,8 @@ class Proposer:
     distributions : mapping of str to optuna distribution
         Of the study, as far as it has shown them.
     leading : ndarray of shape (n_leading, n_parameters of the prior), optional
-        What to try first. One early trial is a control, chosen by the other sampler; where it beats all that led until
-        then, no more of these are tried.
+        What to try first. One early trial is a control, the known configuration that the past calls worst; where it
+        beats what led until then, no more of these are tried.
     """
 
     def __init__(
@@ -211,6 +211,8 @@ class Proposer:
         first = prior.elites[:0] if leading is None else leading
         self._leading = self.candidates(self._snapped(self._widened(first)))
         self._elites = self.candidates(self._snapped(self._widened(prior.elites))) + self._leading
+        known = self.candidates(self._snapped(self._widened(prior.donors)))
+        self._control = known[[int(np.argmax(known.mean))]]
 
     def _widened(self, points: Array) -> Array:
         missing = len(self.encoder.names) - points.shape[1]
@@ -247,8 +249,8 @@ class Proposer:
         place = len(tried) + n_ahead
         if place <= len(self._leading) and not self._is_contradicted(known[: len(losses)], losses):
             left = np.flatnonzero(self._is_new(self._leading, known))
-            if place == CONTROL_PLACE:
-                return None, 1.0
+            if place == CONTROL_PLACE and self._is_new(self._control, known)[0]:
+                return self.encoder.decode(self._control.points[0]), 0.0
             if n_ahead < len(left):
                 return self.encoder.decode(self._leading.points[left[n_ahead]]), 0.0
         for _ in range(n_ahead + 1):
@@ -265,13 +267,9 @@ class Proposer:
         return self.encoder.decode(pool.points[chosen]), max(posterior.distrust, stagnation(losses))
 
     def _is_contradicted(self, finished: Candidates, losses: Array) -> bool:
-        """Tell whether the first of the leading configurations all lost to a trial that was chosen otherwise."""
-        if not len(self._leading):
-            return False
-        led = ~self._is_new(finished, self._leading)
-        if led.sum() < CONTROL_PLACE or led.all():
-            return False
-        return bool(losses[~led].min() < losses[led].min())
+        """Tell whether what the past calls worst was better than what it calls best."""
+        led, control = (~self._is_new(finished, c) for c in (self._leading, self._control))
+        return bool(led.any() and control.any() and losses[control].min() < losses[led].min())
 
     def _gain(self, posterior: Posterior, pool: Candidates, known: Candidates) -> Array:
         return np.where(self._is_new(pool, known), posterior.improvement(pool), -1.0)
