@@ -7,8 +7,8 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from autometa.tuning._encoding import Encoder
-from autometa.tuning._prior import History, Prior, fit_prior, normalised
-from autometa.tuning._transfer import NOTHING, TOLD, TOLD_ROUGHLY, Posterior, Proposer, stagnation
+from autometa.tuning._prior import History, Prior, fit_prior, leading_points, normalised
+from autometa.tuning._transfer import CONTROL_PLACE, NOTHING, TOLD, TOLD_ROUGHLY, Posterior, Proposer, stagnation
 
 SPACE = {name: FloatDistribution(0.0, 1.0) for name in ("x", "y")}
 
@@ -64,6 +64,28 @@ def test_scale_and_offset_of_the_losses_do_not_matter(prior) -> None:
     assert one is not None
     assert other is not None
     assert one == pytest.approx(other)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_what_the_past_calls_worst_tells_whether_to_follow_it(sign) -> None:
+    past = history(sign)
+    leading = leading_points(past)
+    proposer, rng = Proposer(fit_prior(past), SPACE, leading), np.random.default_rng(0)
+    tried, losses = np.empty((0, 2)), np.empty(0)
+    for _ in range(len(leading) + 1):
+        params, _ = proposer.propose(tried, losses, rng)
+        assert params is not None
+        tried = np.vstack([tried, [[params["x"], params["y"]]]])
+        losses = loss(tried, 0.3)
+    is_led = (np.abs(tried[:, None] - leading).max(axis=2) < 1e-9).any(axis=1)
+    assert is_led[:CONTROL_PLACE].all()
+    assert not is_led[CONTROL_PLACE]
+    if sign > 0:
+        assert is_led.sum() == len(leading)
+        assert losses[CONTROL_PLACE] > losses[is_led].max()
+    else:
+        assert is_led.sum() == CONTROL_PLACE
+        assert losses[CONTROL_PLACE:].min() < losses[is_led].min()
 
 
 def test_what_is_running_is_not_proposed_again(prior) -> None:
