@@ -8,7 +8,15 @@ from optuna.distributions import FloatDistribution
 
 from autometa.tuning._encoding import Encoder
 from autometa.tuning._prior import History, Prior, fit_prior, leading_points, normalised
-from autometa.tuning._transfer import CONTROL_PLACE, NOTHING, TOLD, TOLD_ROUGHLY, Posterior, Proposer, stagnation
+from autometa.tuning._transfer import (
+    CONTROL_PLACE,
+    NOTHING,
+    TOLD,
+    TOLD_ROUGHLY,
+    Posterior,
+    Proposer,
+    stagnation,
+)
 
 SPACE = {name: FloatDistribution(0.0, 1.0) for name in ("x", "y")}
 
