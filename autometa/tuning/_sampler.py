@@ -39,9 +39,9 @@ class MetaSampler(BaseSampler):
     results so far make the most promising (:meth:`Recommendations.order_after`); then the wrapped sampler takes over.
     A trial that runs a recommendation carries its rank as user attribute ``autometa:rank``.
 
-    With past studies, the first ten trials run the configurations that together cover these studies best, and every
-    later one is proposed by expected improvement under what these studies and the finished trials say together. It is
-    left to the wrapped sampler with the probability that the past studies tell nothing about this one, which the
+    With past studies, the first trials run ten configurations that together cover these studies best; the fourth is a
+    control, what the past calls worst, and ends these where it does better. Every later one is proposed by expected
+    improvement under what these studies and the finished trials say together. It is left to the wrapped sampler with the probability that the past studies tell nothing about this one, which the
     trials decide, and more often the longer nothing better was found. Running trials are taken into account.
 
     Values outside a range are moved to its nearest end; what a configuration lacks is sampled by the wrapped sampler.
