@@ -41,8 +41,9 @@ class MetaSampler(BaseSampler):
 
     With past studies, the first trials run ten configurations that together cover these studies best; the fourth is a
     control, what the past calls worst, and ends these where it does better. Every later one is proposed by expected
-    improvement under what these studies and the finished trials say together. It is left to the wrapped sampler with the probability that the past studies tell nothing about this one, which the
-    trials decide, and more often the longer nothing better was found. Running trials are taken into account.
+    improvement under what these studies and the finished trials say together. It is left to the wrapped sampler with
+    the probability that the past studies tell nothing about this one, which the trials decide, and more often the
+    longer nothing better was found. Running trials are taken into account.
 
     Values outside a range are moved to its nearest end; what a configuration lacks is sampled by the wrapped sampler.
     Failed and pruned trials count like the worst complete one, enqueued trials use no recommendation up, and workers
