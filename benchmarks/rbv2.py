@@ -8,7 +8,7 @@ random configurations. One row of the output file is one (task, method, prior, s
 back from it, so a run that was stopped goes on, and several processes may share the work (--part 0/2, --part 1/2).
 The peers rgpe and nearest_tpe are in rbv2_peers.py; gp needs torch, cmaes the package of that name. Both see only the
 parameters that every trial has, the others are drawn at random.
-Every sixth task is for development (--tasks dev); nothing was chosen on the others.
+Every sixth task is for development (--tasks dev): constants and parts were chosen there.
 """
 
 from __future__ import annotations

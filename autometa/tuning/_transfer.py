@@ -248,9 +248,9 @@ class Proposer:
         known = self.candidates(tried)
         place = len(tried) + n_ahead
         if place <= len(self._leading) and not self._is_contradicted(known[: len(losses)], losses):
-            left = np.flatnonzero(self._is_new(self._leading, known))
             if place == CONTROL_PLACE and self._is_new(self._control, known)[0]:
                 return self.encoder.decode(self._control.points[0]), 0.0
+            left = np.flatnonzero(self._is_new(self._leading, known))
             if n_ahead < len(left):
                 return self.encoder.decode(self._leading.points[left[n_ahead]]), 0.0
         for _ in range(n_ahead + 1):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from autometa.tuning import MetaSampler
 from autometa.tuning._past import read_history
-from autometa.tuning._prior import fit_prior, leading_points
+from autometa.tuning._prior import _study_losses, fit_prior, leading_points
 
 KINDS = CategoricalDistribution(("a", "b"))
 RATE = FloatDistribution(1e-4, 1.0, log=True)
@@ -42,6 +43,19 @@ def test_the_first_is_the_best_on_average_and_the_second_covers_the_rest() -> No
         for table in tables
     ]
     assert select_portfolio(flipped, 3) == chosen
+
+
+def test_nothing_is_predicted_to_be_better_than_the_best_known() -> None:
+    studies = []
+    for seed in range(12):
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+        study.optimize(lambda t: (t.suggest_float("x", 0, 1) - 0.3) ** 2, n_trials=100)
+        studies.append(study)
+    history = read_history(studies)
+    assert history is not None
+    predicted = _study_losses(history, np.arange(12))(np.linspace(0, 1, 301)[:, None])
+    assert predicted.min() == 0.0
+    assert predicted.max() > 0.5
 
 
 def test_only_complete_trials_with_values_count() -> None:
