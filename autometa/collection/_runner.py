@@ -207,8 +207,9 @@ class _Plan:
         return None if self.time_limit is None else self.time_limit * max(1.0, fidelity / self.main)
 
     def at(self, fidelity: int) -> Protocol:
-        """Return the protocol at a fidelity."""
-        return replace(self.protocol, max_train_rows=fidelity)
+        """Return the protocol at a fidelity; above the main one, few large tests are cheaper than many small ones."""
+        test_rows = self.protocol.max_test_rows * (2 if fidelity > self.main else 1)
+        return replace(self.protocol, max_train_rows=fidelity, max_test_rows=test_rows)
 
 
 @dataclass

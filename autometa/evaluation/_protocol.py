@@ -35,15 +35,15 @@ class Protocol:
         Training rows per fold: the fidelity.
     max_test_rows : int, default=1000
         Test rows per fold.
-    large_folds : int, default=2
-        How many of the folds are used where a fold tests on `max_test_rows` rows: large tests are precise.
+    enough_test_rows : int, default=2000
+        Folds are used until they have tested on so many rows together: large tests are precise.
     seed : int, default=0
     """
 
     n_folds: int = 3
     max_train_rows: int = 1000
     max_test_rows: int = 1000
-    large_folds: int = 2
+    enough_test_rows: int = 2000
     seed: int = 0
 
 
@@ -135,8 +135,8 @@ def make_splits(task: Task, protocol: Protocol, folds: Sequence[Split] | None = 
         (shrink(train, protocol.max_train_rows, fold), shrink(test, protocol.max_test_rows, fold))
         for fold, (train, test) in enumerate(whole)
     ]
-    is_large = all(len(test) >= protocol.max_test_rows for _, test in splits)
-    return splits[: protocol.large_folds] if is_large else splits
+    tested = np.cumsum([len(test) for _, test in splits])
+    return splits[: 1 + int(np.searchsorted(tested, protocol.enough_test_rows))]
 
 
 def _draw_folds(n_rows: int, codes: NDArray[np.intp] | None, protocol: Protocol) -> list[Split]:

@@ -72,7 +72,7 @@ def _group_codes(groups: Any, task: Task) -> NDArray[np.intp]:
 def _draw(task: Task, n_folds: int, groups: NDArray[np.intp] | None, seed: int) -> list[Split]:
     if groups is None:
         return make_splits(
-            task, Protocol(n_folds, max_train_rows=MAX_ROWS, max_test_rows=MAX_ROWS, seed=seed)
+            task, Protocol(n_folds, MAX_ROWS, MAX_ROWS, enough_test_rows=2 * MAX_ROWS, seed=seed)
         )
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 

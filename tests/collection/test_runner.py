@@ -239,6 +239,15 @@ def test_each_fidelity_that_differs_is_run_with_its_own_number_of_configurations
     assert dict.fromkeys((run[1], run[3]) for run in made[12:]) == {(12, 30.0): None, (60, 150.0): None}
 
 
+def test_above_the_main_fidelity_tests_are_larger_and_folds_fewer(sources, journal):
+    # 45 rows: three folds test on 15 rows each, of which 8, or 15 where one may be twice as large.
+    protocol = Protocol(max_train_rows=10, max_test_rows=8, enough_test_rows=15)
+    collect(sources[:1], journal, n_configurations=1, fidelities=(5, 20), protocol=protocol)
+    trials = stored(journal)[sources[0].task_id]
+    n_folds = {(t.user_attrs["fidelity"], t.user_attrs["run"]["n_folds"]) for t in trials}
+    assert n_folds == {(5, 2), (10, 2), (20, 1)}
+
+
 def test_two_collections_on_one_storage_share_the_work(sources, journal, made):
     reports = [None, None]
 

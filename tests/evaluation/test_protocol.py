@@ -63,10 +63,11 @@ def test_folds_keep_the_shares_of_the_classes(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_limits_on_rows_hold_and_large_tests_need_fewer_folds(kind):
+@pytest.mark.parametrize(("enough", "n_folds"), [(30, 1), (31, 2), (60, 2), (61, 3), (10**6, 3)])
+def test_limits_on_rows_hold_and_folds_end_where_enough_rows_are_tested(kind, enough, n_folds):
     task = make_task(kind, n_rows=300)
-    splits = make_splits(task, Protocol(max_train_rows=50, max_test_rows=30))
-    assert len(splits) == 2
+    splits = make_splits(task, Protocol(max_train_rows=50, max_test_rows=30, enough_test_rows=enough))
+    assert len(splits) == n_folds
     for train, test in splits:
         assert (len(train), len(test)) == (50, 30)
         assert not set(train) & set(test)
