@@ -31,6 +31,8 @@ FAR: Final = 0.5
 SMALL_TASK_ROWS: Final = 100
 KERNEL_ROWS: Final = 30_000
 
+PastRuns = tuple[list[Configuration], NDArray[np.float64]]
+
 
 @dataclass(frozen=True)
 class Recommendation:
@@ -145,6 +147,7 @@ class Recommendations(Sequence[Recommendation]):
         warnings: tuple[DataIssue, ...],
         seconds: dict[str, float],
         few_shot: Callable[[], FewShot],
+        past_runs: Callable[[], list[PastRuns]],
         columns: Sequence[int],
         costs: NDArray[np.float64] | None = None,
     ) -> None:
@@ -157,6 +160,7 @@ class Recommendations(Sequence[Recommendation]):
         self.warnings = warnings
         self.seconds = seconds
         self._few_shot = few_shot
+        self._past_runs = past_runs
         self._columns = tuple(columns)
         self._costs = costs
 
@@ -232,6 +236,15 @@ class Recommendations(Sequence[Recommendation]):
             self._costs,
         )
         return [left[column] for column in order]
+
+    @cached_property
+    def past_runs(self) -> list[PastRuns]:
+        """What was run on the most similar known tasks, as far as it fits this one.
+
+        For each task, most similar first, configurations and how well they did: 0 as the best constant prediction, 1
+        perfect.
+        """
+        return self._past_runs()
 
     @cached_property
     def _prior(self) -> FewShot:
@@ -350,9 +363,7 @@ def recommend_for_task(
     sizes = (task.n_rows, task.X.shape[1], len(task.classes))
     prediction = model.predict(metafeatures, task.kind, task.metric.stored, exclude=seen, sizes=sizes)
     configurations = [model.part(task.kind).configurations[i] for i in prediction.configuration_ids]
-    allowed = np.array(
-        [c.algorithm in space and not space.problems(c) and fits_size(c, task) for c in configurations]
-    )
+    allowed = np.array([_is_possible(c, space, task) for c in configurations])
     issues = [*task.warnings, *model.notices]
     allowed &= _affordable(prediction, allowed, time_budget, issues)
     if not allowed.any():
@@ -388,6 +399,7 @@ def recommend_for_task(
             exclude=seen,
             n_train=task.n_rows,
         ),
+        past_runs=partial(_past_runs, model, metafeatures, task, algorithms, seen),
         columns=chosen,
         costs=None if time_budget is None else prediction.costs(time_budget),
     )
@@ -401,6 +413,25 @@ def load_metamodel(path: str | None = None) -> MetaModel:
 @lru_cache(maxsize=4)
 def _read_metamodel(path: str) -> MetaModel:
     return MetaModel.load(None if path == "bundled" else path)
+
+
+def _is_possible(configuration: Configuration, space: SearchSpace, task: Task) -> bool:
+    in_space = configuration.algorithm in space and not space.problems(configuration)
+    return in_space and fits_size(configuration, task)
+
+
+def _past_runs(
+    model: MetaModel,
+    metafeatures: pd.Series,
+    task: Task,
+    algorithms: Sequence[str] | None,
+    exclude: Sequence[str],
+) -> list[PastRuns]:
+    space = SearchSpace.for_kind(task.kind, algorithms)
+    found = model.past_runs(metafeatures, task.kind, task.metric.stored, exclude=exclude)
+    fits = {c: _is_possible(c, space, task) for c in {c for runs, _ in found for c in runs}}
+    kept = [np.flatnonzero([fits[c] for c in runs]) for runs, _ in found]
+    return [([runs[i] for i in rows], levels[rows]) for rows, (runs, levels) in zip(kept, found, strict=True)]
 
 
 def fits_size(configuration: Configuration, task: Task) -> bool:

@@ -132,6 +132,19 @@ def test_what_was_tuned_is_no_column_but_counts_as_known(base, deep):
     assert deep.regrets("accuracy", "binary", 8000).iloc[0].min() == 0.0
 
 
+def test_tuned_runs_are_those_of_the_main_fidelity_as_levels(base, deep):
+    assert base.tuned_runs("classification").empty
+    (run,) = deep.tuned_runs("classification").to_dict("records")
+    ((known, _),) = deep.configurations_of("classification", tuned=True).items()
+    assert (run["task_id"], run["configuration_id"]) == (base.tasks["task_id"].iloc[0], known)
+    baseline = deep.tasks["baseline_accuracy"].iloc[0]
+    assert run["accuracy"] == pytest.approx((0.99 - baseline) / (1 - baseline), abs=1e-4)
+    assert deep.tuned_runs("regression").empty
+    failed = deep.runs["configuration_id"].eq(known)
+    runs = deep.runs.assign(status=deep.runs["status"].mask(failed, "failed"))
+    assert MetaBase.from_frames(deep.tasks, runs, deep.configurations).tuned_runs("classification").empty
+
+
 def test_a_task_that_was_only_searched_has_no_row(deep):
     tuned = deep.configurations["origin"] == "tuned"
     runs = deep.runs[deep.runs["configuration_id"].isin(deep.configurations.loc[tuned, "configuration_id"])]

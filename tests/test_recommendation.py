@@ -185,6 +185,22 @@ def test_no_configuration_that_cannot_work_on_so_few_rows(model):
         item.pipeline.fit(X, y)
 
 
+def test_past_runs_are_those_that_could_be_made_here(iris, model):
+    everything = autometa.recommend(*iris, metabase=model).past_runs
+    assert {c.algorithm for runs, _ in everything for c in runs} == set(
+        SearchSpace.for_kind("multiclass").algorithms
+    )
+    few = autometa.recommend(iris[0][::5], iris[1][::5], algorithms=["knn", "linear"], metabase=model)
+    assert len(few.past_runs) > 1
+    for runs, levels in few.past_runs:
+        assert len(runs) == len(levels)
+        assert {c.algorithm for c in runs} <= {"knn", "linear"}
+        assert all(fits_size(c, few.task) for c in runs)
+    assert sum(len(runs) for runs, _ in few.past_runs) < sum(
+        c.algorithm in ("knn", "linear") for runs, _ in everything for c in runs
+    )
+
+
 def test_bad_data_is_refused_before_anything_else(iris):
     with pytest.raises(DataError, match="AM103"):
         autometa.recommend(iris[0], np.zeros(len(iris[0])))

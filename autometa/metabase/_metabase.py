@@ -354,7 +354,24 @@ class MetaBase:
         DataFrame of shape (n_tasks, n_configurations)
             As :meth:`scores`, clipped below at -1; NaN where there was no successful run.
         """
-        scores = self.scores(metric, kind, fidelity)
+        return self._as_levels(self.scores(metric, kind, fidelity), metric)
+
+    def tuned_runs(self, target: str) -> pd.DataFrame:
+        """Return the successful runs of tuned configurations at the main fidelity of their task.
+
+        Returns
+        -------
+        DataFrame of shape (n_runs, 2 + n_metrics)
+            task_id, configuration_id, and for each stored metric the level, as :meth:`levels`.
+        """
+        cells = self._cells(target).at(None)
+        runs = self.runs.iloc[cells.places[cells.columns < 0]]
+        runs = runs[runs["status"] == "ok"].set_index("task_id", drop=False)
+        levels = {m: self._as_levels(runs[[m]], m)[m] for m in stored_metrics(target)}
+        return runs[["task_id", "configuration_id"]].assign(**levels).reset_index(drop=True)
+
+    def _as_levels(self, scores: pd.DataFrame, metric: str) -> pd.DataFrame:
+        """Turn scores of a metric, in rows of tasks, into levels."""
         column = f"{BASELINE_PREFIX}{metric}"
         if column not in self.tasks:
             return scores * np.nan

@@ -15,6 +15,7 @@ from autometa.metamodel.power_law import PowerLaw
 from autometa.metamodel.proximity import ProximityForest
 from autometa.metamodel.surrogate import Surrogate
 from autometa.metamodel.target import TargetModel
+from autometa.metamodel.tuned import TunedRuns
 from autometa.space import Configuration
 
 COMPONENTS: Final[dict[str, Any]] = {
@@ -30,6 +31,7 @@ def write_part(part: TargetModel, directory: Path) -> None:
     target = part.target
     arrays: dict[str, Any] = _arrays(part)
     np.savez_compressed(directory / f"{target}.npz", **arrays)
+    _tuned_file(directory, target).write_bytes(part.tuned.packed)
     part.tasks.to_json(directory / f"{target}.tasks.json", orient="records", indent=0)
     for metric, surrogate in part.surrogates.items():
         for number, text in enumerate(surrogate.texts):
@@ -45,11 +47,13 @@ def _arrays(part: TargetModel) -> dict[str, NDArray[Any]]:
         "metafeatures": part.metafeatures.astype(np.float32),
         "sizes": part.sizes,
         "usual": part.usual,
+        "tuned": part.tuned.tasks.astype(np.int32),
     }
     for metric in part.regrets:
         arrays[f"regrets/{metric}"] = part.regrets[metric].astype(np.float32)
         arrays[f"levels/{metric}"] = part.levels[metric].astype(np.float32)
         arrays[f"exponents/{metric}"] = part.exponents[metric].astype(np.float16)
+        arrays[f"tuned/{metric}"] = part.tuned.levels[metric].astype(np.float32)
     for name in COMPONENTS:
         arrays |= {f"{name}/{key}": value for key, value in getattr(part, name).to_arrays().items()}
     return arrays
@@ -108,12 +112,21 @@ def read_part(directory: Path, target: str) -> TargetModel:
             )
             for metric, s in description["surrogates"].items()
         },
+        tuned=TunedRuns(
+            arrays["tuned"],
+            _tuned_file(directory, target).read_bytes(),
+            {m: arrays[f"tuned/{m}"].astype("float64") for m in description["metrics"]},
+        ),
         exponents={m: arrays[f"exponents/{m}"].astype("float64") for m in description["metrics"]},
         method=description["method"],
         widths=description["widths"],
         widths_between=description["widths_between"],
         usual=arrays["usual"],
     )
+
+
+def _tuned_file(directory: Path, target: str) -> Path:
+    return directory / f"{target}.tuned.json.gz"
 
 
 def _bag_file(directory: Path, target: str, metric: str, number: int) -> Path:

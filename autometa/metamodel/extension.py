@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from autometa.metabase import BASELINE_PREFIX, MAX_REGRET, MetaBase, target_of
 from autometa.metamodel.portfolio import fill_with_column_means
 from autometa.metamodel.target import TargetModel
+from autometa.metamodel.tuned import TunedRuns
 from autometa.metrics import as_gain, perfect_score
 from autometa.space import Configuration
 
@@ -49,6 +50,8 @@ class Addition:
         Completed rows.
     observed : dict of str to ndarray of shape (n_tasks, n_columns)
         Regrets of what was run; NaN elsewhere.
+    others : TunedRuns
+        What was run and is no column.
     """
 
     part: TargetModel
@@ -60,6 +63,7 @@ class Addition:
     regrets: dict[str, FloatArray]
     levels: dict[str, FloatArray]
     observed: dict[str, FloatArray]
+    others: TunedRuns
 
     @classmethod
     def of(cls, part: TargetModel, base: MetaBase) -> Addition:
@@ -98,6 +102,7 @@ class Addition:
             regrets,
             levels,
             observed,
+            _other_runs(histories, known, part, candidates),
         )
 
     def extend(self, importance: float = 1.0, without: Collection[str] = ()) -> TargetModel:
@@ -132,6 +137,7 @@ class Addition:
             levelling=part.levelling.extended(new, families),
             seconds=part.seconds.extended(self.mixing),
             memory=part.memory.extended(self.mixing),
+            tuned=part.tuned.extended(self.others, np.where(keep, len(part.tasks) + np.cumsum(keep) - 1, -1)),
             importance=np.repeat([1.0, importance], [len(part.tasks), len(new)]),
         )
 
@@ -314,6 +320,27 @@ def _candidates(histories: Iterable[_History], part: TargetModel) -> list[str]:
             if advantage >= MIN_GAIN:
                 advantages[best] = max(advantage, advantages.get(best, 0.0))
     return sorted(advantages, key=lambda i: (-advantages[i], i))[:MAX_CANDIDATES]
+
+
+def _other_runs(
+    histories: Sequence[_History],
+    known: Mapping[str, Configuration],
+    part: TargetModel,
+    candidates: Collection[str],
+) -> TunedRuns:
+    """Collect the runs of configurations that are no columns."""
+    columns = {*part.configurations, *candidates}
+    found = [
+        (task, i, {m: float(o.level(o.gains[i])) for m, o in history.outcomes.items() if i in o.gains})
+        for task, history in enumerate(histories)
+        for i in dict.fromkeys(i for outcome in history.outcomes.values() for i in outcome.gains)
+        if i not in columns
+    ]
+    return TunedRuns.make(
+        [task for task, _, _ in found],
+        [known[i] for _, i, _ in found],
+        {m: np.array([levels.get(m, np.nan) for _, _, levels in found]) for m in part.regrets},
+    )
 
 
 def _informative(table: FloatArray) -> FloatArray:

@@ -25,6 +25,7 @@ from autometa.task import DataIssue
 FloatArray = NDArray[np.float64]
 
 MODEL_SCHEMA: Final = 2
+N_PAST_TASKS: Final = 48
 
 
 class MetaModel:
@@ -159,6 +160,28 @@ class MetaModel:
             TaskMixture.fit(part.tables(metric, n_train)[1][kept], part.similarity[np.ix_(kept, kept)]),
             weights,
         )
+
+    def past_runs(
+        self,
+        metafeatures: pd.Series,
+        kind: str,
+        metric: str,
+        *,
+        exclude: Collection[str] = (),
+        n_tasks: int = N_PAST_TASKS,
+    ) -> list[tuple[list[Configuration], FloatArray]]:
+        """Return what was run on the known tasks that are most alike, tuned configurations included.
+
+        Returns
+        -------
+        list of (list of Configuration, ndarray)
+            For each task, most similar first, the configurations and how well they did: 0 as the best constant
+            prediction, 1 perfect.
+        """
+        part = self.part(kind)
+        weights = part.weights(part.row(metafeatures), "blend", exclude)
+        order = np.argsort(-weights, kind="stable")[:n_tasks]
+        return [part.runs_on(i, metric) for i in order.tolist() if weights[i] > 0.0]
 
     def rank(
         self, metafeatures: pd.Series, kind: str, metric: str, *, k: int = 10, exclude: Collection[str] = ()

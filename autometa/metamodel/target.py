@@ -27,6 +27,7 @@ from autometa.metamodel.power_law import PowerLaw
 from autometa.metamodel.prediction import Prediction
 from autometa.metamodel.proximity import ProximityForest, weighted_mean
 from autometa.metamodel.surrogate import Surrogate, encode_configurations
+from autometa.metamodel.tuned import TunedRuns
 from autometa.metrics import stored_metrics
 from autometa.space import Configuration, SearchSpace
 
@@ -60,6 +61,8 @@ class TargetModel:
         Similarity as to which configurations do well, and as to how well they do.
     seconds, memory : PowerLaw
         CPU seconds of a fit and prediction with one thread, and their peak memory in 10^6 bytes.
+    tuned : TunedRuns
+        Of configurations that stand on single tasks, beside the table.
     surrogates : dict of str to Surrogate
     method : {"portfolio", "nearest", "forest", "kernel", "surrogate", "blend"}
         What orders the configurations: the winner on unseen families.
@@ -85,6 +88,7 @@ class TargetModel:
     levelling: ProximityForest
     seconds: PowerLaw
     memory: PowerLaw
+    tuned: TunedRuns
     surrogates: dict[str, Surrogate] = field(default_factory=dict)
     exponents: dict[str, FloatArray] = field(default_factory=dict)
     method: str = "forest"
@@ -131,6 +135,7 @@ class TargetModel:
             levelling=ProximityForest.fit(X, filled, families, random_state=random_state + 1),
             seconds=seconds,
             memory=memory,
+            tuned=TunedRuns.of(metabase, target, task_ids),
             surrogates={
                 m: Surrogate.fit(X, encoded, regrets[m], families, random_state=random_state) for m in metrics
             },
@@ -279,6 +284,13 @@ class TargetModel:
     def usual_rows(self) -> float:
         """Training rows that a quarter of the known tasks had, or more."""
         return float(np.quantile(self.sizes[:, 0], 0.75))
+
+    def runs_on(self, task: int, metric: str) -> tuple[list[Configuration], FloatArray]:
+        """Return the configurations that were run on a known task, tuned ones included, and their levels."""
+        known = np.flatnonzero(np.isfinite(self.levels[metric][task]))
+        stored = list(self.configurations.values())
+        others, levels = self.tuned.on(task, metric)
+        return [*(stored[i] for i in known), *others], np.r_[self.levels[metric][task, known], levels]
 
     def weights(self, x: FloatArray, method: str, exclude: Collection[str] = ()) -> FloatArray:
         """Return how much each known task counts for a new one under a method; sums to 1."""

@@ -18,6 +18,9 @@ from autometa.tuning._encoding import Encoder
 from autometa.tuning._prior import History, normalised
 
 MAX_TRIALS: Final = 200
+MIN_RUNS: Final = 10
+
+Params = Mapping[str, Any]
 
 Array = NDArray[np.float64]
 
@@ -44,6 +47,30 @@ def read_history(past_studies: Mapping[Any, optuna.Study] | Sequence[optuna.Stud
         encoder,
         tuple(encoder.encode([trial.params for trial in past.trials]) for past in pasts),
         tuple(normalised(past.losses) for past in pasts),
+    )
+
+
+def history_of_runs(
+    runs: Sequence[tuple[Sequence[Params], Array]], distributions: Mapping[str, BaseDistribution]
+) -> History | None:
+    """Make a history of what was run on known tasks; None where no task has enough.
+
+    Parameters
+    ----------
+    runs : sequence of (configurations, scores)
+        For each task; the higher the better.
+    distributions : mapping of str to optuna distribution
+        Of the parameters, under their names in the configurations.
+    """
+    encoder = Encoder.of([distributions])
+    orders = [np.argsort(-scores, kind="stable") for _, scores in runs]
+    long = [(*run, order) for run, order in zip(runs, orders, strict=True) if len(order) >= MIN_RUNS]
+    if not long:
+        return None
+    return History(
+        encoder,
+        tuple(encoder.encode([params[i] for i in order]) for params, _, order in long),
+        tuple(normalised(-scores[order]) for _, scores, order in long),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import Any, Final, Self
 
@@ -18,11 +18,11 @@ from optuna.trial import FrozenTrial, TrialState
 from autometa.errors import UsageError
 from autometa.metamodel import MetaModel
 from autometa.recommendation import Recommendations, recommend_for_task
-from autometa.space import Configuration, SearchSpace
+from autometa.space import Configuration, SearchSpace, registered_algorithms
 from autometa.task import Task
 from autometa.tuning._adapt import fit_value
-from autometa.tuning._past import read_history
-from autometa.tuning._prior import fit_prior, leading_points
+from autometa.tuning._past import history_of_runs, read_history
+from autometa.tuning._prior import History, fit_prior, leading_points
 from autometa.tuning._suggestions import N_CANDIDATES, Params, Suggestions, is_enqueued
 from autometa.tuning._transfer import Proposer
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
@@ -36,14 +36,16 @@ class MetaSampler(BaseSampler):
     """Recommendations first, or what past studies propose trial after trial; else a sampler that knows all trials.
 
     With a table, the first trial runs the first recommended configuration, and the next nine each the one that the
-    results so far make the most promising (:meth:`Recommendations.order_after`); then the wrapped sampler takes over.
-    A trial that runs a recommendation carries its rank as user attribute ``autometa:rank``.
+    results so far make the most promising (:meth:`Recommendations.order_after`). A trial that runs a recommendation
+    carries its rank as user attribute ``autometa:rank``. For the later trials, what was run on the most similar known
+    tasks takes the place of past studies.
 
     With past studies, the first trials run ten configurations that together cover these studies best; the fourth is a
-    control, what the past calls worst, and ends these where it does better. Every later one is proposed by expected
-    improvement under what these studies and the finished trials say together. It is left to the wrapped sampler with
-    the probability that the past studies tell nothing about this one, which the trials decide, and more often the
-    longer nothing better was found. Running trials are taken into account.
+    control, what the past calls worst, and ends these where it does better.
+
+    Every later trial is proposed by expected improvement under what the past and the finished trials say together. It
+    is left to the wrapped sampler with the probability that the past tells nothing about this study, which the trials
+    decide, and more often the longer nothing better was found. Running trials are taken into account.
 
     Values outside a range are moved to its nearest end; what a configuration lacks is sampled by the wrapped sampler.
     Failed and pruned trials count like the worst complete one, enqueued trials use no recommendation up, and workers
@@ -100,7 +102,7 @@ class MetaSampler(BaseSampler):
         if (X is None) != (y is None):
             raise UsageError("AM523", "X and y are needed together.", "Pass both, or past_studies alone.")
         self._task = None if X is None else Task.from_frame(X, y, kind=kind, metric=metric)
-        self._shapes = {} if self._task is None else _shapes(SearchSpace.for_kind(self._task.kind))
+        self._spaces = {} if self._task is None else _spaces(SearchSpace.for_kind(self._task.kind))
         self._algorithm = algorithm
         self._metamodel = metamodel
         self._seed = seed
@@ -109,6 +111,7 @@ class MetaSampler(BaseSampler):
         self._entropy = secrets.randbits(64) if seed is None else seed
         self._proposers: dict[str, Proposer] = {}
         self._suggestions: dict[str, Suggestions] = {}
+        self._pasts: dict[str, History | None] = {}
         # What the unfinished trials of this process were given, and whose storage says so: nothing but a cache.
         self._given: dict[int, int | None] = {}
         self._proposed: dict[int, Params | None] = {}
@@ -134,7 +137,7 @@ class MetaSampler(BaseSampler):
         seed : int, optional
         """
         made = cls(seed=seed)
-        made._shapes = _shapes(space)
+        made._spaces = _spaces(space)
         made._suggestions[_JOINT] = Suggestions.of(
             configurations, Configuration.joint_params, recommendations
         )
@@ -196,19 +199,43 @@ class MetaSampler(BaseSampler):
 
     def _proposal_of(self, study: optuna.Study, trial: FrozenTrial, name: str | None) -> Params | None:
         """Return the configuration that the past studies and the trials so far propose; made once for a trial."""
-        if self._history is None or _has_constraints(self._sampler):
+        if _has_constraints(self._sampler):
             return None
         if trial._trial_id not in self._proposed:
             trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
             distributions = {n: d for t in trials for n, d in t.distributions.items()}
-            if not (distributions.keys() | {name}) & self._history.encoder.axes.keys():
+            history = self._past_of(distributions.keys() | ({name} if name else set()))
+            if history is None:
                 return None
             key = repr(sorted(distributions.items()))
             if key not in self._proposers:
-                leading = leading_points(self._history)
-                self._proposers = {key: Proposer(fit_prior(self._history), distributions, leading)}
+                leading = leading_points(history) if history is self._history else None
+                self._proposers = {key: Proposer(fit_prior(history), distributions, leading)}
             self._proposed[trial._trial_id] = self._propose(study, trial, trials, self._proposers[key])
         return self._proposed[trial._trial_id]
+
+    def _past_of(self, names: Set[str]) -> History | None:
+        """Return the past studies, or the runs behind the recommendations, if they are about a space of such names."""
+        if self._history is not None:
+            return self._history if names & self._history.encoder.axes.keys() else None
+        key = self._key_of(names) if names else None
+        if key is None or key not in self._suggestions:
+            return None
+        if key not in self._pasts:
+            self._pasts[key] = self._read_runs(key)
+        return self._pasts[key]
+
+    def _read_runs(self, key: str) -> History | None:
+        """Return what was run on the known tasks that are most alike, under the names of the space."""
+        found = self._suggestions[key].recommendations
+        if found is None:
+            return None
+        own = registered_algorithms()["regression" if found.kind == "regression" else "classification"]
+        if own.keys() & self._spaces.keys() and key == _JOINT:
+            return None  # what nobody has run would never be proposed
+        name = _naming(key)
+        runs = [([name(c) for c in known], levels) for known, levels in found.past_runs]
+        return history_of_runs(runs, self._spaces[key])
 
     def _propose(
         self,
@@ -267,11 +294,11 @@ class MetaSampler(BaseSampler):
             self._suggestions[key] = self._recommend(key)
         return self._suggestions[key]
 
-    def _key_of(self, names: set[str]) -> str | None:
+    def _key_of(self, names: Set[str]) -> str | None:
         """Tell the joint space and the space of one algorithm by the names seen so far."""
-        if self._algorithm is not None and self._shapes:
+        if self._algorithm is not None and self._spaces:
             return self._algorithm
-        return next((key for key, known in self._shapes.items() if names <= known), None)
+        return next((key for key, known in self._spaces.items() if names <= known.keys()), None)
 
     def _recommend(self, key: str) -> Suggestions:
         if self._task is None:
@@ -284,17 +311,21 @@ class MetaSampler(BaseSampler):
             metamodel=self._metamodel,
             random_state=self._seed,
         )
-        name = Configuration.joint_params if key == _JOINT else _own_params
-        return Suggestions.of([r.configuration for r in found], name, found)
+        return Suggestions.of([r.configuration for r in found], _naming(key), found)
+
+
+def _spaces(space: SearchSpace) -> dict[str, Mapping[str, BaseDistribution]]:
+    """Return the joint space and that of each algorithm; the names of the parameters tell them apart."""
+    return {_JOINT: space.distributions(), **{a.name: a.distributions for a in space}}
+
+
+def _naming(key: str) -> Callable[[Configuration], Params]:
+    """Return what gives the parameters of a configuration the names that they have in a study."""
+    return Configuration.joint_params if key == _JOINT else _own_params
 
 
 def _own_params(configuration: Configuration) -> Params:
     return dict(configuration.params)
-
-
-def _shapes(space: SearchSpace) -> dict[str, frozenset[str]]:
-    """Return the parameter names by which the joint space and that of each algorithm are told apart."""
-    return {_JOINT: frozenset(space.distributions()), **{a.name: frozenset(a.distributions) for a in space}}
 
 
 def _default_sampler(seed: int | None) -> TPESampler:

@@ -100,6 +100,24 @@ def test_without_all_of_its_tasks_nothing_is_added(part, added):
     assert addition.extend(without=set(addition.tasks["family"])) is part
 
 
+def test_what_is_no_column_is_kept_beside_them(part, added):
+    """A middling run of a new configuration is no candidate, but one of the runs on its task."""
+    run = added.runs[added.runs["task_id"] == "regression-13"].head(1).assign(configuration_id="new", r2=0.5)
+    row = added.configurations[added.configurations["target"] == "regression"].head(1)
+    more = MetaBase(
+        added.tasks,
+        pd.concat([added.configurations, row.assign(configuration_id="new")], ignore_index=True),
+        pd.concat([added.runs, run], ignore_index=True),
+    )
+    first = str(added.families(["regression-12"])[0])
+    for without, place in (((), 1), ((first,), 0)):
+        extended = Addition.of(part, more).extend(without=without)
+        assert list(extended.configurations) == list(part.configurations)
+        configurations, levels = extended.runs_on(len(part.tasks) + place, "r2")
+        assert len(configurations) == len(part.configurations) + 1
+        assert levels[-1] == pytest.approx(0.5)
+
+
 def test_a_configuration_that_was_best_becomes_a_candidate(base, part, added):
     """A run far better than those of the stored configurations brings its configuration in."""
     run = added.runs[added.runs["task_id"] == "regression-12"].head(1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -87,6 +90,49 @@ def test_what_was_not_run_is_filled_and_what_failed_is_not(base):
     assert np.isfinite([regrets[row, columns[0]], levels[row, columns[0]]]).all()
     assert regrets[row, columns[1]] == 2.0
     assert np.isnan(levels[row, columns[1]])
+
+
+@pytest.fixture(scope="module")
+def searched(base) -> MetaBase:
+    """The base with a tuned configuration on one task of each target."""
+    rows, runs = [], []
+    for target, kind, metric in (("classification", "binary", "roc_auc"), ("regression", "regression", "r2")):
+        tuned = replace(SearchSpace.for_kind(kind)["svm"].default_configuration(), origin="tuned")
+        tuned = replace(tuned, params={**tuned.params, "C": 7.0})
+        run = base.runs[base.runs["task_id"] == f"{kind}-4"].head(1)
+        runs.append(run.assign(configuration_id=tuned.id, **{metric: 0.95}))
+        rows.append(
+            {
+                "configuration_id": tuned.id,
+                "target": target,
+                "algorithm": tuned.algorithm,
+                "params": json.dumps(dict(tuned.params)),
+                "origin": tuned.origin,
+            }
+        )
+    configurations = pd.concat([base.configurations, pd.DataFrame(rows)], ignore_index=True)
+    return MetaBase.from_frames(base.tasks, pd.concat([base.runs, *runs], ignore_index=True), configurations)
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "level"), [("binary", "roc_auc", 0.9), ("regression", "r2", 0.95)]
+)
+def test_past_runs_are_those_of_the_most_similar_tasks(searched, tmp_path, kind, metric, level):
+    searched.save(tmp_path)
+    MetaModel.fit(searched).save(tmp_path)
+    model = MetaModel.load(tmp_path)
+    part, x = model.part(kind), task(searched, kind, 4)
+    past = model.past_runs(x, kind, metric, n_tasks=5)
+    assert len(past) == 5
+    # Most like the task is the task itself: what all were run with, and last what was tuned on it.
+    configurations, levels = past[0]
+    row = part.tasks["task_id"].tolist().index(f"{kind}-4")
+    assert configurations[:-1] == list(part.configurations.values())
+    np.testing.assert_allclose(levels[:-1], part.levels[metric][row])
+    assert (configurations[-1].params["C"], configurations[-1].origin) == (7.0, "tuned")
+    assert levels[-1] == pytest.approx(level, abs=1e-4)
+    without = model.past_runs(x, kind, metric, exclude=searched.families([f"{kind}-4"]), n_tasks=99)
+    assert all(len(runs) == len(part.configurations) for runs, _ in without)
 
 
 def test_intervals_hold_the_expected_level(base, model):

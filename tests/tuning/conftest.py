@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,13 @@ QUICK = ("linear", "knn", "hist_gradient_boosting", "svm", "random_forest", "ext
 
 
 class StandIn(list[Recommendation]):
-    """Recommendations that results do not reorder."""
+    """Recommendations that results do not reorder, and behind which there are no runs."""
+
+    past_runs: ClassVar[list[tuple[list[Configuration], Any]]] = []
+
+    @property
+    def kind(self) -> str:
+        return self[0].task.kind
 
     @property
     def metric(self) -> Any:
@@ -34,7 +40,7 @@ def fake_recommendations(
     task: Task, *, k: int = 10, algorithms: Sequence[str] | None = None, **_: Any
 ) -> StandIn:
     names = [name for name in QUICK if algorithms is None or name in algorithms]
-    design = SearchSpace.for_kind(task.kind, names).design(k)[:k]
+    design = list(dict.fromkeys(SearchSpace.for_kind(task.kind, names).design(k)))[:k]
     return StandIn(
         Recommendation(rank, configuration, 0.5, 0.4, 0.6, 0.05, 0.1, "a stand-in", task)
         for rank, configuration in enumerate(design, start=1)

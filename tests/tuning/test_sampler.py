@@ -6,6 +6,7 @@ import multiprocessing
 import pickle
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,9 @@ from optuna.testing.pytest_samplers import (
 from optuna.trial import TrialState
 
 from autometa.errors import UsageError
-from autometa.space import SearchSpace
+from autometa.space import Configuration, SearchSpace, register_algorithm, unregister_algorithm
 from autometa.storage import open_storage
-from autometa.tuning import MetaSampler, _transfer, warm_start
+from autometa.tuning import MetaSampler, _sampler, _transfer, warm_start
 
 SPACE = SearchSpace.for_kind("multiclass")
 
@@ -229,6 +230,68 @@ def test_several_objectives_fall_back(iris) -> None:
     study = optuna.create_study(directions=["minimize", "maximize"], sampler=MetaSampler(*iris, seed=0))
     study.optimize(lambda t: (joint_objective(t), 1.0), n_trials=3)
     assert all("autometa:rank" not in t.user_attrs for t in study.trials)
+
+
+def knn_loss(configuration: Configuration) -> float:
+    """The best number of neighbours is 17; other algorithms are bad."""
+    if configuration.algorithm != "knn":
+        return 9.0
+    return abs(np.log(configuration.params["n_neighbors"] / 17)) + (configuration.params["p"] == 1)
+
+
+@pytest.fixture
+def _runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have runs on six known tasks, all like :func:`knn_loss`, behind the recommendations."""
+    rng, recommend = np.random.default_rng(0), _sampler.recommend_for_task
+
+    def with_runs(task: Any, *, algorithms: Any = None, **options: Any) -> Any:
+        found = recommend(task, algorithms=algorithms, **options)
+        found.past_runs = []
+        for _ in range(6):
+            units = rng.random((30, len(SPACE["knn"].distributions)))
+            known = [SPACE["knn"].from_unit(unit) for unit in units]
+            if algorithms is None:
+                known += [algorithm.default_configuration() for algorithm in SPACE]
+            found.past_runs.append((known, -np.array([knn_loss(c) for c in known])))
+        return found
+
+    monkeypatch.setattr(_sampler, "recommend_for_task", with_runs)
+
+
+@pytest.mark.usefixtures("_runs")
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_after_the_recommendations_the_runs_on_known_tasks_propose(iris, direction) -> None:
+    sign = 1.0 if direction == "minimize" else -1.0
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0), direction=direction)
+    study.optimize(lambda t: sign * knn_loss(SPACE.suggest(t)), n_trials=16)
+    assert sum("autometa:rank" in t.user_attrs for t in study.trials) == 10
+    losses = sign * np.array([t.value for t in study.trials])
+    assert losses[10:13].min() < 0.1 < losses[:10].min()
+
+
+@pytest.mark.usefixtures("_runs")
+def test_one_algorithm_is_proposed_under_its_own_names(iris) -> None:
+    def objective(trial: optuna.Trial) -> float:
+        p = trial.suggest_categorical("p", [1, 2])
+        return abs(np.log(trial.suggest_int("n_neighbors", 1, 50, log=True) / 17)) + (p == 1)
+
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    study.optimize(objective, n_trials=13)
+    losses = np.array([t.value for t in study.trials])
+    assert losses[10:].min() < 0.1 < losses[:10].min()
+
+
+@pytest.mark.usefixtures("_runs")
+def test_an_algorithm_of_ones_own_is_left_to_the_wrapped_sampler(iris) -> None:
+    register_algorithm(replace(SPACE["knn"], name="own_knn"), kinds=["classification"])
+    try:
+        sampler = MetaSampler(*iris, seed=0)
+        study = optuna.create_study(sampler=sampler)
+        space = SearchSpace.for_kind("multiclass")
+        study.optimize(lambda t: float(int(space.suggest(t).id, 16) % 1000), n_trials=12)
+        assert sampler._pasts == {"*": None}
+    finally:
+        unregister_algorithm("own_knn")
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
