@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from scipy.linalg import solve_triangular
+from scipy.spatial.distance import cdist
 from scipy.special import ndtr
 
 from autometa.tuning._encoding import Encoder
@@ -277,8 +278,7 @@ class Proposer:
     def _is_new(self, pool: Candidates, known: Candidates) -> NDArray[np.bool_]:
         if not len(known):
             return np.ones(len(pool), dtype=bool)
-        distance = np.abs(pool.scaled[:, None, :] - known.scaled[None, :, :]).max(axis=2).min(axis=1)
-        return np.asarray(distance >= 1e-9)
+        return np.asarray(cdist(pool.scaled, known.scaled, "chebyshev").min(axis=1) >= 1e-9)
 
     def _pool(self, known: Candidates, losses: Array, rng: np.random.Generator) -> Candidates:
         donors = self._donors(known)

@@ -10,7 +10,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from autometa.tuning import MetaSampler
-from autometa.tuning._past import read_history
+from autometa.tuning._past import MIN_RUNS, history_of_runs, read_history
 from autometa.tuning._prior import _study_losses, fit_prior, leading_points
 
 KINDS = CategoricalDistribution(("a", "b"))
@@ -110,3 +110,16 @@ def test_studies_are_read_when_the_sampler_is_made_and_learned_from_once_for_the
             ours.tell(trial, trial.suggest_float("x", 0, 1))
     assert fit_prior.cache_info().misses == learned[0] + 1
     assert leading_points.cache_info().misses == learned[1] + 1
+
+
+def test_runs_on_known_tasks_are_kept_best_first_where_there_are_enough() -> None:
+    distributions = {"x": FloatDistribution(0.0, 10.0)}
+    long = [{"x": float(x)} for x in range(MIN_RUNS)]
+    runs = [(long, np.arange(MIN_RUNS, dtype="float64")), (long[1:], np.arange(MIN_RUNS - 1.0))]
+    history = history_of_runs(runs, distributions)
+    ((points,), (losses,)) = history.points, history.losses
+    np.testing.assert_allclose(points[:, 0], np.arange(MIN_RUNS)[::-1] / 10)
+    assert losses[0] == 0.0
+    assert (np.diff(losses) > 0).all()
+    assert history_of_runs(runs[1:], distributions) is None
+    assert history_of_runs([], distributions) is None
