@@ -164,12 +164,24 @@ def run_task(source: Any, methods: dict[str, Callable[..., Outcome]], seed: int)
     return records
 
 
+def _gains(table: pd.DataFrame) -> list[str]:
+    return [f"gain@{budget}" for budget in BUDGETS if f"gain@{budget}" in table]
+
+
+def _best(table: pd.DataFrame) -> pd.Series:
+    """Return, in every row, the best gain that any method reached on the task."""
+    return table[[*_gains(table), "best_default"]].max(axis=1).groupby(table["task"]).transform("max")
+
+
+def _units(table: pd.DataFrame) -> pd.Series:
+    """Return, in every row, the way from the median of the defaults to the best."""
+    return np.maximum(_best(table) - table["median_default"], 1e-12)
+
+
 def regrets(table: pd.DataFrame) -> pd.DataFrame:
     """Return mean regrets over seeds, a row per method and task."""
-    columns = [f"gain@{budget}" for budget in BUDGETS if f"gain@{budget}" in table]
-    best = table[[*columns, "best_default"]].max(axis=1).groupby(table["task"]).transform("max")
-    scale = np.maximum(best - table["median_default"], 1e-12)
-    found = {int(c[5:]): ((best - table[c]) / scale).clip(0.0, 2.0) for c in columns}
+    best, scale = _best(table), _units(table)
+    found = {int(c[5:]): ((best - table[c]) / scale).clip(0.0, MAX_REGRET) for c in _gains(table)}
     return (
         pd.DataFrame(found)
         .assign(method=table["method"], task=table["task"])
@@ -196,11 +208,14 @@ def report(table: pd.DataFrame) -> str:
                 f"better or equal on {(difference <= 0).mean():.0%} of {len(difference)}"
             )
     gains = table.pivot_table(index="task", columns="method", values="test_gain")
-    for theirs in known - {"autometa"} if "autometa" in known else ():
-        pair = gains[["autometa", theirs]].dropna()
-        wins = (pair["autometa"] > pair[theirs]).mean() + 0.5 * (pair["autometa"] == pair[theirs]).mean()
+    units = _units(table).groupby(table["task"]).mean()
+    for theirs in sorted(known - {"autometa"}) if "autometa" in known else ():
+        lead = (gains["autometa"] - gains[theirs]).dropna()
+        shares = (lead / units).dropna().clip(-2.0, 2.0)
+        wins = (lead > 0).mean() + 0.5 * (lead == 0).mean()
         lines.append(
-            f"held-out third, what each chose after all its trials: autometa better than {theirs} on {wins:.0%}"
+            f"held-out third, what each chose after all its trials: autometa better than {theirs} on {wins:.0%} of "
+            f"{len(lead)}, by {shares.mean():+.3f} +- {shares.sem():.3f} in the unit of regret"
         )
     return "\n".join(lines)
 
