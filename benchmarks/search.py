@@ -101,10 +101,12 @@ def search(task: Task, splits: Any, n_trials: int, seed: int, first: list[Config
 
 def tune(task: Task, splits: Any, n_trials: int, seed: int, metamodel: Any) -> Outcome:
     """Run autometa.tune with a meta-model that knows nothing of the task's family."""
+    # Without its rare classes a task may have two left.
+    kind = "binary" if task.kind == "multiclass" and task.y.nunique() == 2 else task.kind
     result = autometa.tune(
         task.X,
         task.y,
-        kind=task.kind,
+        kind=kind,
         metric=task.metric.name,
         n_trials=n_trials,
         cv=splits,

@@ -126,7 +126,7 @@ def read_part(directory: Path, target: str) -> TargetModel:
 
 
 def _tuned_file(directory: Path, target: str) -> Path:
-    return directory / f"{target}.tuned.json.gz"
+    return directory / f"{target}.tuned.jsonl.gz"
 
 
 def _bag_file(directory: Path, target: str, metric: str, number: int) -> Path:

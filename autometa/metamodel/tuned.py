@@ -25,9 +25,9 @@ class TunedRuns:
     Attributes
     ----------
     tasks : ndarray of int, shape (n_runs,)
-        Position of the task of each run.
+        Position of the task of each run; -1 for one that does not count.
     packed : bytes
-        The configuration of each run, as gzipped JSON: most uses of a model never ask for them.
+        The configuration of each run, a gzipped line of JSON each: most uses of a model never ask for them.
     levels : dict of str to ndarray of shape (n_runs,)
         For each stored metric.
     """
@@ -41,9 +41,9 @@ class TunedRuns:
         cls, tasks: Sequence[int], configurations: Sequence[Configuration], levels: dict[str, FloatArray]
     ) -> Self:
         """Pack the configurations."""
-        text = json.dumps([[c.algorithm, dict(c.params), c.origin] for c in configurations])
+        lines = [json.dumps([c.algorithm, dict(c.params), c.origin]) + "\n" for c in configurations]
         # No time of making: the same runs give the same bytes.
-        return cls(np.array(tasks, dtype="int64"), gzip.compress(text.encode(), mtime=0), levels)
+        return cls(np.array(tasks, dtype="int64"), gzip.compress("".join(lines).encode(), mtime=0), levels)
 
     @classmethod
     def of(cls, metabase: MetaBase, target: str, task_ids: Sequence[str]) -> Self:
@@ -60,7 +60,7 @@ class TunedRuns:
     @cached_property
     def configurations(self) -> list[Configuration]:
         """The configuration of each run."""
-        return [Configuration(*entry) for entry in json.loads(gzip.decompress(self.packed))]
+        return [Configuration(*json.loads(line)) for line in gzip.decompress(self.packed).splitlines()]
 
     def on(self, task: int, metric: str) -> tuple[list[Configuration], FloatArray]:
         """Return the configurations that were run on a task, and their levels."""
@@ -76,10 +76,8 @@ class TunedRuns:
         places : ndarray of int
             For each of its tasks, the position that it gets here; -1 leaves it out.
         """
-        tasks = places[other.tasks]
-        kept = np.flatnonzero(tasks >= 0)
-        return TunedRuns.make(
-            [*self.tasks.tolist(), *tasks[kept].tolist()],
-            [*self.configurations, *(other.configurations[i] for i in kept)],
-            {m: np.r_[levels, other.levels[m][kept]] for m, levels in self.levels.items()},
+        return TunedRuns(
+            np.r_[self.tasks, places[other.tasks]],
+            self.packed + other.packed,
+            {m: np.r_[levels, other.levels[m]] for m, levels in self.levels.items()},
         )
