@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import threadpool_limits
 
 from autometa.errors import UsageError
 from autometa.metamodel import MetaModel
@@ -208,10 +209,12 @@ class MetaSampler(BaseSampler):
             if history is None:
                 return None
             key = repr(sorted(distributions.items()))
-            if key not in self._proposers:
-                leading = leading_points(history) if history is self._history else None
-                self._proposers = {key: Proposer(fit_prior(history), distributions, leading)}
-            self._proposed[trial._trial_id] = self._propose(study, trial, trials, self._proposers[key])
+            # More threads than free cores make these small matrices many times slower.
+            with threadpool_limits(1, "blas"):
+                if key not in self._proposers:
+                    leading = leading_points(history) if history is self._history else None
+                    self._proposers = {key: Proposer(fit_prior(history), distributions, leading)}
+                self._proposed[trial._trial_id] = self._propose(study, trial, trials, self._proposers[key])
         return self._proposed[trial._trial_id]
 
     def _past_of(self, names: Set[str]) -> History | None:

@@ -20,11 +20,13 @@ from optuna.testing.pytest_samplers import (
     RelativeSamplerTestCase,
 )
 from optuna.trial import TrialState
+from threadpoolctl import threadpool_info
 
 from autometa.errors import UsageError
 from autometa.space import Configuration, SearchSpace, register_algorithm, unregister_algorithm
 from autometa.storage import open_storage
-from autometa.tuning import MetaSampler, _sampler, _transfer, warm_start
+from autometa.tuning import MetaSampler, _prior, _sampler, _transfer, warm_start
+from autometa.tuning._prior import History, Prior
 
 SPACE = SearchSpace.for_kind("multiclass")
 
@@ -279,6 +281,20 @@ def test_one_algorithm_is_proposed_under_its_own_names(iris) -> None:
     study.optimize(objective, n_trials=13)
     losses = np.array([t.value for t in study.trials])
     assert losses[10:].min() < 0.1 < losses[:10].min()
+
+
+@pytest.mark.usefixtures("_runs")
+def test_proposals_take_one_thread(iris, monkeypatch) -> None:
+    threads = []
+
+    def fit_prior(history: History) -> Prior:
+        threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return _prior.fit_prior(history)
+
+    monkeypatch.setattr(_sampler, "fit_prior", fit_prior)
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    study.optimize(joint_objective, n_trials=11)
+    assert set(threads) == {1}
 
 
 @pytest.mark.usefixtures("_runs")
