@@ -213,7 +213,7 @@ def report(table: pd.DataFrame) -> str:
     units = _units(table).groupby(table["task"]).mean()
     for theirs in sorted(known - {"autometa"}) if "autometa" in known else ():
         lead = (gains["autometa"] - gains[theirs]).dropna()
-        shares = (lead / units).dropna().clip(-2.0, 2.0)
+        shares = (lead / units).dropna().clip(-MAX_REGRET, MAX_REGRET)
         wins = (lead > 0).mean() + 0.5 * (lead == 0).mean()
         lines.append(
             f"held-out third, what each chose after all its trials: autometa better than {theirs} on {wins:.0%} of "

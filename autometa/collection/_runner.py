@@ -107,7 +107,7 @@ def collect(
     fidelities : iterable of int, or mapping of int to int, default=()
         Further numbers of training rows per fold, and how many configurations of each algorithm to run at each;
         `n_configurations` by default. One at which a task would train on less than 1.25 times as many rows as at a
-        smaller one is left out for that task.
+        smaller one is left out for that task. Above the protocol's own, a fold tests on up to twice as many rows.
     n_tuned : int, default=0
         Runs of each task near the best found: Optuna's TPE on its three best algorithms, after the others.
     known : MetaBase, optional

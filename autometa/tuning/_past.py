@@ -14,13 +14,11 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import rankdata
 
 from autometa.errors import UsageError
-from autometa.tuning._encoding import Encoder
+from autometa.tuning._encoding import Encoder, Params
 from autometa.tuning._prior import History, normalised
 
 MAX_TRIALS: Final = 200
 MIN_RUNS: Final = 10
-
-Params = Mapping[str, Any]
 
 Array = NDArray[np.float64]
 

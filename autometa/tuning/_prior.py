@@ -185,9 +185,8 @@ def leading_points(history: History, size: int = N_LEADING, rounds: int = N_ROUN
 
     The losses of a study where it has none come from boosted trees over all studies and extremely randomized trees
     [1]_ over what these leave, with at most about forty leaves each: exact where a short study ran them, smooth in a
-    long one. Of the best configurations of every
-    study a greedy portfolio is chosen [2]_, then again and again of these and small changes of those it chose: the
-    best on average is seldom one that somebody ran.
+    long one. Of the best configurations of every study a greedy portfolio is chosen [2]_, then again and again of these
+    and small changes of those it chose: the best on average is seldom one that somebody ran.
 
     Parameters
     ----------

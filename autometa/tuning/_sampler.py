@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_limits
 
 from autometa.errors import UsageError
+from autometa.metabase import target_of
 from autometa.metamodel import MetaModel
 from autometa.recommendation import Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace, registered_algorithms
@@ -233,7 +234,7 @@ class MetaSampler(BaseSampler):
         found = self._suggestions[key].recommendations
         if found is None:
             return None
-        own = registered_algorithms()["regression" if found.kind == "regression" else "classification"]
+        own = registered_algorithms()[target_of(found.kind)]
         if own.keys() & self._spaces.keys() and key == _JOINT:
             return None  # what nobody has run would never be proposed
         name = _naming(key)

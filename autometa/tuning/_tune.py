@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from autometa.errors import EvaluationError, UsageError
 from autometa.evaluation import Run, Split
-from autometa.metabase import describe_for_study
+from autometa.metabase import describe_for_study, target_of
 from autometa.metamodel import MetaModel
 from autometa.metrics import Metric, stored_metrics
 from autometa.recommendation import Recommendation, Recommendations, recommend_for_task
@@ -323,7 +323,7 @@ def _recommend(
     seed: int,
     time_budget: float | None,
 ) -> Sequence[Recommendation]:
-    own = registered_algorithms()["regression" if task.kind == "regression" else "classification"]
+    own = registered_algorithms()[target_of(task.kind)]
     names = [name for name in space.algorithms if name not in own]
     if not names:
         return ()
@@ -355,7 +355,7 @@ def _with_own_algorithms(
 ) -> list[Configuration]:
     """Add the defaults of algorithms that the user registered, of which there is no experience, near the top."""
     known = {c.algorithm for c in configurations}
-    own = registered_algorithms()["regression" if task.kind == "regression" else "classification"]
+    own = registered_algorithms()[target_of(task.kind)]
     added = [space[name].default_configuration() for name in own if name in space and name not in known]
     return [*configurations[:N_BEFORE_OWN], *added, *configurations[N_BEFORE_OWN:]]
 
