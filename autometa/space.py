@@ -30,6 +30,11 @@ DEFAULT_CHOICE_WEIGHT: Final = 0.6
 CALIBRATION_FOLDS: Final = 3
 
 
+def target_of(kind: str) -> str:
+    """Return ``regression`` or ``classification``: configurations are shared by binary and multiclass tasks."""
+    return "regression" if kind == "regression" else "classification"
+
+
 @dataclass(frozen=True)
 class Configuration:
     """An algorithm with values for its active hyperparameters.
@@ -240,15 +245,15 @@ class SearchSpace:
         UsageError
             AM504 when an algorithm is not known.
         """
-        family = "regression" if kind == "regression" else "classification"
-        known = {**_built_in(family), **_registered[family]}
+        target = target_of(kind)
+        known = {**_built_in(target), **_registered[target]}
         if algorithms is None:
             return cls(known.values())
         for name in algorithms:
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1)
                 hint = f"Did you mean {close[0]!r}?" if close else f"Known are: {', '.join(known)}."
-                raise UsageError("AM504", f"algorithm {name!r} is not known for {family}.", hint)
+                raise UsageError("AM504", f"algorithm {name!r} is not known for {target}.", hint)
         return cls(known[name] for name in algorithms)
 
     def __iter__(self) -> Iterator[Algorithm]:
@@ -377,7 +382,7 @@ def registered_algorithms() -> dict[str, dict[str, Algorithm]]:
 
 def built_in_algorithms(kind: str) -> list[Algorithm]:
     """Return the algorithms of autometa itself for a kind of task, without registered ones."""
-    return list(_built_in("regression" if kind == "regression" else "classification").values())
+    return list(_built_in(target_of(kind)).values())
 
 
 def _layers(params: dict[str, Any]) -> dict[str, Any]:
@@ -385,9 +390,9 @@ def _layers(params: dict[str, Any]) -> dict[str, Any]:
     return {**params, "hidden_layer_sizes": (params["hidden_layer_sizes"],) * depth}
 
 
-def _built_in(family: str) -> dict[str, Algorithm]:
+def _built_in(target: str) -> dict[str, Algorithm]:
     """Return the eight algorithms; ranges follow the literature cited in ``docs/reference/space.md``."""
-    classify = family == "classification"
+    classify = target == "classification"
     weights: dict[str, BaseDistribution] = (
         {"class_weight": CategoricalDistribution((None, "balanced"))} if classify else {}
     )

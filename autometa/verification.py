@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from autometa.evaluation import Split, evaluate
-from autometa.metabase import MetaBase, metabase_directory, target_of, verify_files
+from autometa.metabase import MetaBase, metabase_directory, verify_files
 from autometa.pipelines import build_pipeline
-from autometa.space import Configuration
+from autometa.space import Configuration, target_of
 from autometa.task import KINDS, Task
 
 N_ROWS: Final = 90

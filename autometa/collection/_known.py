@@ -7,8 +7,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autometa.collection._ledger import as_trial
 from autometa.collection._station import Source
-from autometa.metabase import MetaBase, target_of
-from autometa.space import SearchSpace
+from autometa.metabase import MetaBase
+from autometa.space import SearchSpace, target_of
 
 
 class Known:

@@ -27,6 +27,7 @@ from autometa.collection._lockfile import LockFile, differences, one_process
 from autometa.collection.directory import mixed
 from autometa.errors import AutometaError, DataError, DependencyError
 from autometa.evaluation import Split
+from autometa.space import target_of
 from autometa.tables import read_table
 from autometa.task import Task, split_target
 
@@ -126,7 +127,7 @@ class OpenMLTask:
         task = Task.from_frame(
             X,
             y,
-            kind="regression" if self.kind == "regression" else "classification",
+            kind=target_of(self.kind),
             name=self.task_id,
             properties={**self.properties, "source": _source(self.number, copy.facts)},
         )

@@ -11,7 +11,6 @@ from autometa.metabase._schema import (
     RUN_COLUMNS,
     TUNED,
     describe_for_study,
-    target_of,
     task_row,
 )
 
@@ -24,7 +23,6 @@ __all__ = [
     "describe_for_study",
     "metabase_directory",
     "read_manifest",
-    "target_of",
     "task_row",
     "verify_files",
     "write_manifest",

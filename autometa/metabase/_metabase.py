@@ -28,7 +28,6 @@ from autometa.metabase._schema import (
     complete,
     configuration_row,
     split_configurations,
-    target_of,
     task_row,
     typed,
     write_parquet,
@@ -41,7 +40,7 @@ from autometa.metrics import (
     perfect_score,
     stored_metrics,
 )
-from autometa.space import Configuration, SearchSpace
+from autometa.space import Configuration, SearchSpace, target_of
 from autometa.storage import open_storage
 from autometa.task import KINDS
 

@@ -13,7 +13,7 @@ import pandas as pd
 from autometa.errors import StorageError
 from autometa.metafeatures import METAFEATURES_VERSION, describe_task
 from autometa.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, baseline_scores
-from autometa.space import Configuration
+from autometa.space import Configuration, target_of
 from autometa.task import Task
 
 TASK_COLUMNS: Final = (
@@ -51,11 +51,6 @@ TUNED: Final = "tuned"
 # Binary digits kept of the fractions of stored numbers: five decimal digits of a score, three of what only estimates.
 SCORE_BITS: Final = 17
 ESTIMATE_BITS: Final = 9
-
-
-def target_of(kind: str) -> str:
-    """Return ``regression`` or ``classification``: configurations are shared by binary and multiclass tasks."""
-    return "regression" if kind == "regression" else "classification"
 
 
 def describe_for_study(

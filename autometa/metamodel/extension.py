@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autometa.metabase import BASELINE_PREFIX, MAX_REGRET, MetaBase, target_of
+from autometa.metabase import BASELINE_PREFIX, MAX_REGRET, MetaBase
 from autometa.metamodel.portfolio import fill_with_column_means
 from autometa.metamodel.target import TargetModel
 from autometa.metamodel.tuned import TunedRuns
 from autometa.metrics import as_gain, perfect_score
-from autometa.space import Configuration
+from autometa.space import Configuration, target_of
 
 FloatArray = NDArray[np.float64]
 

@@ -13,13 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.errors import StorageError, UsageError
-from autometa.metabase import MetaBase, metabase_directory, read_manifest, target_of, write_manifest
+from autometa.metabase import MetaBase, metabase_directory, read_manifest, write_manifest
 from autometa.metamodel._files import read_part, write_part
 from autometa.metamodel.portfolio import fill_with_column_means
 from autometa.metamodel.posterior import FewShot, TaskMixture
 from autometa.metamodel.prediction import Prediction
 from autometa.metamodel.target import TargetModel
-from autometa.space import Configuration
+from autometa.space import Configuration, target_of
 from autometa.task import DataIssue
 
 FloatArray = NDArray[np.float64]

@@ -17,10 +17,9 @@ from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_limits
 
 from autometa.errors import UsageError
-from autometa.metabase import target_of
 from autometa.metamodel import MetaModel
 from autometa.recommendation import Recommendations, recommend_for_task
-from autometa.space import Configuration, SearchSpace, registered_algorithms
+from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
 from autometa.task import Task
 from autometa.tuning._adapt import fit_value
 from autometa.tuning._past import history_of_runs, read_history

@@ -15,11 +15,11 @@ from sklearn.pipeline import Pipeline
 
 from autometa.errors import EvaluationError, UsageError
 from autometa.evaluation import Run, Split
-from autometa.metabase import describe_for_study, target_of
+from autometa.metabase import describe_for_study
 from autometa.metamodel import MetaModel
 from autometa.metrics import Metric, stored_metrics
 from autometa.recommendation import Recommendation, Recommendations, recommend_for_task
-from autometa.space import Algorithm, Configuration, SearchSpace, registered_algorithms
+from autometa.space import Algorithm, Configuration, SearchSpace, registered_algorithms, target_of
 from autometa.storage import open_storage, quiet_optuna
 from autometa.task import Task
 from autometa.tuning._deadline import Deadline
