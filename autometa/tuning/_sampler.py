@@ -256,8 +256,9 @@ class MetaSampler(BaseSampler):
         tried = [*(t.params for t in finished), *(params for params in running if params)]
         rng = np.random.default_rng([self._entropy, trial.number])
         n_ahead = sum(not params for params in running)
+        n_given = sum(RANK_ATTRIBUTE in t.user_attrs for t in finished)
         params, share_of_other = proposer.propose(
-            proposer.encoder.encode(tried), losses, rng, min(n_ahead, _MAX_AHEAD)
+            proposer.encoder.encode(tried), losses, rng, min(n_ahead, _MAX_AHEAD), n_given
         )
         return None if rng.random() < share_of_other else params
 

@@ -170,14 +170,23 @@ def _scales(gaps: Array) -> Array:
     return np.geomspace(usual / 4, usual * 16, _N_SCALES) if usual > 0 else np.ones(1)
 
 
-def stagnation(losses: Array) -> float:
+def stagnation(losses: Array, n_given: int = 0) -> float:
     """Return the share of trials for another sampler: it grows with the number of trials without progress.
 
     Progress is a fall of the best loss by more than a twentieth of the usual distance (root mean square) from it.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_finished,)
+        In the order of the trials.
+    n_given : int, default=0
+        The first so many trials were given, not proposed: they are no proof against the proposals.
     """
-    gaps = losses - losses.min() if len(losses) else losses
-    idle = len(gaps) - 1 - int(np.argmax(gaps <= _PROGRESS * np.sqrt((gaps**2).mean()))) if len(gaps) else 0
-    return _MAX_STAGNATION * min(idle / _PATIENCE, 1.0)
+    if len(losses) <= n_given:
+        return 0.0
+    gaps = losses - losses.min()
+    idle = len(gaps) - 1 - int(np.argmax(gaps <= _PROGRESS * np.sqrt((gaps**2).mean())))
+    return _MAX_STAGNATION * min(idle / _PATIENCE, (len(gaps) - n_given) / _PATIENCE, 1.0)
 
 
 def _expected_improvement(mean: Array, spread: Array, best: float) -> Array:
@@ -230,7 +239,12 @@ class Proposer:
         return Candidates(points, scaled, projected[:, 0], projected[:, 1:])
 
     def propose(
-        self, tried: Array, losses: Array, rng: np.random.Generator, n_ahead: int = 0
+        self,
+        tried: Array,
+        losses: Array,
+        rng: np.random.Generator,
+        n_ahead: int = 0,
+        n_given: int = 0,
     ) -> tuple[dict[str, Any] | None, float]:
         """Return the configuration to try next, and the probability that another sampler should choose instead.
 
@@ -245,6 +259,8 @@ class Proposer:
         rng : Generator
         n_ahead : int, default=0
             So many others choose at the same time: what they will choose is guessed first.
+        n_given : int, default=0
+            The first so many losses are of trials that were given; see :func:`stagnation`.
         """
         known = self.candidates(tried)
         place = len(tried) + n_ahead
@@ -265,7 +281,7 @@ class Proposer:
             pool, gain = pool + near, np.r_[gain, self._gain(posterior, near, known)]
             chosen = int(np.argmax(gain))
             known = known + pool[[chosen]]
-        return self.encoder.decode(pool.points[chosen]), max(posterior.distrust, stagnation(losses))
+        return self.encoder.decode(pool.points[chosen]), max(posterior.distrust, stagnation(losses, n_given))
 
     def _is_contradicted(self, finished: Candidates, losses: Array) -> bool:
         """Tell whether what the past calls worst was better than what it calls best."""

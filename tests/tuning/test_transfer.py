@@ -138,3 +138,14 @@ def test_the_longer_there_is_no_progress_the_more_is_left_to_the_other_sampler()
     assert shares[-1] > 0.6
     # Falls that are small beside what is usual are no progress.
     assert stagnation(np.r_[1.0, 0.5, 0.1 - 1e-4 * np.arange(10)]) > 0.6
+
+
+def test_trials_that_were_given_are_no_lack_of_progress() -> None:
+    early = np.r_[0.0, np.linspace(0.5, 1.0, 9)]  # the first was the best
+    assert stagnation(early) > 0.6
+    assert stagnation(early, n_given=10) == stagnation(early, n_given=12) == 0.0
+    later = [stagnation(np.r_[early, np.ones(n)], n_given=10) for n in range(1, 10)]
+    assert 0.0 < later[0] < 0.1
+    assert later == sorted(later)
+    # An improvement counts from where it was.
+    assert stagnation(np.r_[early, -1.0], n_given=10) == 0.0
