@@ -349,16 +349,8 @@ def recommend_for_task(
     metamodel: MetaModel | None = None,
     exclude_seen: bool = True,
     random_state: int | None = None,
-    for_search: bool = False,
 ) -> Recommendations:
-    """Recommend pipelines for a task; see :func:`recommend`.
-
-    Parameters
-    ----------
-    for_search : bool, default=False
-        Whether results will choose among the recommendations: then some of the last are for a task that is not like
-        those it seems to be like, and there may be fewer than `k`; see :meth:`Prediction.candidates`.
-    """
+    """Recommend pipelines for a task; see :func:`recommend`."""
     if k < 1:
         raise UsageError("AM510", f"k is {k}.", "Ask for at least one recommendation.")
     clock = _Clock()
@@ -380,8 +372,7 @@ def recommend_for_task(
             "no known configuration fits the algorithms asked for.",
             "Allow more algorithms, or tune without recommendations.",
         )
-    choose = prediction.candidates if for_search else prediction.portfolio
-    chosen = choose(k, allowed, time_budget)
+    chosen = prediction.portfolio(k, allowed, time_budget)
     similar = model.similar_tasks(metafeatures, task.kind, exclude=seen)
     clock.lap("ranking")
     issues += _model_issues(task, prediction, seen)

@@ -255,7 +255,7 @@ class Recorded:
         if fit_budget is not None:
             quickest = self.prediction.seconds[allowed].min()
             allowed &= self.prediction.seconds <= max(fit_budget, 2 * quickest)
-        left = self.prediction.candidates(N_CANDIDATES, allowed, fit_budget)
+        left = self.prediction.portfolio(N_CANDIDATES, allowed, fit_budget)
         costs = None if fit_budget is None else self.prediction.costs(fit_budget)
         observed: dict[int, float] = {}
         best: list[float] = []

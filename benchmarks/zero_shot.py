@@ -236,9 +236,7 @@ def recommend_timed(bench: Bench, metamodel: MetaModel, metric: str, k: int) -> 
     """Return recommendations for a metric, and the CPU seconds they took."""
     start = time.process_time()
     task = replace(bench.train, metric=resolve_metric(metric, bench.whole.kind))
-    recommended = recommend_for_task(
-        task, k=k, metamodel=metamodel, random_state=bench.seed, for_search=k > 1
-    )
+    recommended = recommend_for_task(task, k=k, metamodel=metamodel, random_state=bench.seed)
     return recommended, time.process_time() - start
 
 

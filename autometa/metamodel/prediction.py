@@ -8,13 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autometa.metamodel.portfolio import greedy_portfolio, safe_portfolio
+from autometa.metamodel.portfolio import safe_portfolio
 
 FloatArray = NDArray[np.float64]
 
 PRICE_OF_DOUBLING: Final = 0.01
 BUDGET_SHARE: Final = 0.1
-EVEN_SHARE: Final = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,29 +80,6 @@ class Prediction:
             costs=costs,
         )
         return columns[chosen].tolist()
-
-    def candidates(
-        self, k: int, allowed: NDArray[np.bool_] | None = None, time_budget: float | None = None
-    ) -> list[int]:
-        """Choose up to `k` configurations for results to choose among.
-
-        Three quarters are the portfolio. The others are the one that does best where every known task counts alike:
-        for a task on which the first results contradict the weights. What stands in both parts takes one place. Where
-        time is limited there is none to find that out, and all are the portfolio.
-
-        Parameters
-        ----------
-        k, allowed, time_budget
-            See :meth:`portfolio`.
-        """
-        if time_budget is not None:
-            return self.portfolio(k, allowed, time_budget)
-        n_even = k // EVEN_SHARE
-        columns = np.arange(len(self.regret)) if allowed is None else np.flatnonzero(allowed)
-        # Tasks without any weight may be those that have to be left out.
-        scenarios = self.scenarios[np.ix_(self.weights > 0, columns)]
-        even = columns[greedy_portfolio(scenarios, n_even)].tolist()
-        return list(dict.fromkeys([*self.portfolio(k - n_even, allowed), *even]))
 
     def costs(self, time_budget: float) -> FloatArray:
         """Return what each configuration costs where time is limited: its seconds and a tenth of the budget."""

@@ -314,7 +314,6 @@ class MetaSampler(BaseSampler):
             algorithms=algorithms,
             metamodel=self._metamodel,
             random_state=self._seed,
-            for_search=True,
         )
         return Suggestions.of([r.configuration for r in found], _naming(key), found)
 

@@ -328,13 +328,7 @@ def _recommend(
     if not names:
         return ()
     return recommend_for_task(
-        task,
-        k=k,
-        time_budget=time_budget,
-        algorithms=names,
-        metamodel=metamodel,
-        random_state=seed,
-        for_search=True,
+        task, k=k, time_budget=time_budget, algorithms=names, metamodel=metamodel, random_state=seed
     )
 
 
