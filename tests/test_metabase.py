@@ -122,6 +122,16 @@ def test_the_main_fidelity_is_that_of_most_dense_runs(base, deep):
     assert deep.seconds("binary", 123).isna().all(axis=None)
 
 
+@pytest.mark.parametrize(("n_usual", "main"), [(6, 1000), (5, 8000), (0, 8000)])
+def test_a_few_more_runs_elsewhere_do_not_move_a_task_from_the_usual_fidelity(base, n_usual, main):
+    task = base.tasks["task_id"].iloc[0]
+    own = base.runs["task_id"] == task
+    few = base.runs[own].head(n_usual), base.runs[own].head(12).assign(fidelity=8000)
+    mixed = MetaBase.from_frames(base.tasks, pd.concat([base.runs[~own], *few]), base.configurations)
+    assert mixed.main_fidelities[task] == main
+    assert (mixed.main_fidelities.drop(task) == 1000).all()
+
+
 def test_what_was_tuned_is_no_column_but_counts_as_known(base, deep):
     assert list(deep.configurations_of("classification")) == list(base.configurations_of("classification"))
     assert len(deep.configurations_of("classification", tuned=True)) == 1

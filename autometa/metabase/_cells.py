@@ -21,7 +21,8 @@ class Cells:
     tasks, configurations : Index
         Rows and columns.
     main : ndarray of int, shape (n_tasks,)
-        Main fidelity of each task.
+        Main fidelity of each task: that of the most runs in all where the task has at least half as many runs at it as
+        at any other, else its own of the most runs.
     places : ndarray of int, shape (n_cells,)
         Position of each run in the table of runs.
     rows, columns : ndarray of int, shape (n_cells,)
@@ -48,9 +49,7 @@ class Cells:
         counts = (
             pd.DataFrame({"row": rows[dense], "fidelity": fidelities[dense]}).value_counts().reset_index()
         )
-        main = (
-            counts.sort_values(["count", "fidelity"]).drop_duplicates("row", keep="last").sort_values("row")
-        )
+        main = _main_fidelities(counts)
         kept = main["row"].to_numpy()
         rows = pd.Index(kept).get_indexer(rows)
         places = np.flatnonzero(rows >= 0)
@@ -82,3 +81,13 @@ class Cells:
         best = np.full(len(self.tasks), np.nan)
         np.fmax.at(best, self.rows, values[self.places])
         return pd.Series(best, index=self.tasks)
+
+
+def _main_fidelities(counts: pd.DataFrame) -> pd.DataFrame:
+    """Choose among the counts of runs by row and fidelity one fidelity for each row, in the order of the rows."""
+    # Tasks compare best at the same fidelity, even where a few more configurations ran at another.
+    usual = counts.groupby("fidelity")["count"].sum().idxmax() if len(counts) else 0
+    weight = counts["count"] * np.where(counts["fidelity"] == usual, 2, 1)
+    order = counts.assign(weight=weight, usual=counts["fidelity"] == usual)
+    order = order.sort_values(["weight", "usual", "fidelity"])
+    return order.drop_duplicates("row", keep="last").sort_values("row")
