@@ -86,8 +86,7 @@ class Cells:
 def _main_fidelities(counts: pd.DataFrame) -> pd.DataFrame:
     """Choose among the counts of runs by row and fidelity one fidelity for each row, in the order of the rows."""
     # Tasks compare best at the same fidelity, even where a few more configurations ran at another.
-    usual = counts.groupby("fidelity")["count"].sum().idxmax() if len(counts) else 0
-    weight = counts["count"] * np.where(counts["fidelity"] == usual, 2, 1)
-    order = counts.assign(weight=weight, usual=counts["fidelity"] == usual)
-    order = order.sort_values(["weight", "usual", "fidelity"])
-    return order.drop_duplicates("row", keep="last").sort_values("row")
+    is_usual = counts["fidelity"].eq(counts.groupby("fidelity")["count"].sum().idxmax() if len(counts) else 0)
+    weighed = counts.assign(count=counts["count"] * np.where(is_usual, 2, 1), is_usual=is_usual)
+    best_last = weighed.sort_values(["count", "is_usual", "fidelity"])
+    return best_last.drop_duplicates("row", keep="last").sort_values("row")
