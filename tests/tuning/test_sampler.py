@@ -272,6 +272,20 @@ def test_after_the_recommendations_the_runs_on_known_tasks_propose(iris, directi
 
 
 @pytest.mark.usefixtures("_runs")
+def test_the_proposals_are_judged_by_the_trials_after_the_recommendations(iris, monkeypatch) -> None:
+    counts = []
+
+    def stagnation(losses: Any, n_given: int) -> float:
+        counts.append((len(losses), n_given))
+        return 0.0
+
+    monkeypatch.setattr(_transfer, "stagnation", stagnation)
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    study.optimize(lambda t: knn_loss(SPACE.suggest(t)), n_trials=13)
+    assert counts == [(10, 10), (11, 10), (12, 10)]
+
+
+@pytest.mark.usefixtures("_runs")
 def test_one_algorithm_is_proposed_under_its_own_names(iris) -> None:
     def objective(trial: optuna.Trial) -> float:
         p = trial.suggest_categorical("p", [1, 2])
