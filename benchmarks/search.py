@@ -1,13 +1,15 @@
 """How far does a search get? ``autometa.tune`` against a cold TPE and a static portfolio followed by TPE, real fits.
 
-    python benchmarks/search.py --directory DIR [--tasks 24] [--skip 300] [--methods tpe,portfolio,autometa]
+    python benchmarks/search.py --directory DIR [--tasks 40] [--skip 0] [--methods tpe,portfolio,autometa]
     python benchmarks/search.py --replay              the recorded runs of the bundled base in place of fits
 
-DIR holds a catalog.csv and Parquet files. The meta-model is trained anew on the metadata base without the families of
-the chosen tasks, and the portfolio is chosen on the same tasks. A third of the rows is held out; all methods search the
-same space on the same folds of the rest. Regret is normalised by the best score that anyone reached and the median of
-the library defaults on these folds, and clipped to [0, 2]. One row of the output file is one (task, method, seed) with
-the best gain after so many trials; what is there is not run again, and several processes may share the work
+DIR holds a catalog.csv and Parquet files; the tables that are used, and their order, are those of search_tables.txt.
+For each forty of them the meta-model is trained anew on the metadata base without their families, and the portfolio is
+chosen on the same tasks. A third of the rows is held out; all methods search the same space on the same folds of the
+rest. Regret is normalised by the best score that anyone reached and the median of the library defaults on these folds,
+and clipped to [0, 2]. One row of the output file is one (task, method, seed) with the best gain after so many trials,
+and the gain on the held-out rows of what is chosen after so many: by tune as a search of that length would, by the
+others for the best mean over the folds. What is there is not run again, and several processes may share the work
 (--part 0/2, --part 1/2, an --output each; --report joins files).
 
 The replay tries the recorded configurations of a task one after the other, its family left out of all experience: in
@@ -47,6 +49,7 @@ from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.training import train
 from autometa.training._replay import static_portfolio
+from autometa.tuning._result import make_leaderboard
 from autometa.tuning._suggestions import N_CANDIDATES
 
 BUDGETS = (1, 3, 5, 10, 25, 50, 100, 250)
@@ -63,7 +66,13 @@ COMPARISONS = (
     ("autometa", 25, "TPE", 25),
     *(("autometa", budget, "portfolio then TPE", budget) for budget in (1, 3, 5, 10, 25)),
 )
-Outcome = tuple[list[float], Configuration]
+CHOICES = (10, 25, 100, 250)
+N_LEFT_OUT_TOGETHER = 40
+TABLES = Path(__file__).with_name("search_tables.txt")
+# The gains of all trials, and what is chosen after so many.
+Outcome = tuple[list[float], dict[int, Configuration]]
+Method = Callable[[Task, Any, int], Outcome]
+METHODS = {"tpe": "TPE", "portfolio": "portfolio then TPE", "autometa": "autometa"}
 
 
 def score_on_folds(task: Task, configuration: Configuration, splits: Any) -> float:
@@ -96,7 +105,7 @@ def search(task: Task, splits: Any, n_trials: int, seed: int, first: list[Config
         study.enqueue_trial(configuration.joint_params())
     study.optimize(objective, n_trials=n_trials)
     gains = [t.value if t.value is not None else -np.inf for t in study.trials]
-    return gains, tried[int(np.argmax(gains))]
+    return gains, {n: tried[int(np.argmax(gains[:n]))] for n in CHOICES if n <= n_trials}
 
 
 def tune(task: Task, splits: Any, n_trials: int, seed: int, metamodel: Any) -> Outcome:
@@ -116,7 +125,15 @@ def tune(task: Task, splits: Any, n_trials: int, seed: int, metamodel: Any) -> O
     gains = [
         as_gain(t.value, task.metric.name) if t.value is not None else -np.inf for t in result.study.trials
     ]
-    return gains, result.best_configuration
+    return gains, {n: _chosen_after(n, result, SearchSpace.for_kind(kind)) for n in CHOICES if n <= n_trials}
+
+
+def _chosen_after(n: int, result: autometa.TuneResult, space: SearchSpace) -> Configuration:
+    """Return what a search would have chosen that ended after its first trials."""
+    begun = optuna.create_study(direction=result.study.direction)
+    begun.add_trials(result.study.get_trials()[:n])
+    first = make_leaderboard(begun, space, result.metric, result.recommendations).iloc[0]
+    return Configuration(first["algorithm"], first["params"])
 
 
 def portfolio(base: autometa.MetaBase, task: Task) -> list[Configuration]:
@@ -129,7 +146,7 @@ def portfolio(base: autometa.MetaBase, task: Task) -> list[Configuration]:
     return [known[kept[i]] for i in greedy_portfolio(rows, PORTFOLIO_SIZE)]
 
 
-def run_task(source: Any, methods: dict[str, Callable[..., Outcome]], seed: int) -> list[dict[str, Any]]:
+def run_task(source: Any, methods: dict[str, Method], seed: int) -> list[dict[str, Any]]:
     """Run some methods on one task, and the library defaults."""
     whole = source.load()
     if whole.kind != "regression":
@@ -147,7 +164,7 @@ def run_task(source: Any, methods: dict[str, Callable[..., Outcome]], seed: int)
     records = []
     for name, method in methods.items():
         start = time.process_time()
-        gains, best = method(task, splits, seed)
+        gains, chosen = method(task, splits, seed)
         best_so_far = np.maximum.accumulate(gains)
         records.append(
             {
@@ -159,7 +176,7 @@ def run_task(source: Any, methods: dict[str, Callable[..., Outcome]], seed: int)
                 "median_default": float(np.median(defaults)),
                 "best_default": float(np.max(defaults)),
                 **{f"gain@{b}": float(best_so_far[b - 1]) for b in BUDGETS if b <= len(gains)},
-                "test_gain": score_on_test(best, task, test),
+                **{f"test@{n}": score_on_test(c, task, test) for n, c in chosen.items()},
                 "cpu_seconds": time.process_time() - start,
             }
         )
@@ -209,16 +226,19 @@ def report(table: pd.DataFrame) -> str:
                 f"{ours} after {budget} - {theirs} after {other}: {difference.mean():+.3f} +- {difference.sem():.3f}, "
                 f"better or equal on {(difference <= 0).mean():.0%} of {len(difference)}"
             )
-    gains = table.pivot_table(index="task", columns="method", values="test_gain")
     units = _units(table).groupby(table["task"]).mean()
-    for theirs in sorted(known - {"autometa"}) if "autometa" in known else ():
-        lead = (gains["autometa"] - gains[theirs]).dropna()
-        shares = (lead / units).dropna().clip(-MAX_REGRET, MAX_REGRET)
-        wins = (lead > 0).mean() + 0.5 * (lead == 0).mean()
-        lines.append(
-            f"held-out third, what each chose after all its trials: autometa better than {theirs} on {wins:.0%} of "
-            f"{len(lead)}, by {shares.mean():+.3f} +- {shares.sem():.3f} in the unit of regret"
-        )
+    held_out = table.groupby(["method", "task"])[[c for c in table if c.startswith("test@")]].mean()
+    for ours, budget, theirs, other in COMPARISONS:
+        if not {ours, theirs} <= known or not {f"test@{budget}", f"test@{other}"} <= set(held_out):
+            continue
+        lead = (held_out.loc[ours][f"test@{budget}"] - held_out.loc[theirs][f"test@{other}"]).dropna()
+        if len(lead):
+            shares = (lead / units).dropna().clip(-MAX_REGRET, MAX_REGRET)
+            wins = (lead > 0).mean() + 0.5 * (lead == 0).mean()
+            lines.append(
+                f"held-out third, choice of {ours} after {budget} - of {theirs} after {other}: better on "
+                f"{wins:.0%} of {len(lead)}, by {shares.mean():+.3f} +- {shares.sem():.3f} in the unit of regret"
+            )
     return "\n".join(lines)
 
 
@@ -351,6 +371,34 @@ def _show(table: pd.DataFrame, columns: list[str], unit: str) -> None:
         print(f"{method:24s} {means}   the last less this one: {pairs}")
 
 
+def make_methods(families: set[str], wanted: list[str], arguments: argparse.Namespace) -> dict[str, Method]:
+    """Prepare the methods, with an experience that knows nothing of some families."""
+    base = autometa.MetaBase.load()
+    base = base.only(base.tasks.loc[~base.tasks["family"].isin(families), "task_id"])
+    metamodel = train(base)[0] if "autometa" in wanted else None
+    n_trials = arguments.trials
+    return {
+        "TPE": lambda t, splits, seed: search(t, splits, arguments.tpe_trials, seed, []),
+        "portfolio then TPE": lambda t, splits, seed: search(t, splits, n_trials, seed, portfolio(base, t)),
+        "autometa": lambda t, splits, seed: tune(t, splits, n_trials, seed, metamodel),
+    }
+
+
+def _done(output: Path, task: str) -> set[str]:
+    """Return the methods that a file knows of a task."""
+    if not output.is_file():
+        return set()
+    table = pd.read_csv(output)
+    return set(table.loc[table["task"] == task, "method"])
+
+
+def _append(records: list[dict[str, Any]], output: Path) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    done = [pd.read_csv(output)] if output.is_file() else []
+    table = pd.concat([*done, pd.DataFrame(records)], ignore_index=True)
+    table.to_csv(output, index=False, float_format="%.6g")
+
+
 def main() -> None:
     """Run the comparison on tasks that the meta-model has not seen."""
     parser = argparse.ArgumentParser(
@@ -358,8 +406,8 @@ def main() -> None:
     )
     parser.add_argument("--directory")
     parser.add_argument("--methods", default="tpe,portfolio,autometa")
-    parser.add_argument("--tasks", type=int, default=24)
-    parser.add_argument("--skip", type=int, default=300, help="tasks of the catalog's order to pass over")
+    parser.add_argument("--tasks", type=int, default=40)
+    parser.add_argument("--skip", type=int, default=0, help="tables of the list to pass over")
     parser.add_argument("--trials", type=int, default=25, help="of autometa, and of the portfolio with TPE")
     parser.add_argument("--tpe-trials", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
@@ -382,33 +430,23 @@ def main() -> None:
         return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore")
-    sources = read_catalog(arguments.directory)[arguments.skip : arguments.skip + arguments.tasks]
-    families = {s.properties["family"] for s in sources}
-    base = autometa.MetaBase.load()
-    base = base.only(base.tasks.loc[~base.tasks["family"].isin(families), "task_id"])
-    metamodel = train(base)[0] if "autometa" in arguments.methods else None
-    n_trials = arguments.trials
-    methods: dict[str, tuple[str, Callable[..., Outcome]]] = {
-        "tpe": ("TPE", lambda t, splits, seed: search(t, splits, arguments.tpe_trials, seed, [])),
-        "portfolio": (
-            "portfolio then TPE",
-            lambda t, splits, seed: search(t, splits, n_trials, seed, portfolio(base, t)),
-        ),
-        "autometa": ("autometa", lambda t, splits, seed: tune(t, splits, n_trials, seed, metamodel)),
-    }
     part, parts = (int(number) for number in arguments.part.split("/"))
-    for source in sources[part::parts]:
-        done = pd.read_csv(arguments.output) if arguments.output.is_file() else pd.DataFrame(columns=["task"])
-        known = set(done.loc[done["task"] == source.task_id, "method"]) if len(done) else set()
-        wanted = dict(methods[name] for name in arguments.methods.split(",") if methods[name][0] not in known)
-        if not wanted:
-            continue
-        records = pd.DataFrame(run_task(source, wanted, arguments.seed))
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        pd.concat([done, records], ignore_index=True).to_csv(
-            arguments.output, index=False, float_format="%.6g"
-        )
-        print(f"{source.task_id}: done", flush=True)
+    catalog = {source.task_id: source for source in read_catalog(arguments.directory)}
+    names = TABLES.read_text().split()[arguments.skip : arguments.skip + arguments.tasks]
+    wanted = [METHODS[name] for name in arguments.methods.split(",")]
+    for start in range(0, len(names), N_LEFT_OUT_TOGETHER):
+        together = [catalog[name] for name in names[start : start + N_LEFT_OUT_TOGETHER]]
+        methods: dict[str, Method] = {}
+        for source in together[part::parts]:
+            done = _done(arguments.output, source.task_id)
+            missing = [name for name in wanted if name not in done]
+            if not missing:
+                continue
+            # Only now, as training takes minutes.
+            methods = methods or make_methods({s.properties["family"] for s in together}, wanted, arguments)
+            records = run_task(source, {name: methods[name] for name in missing}, arguments.seed)
+            _append(records, arguments.output)
+            print(f"{source.task_id}: done", flush=True)
     print(report(pd.read_csv(arguments.output)))
 
 
