@@ -3,14 +3,14 @@
     python benchmarks/search.py --directory DIR [--tasks 40] [--skip 0] [--methods tpe,portfolio,autometa]
     python benchmarks/search.py --replay              the recorded runs of the bundled base in place of fits
 
-DIR holds a catalog.csv and Parquet files; the tables that are used, and their order, are those of search_tables.txt.
-For each forty of them the meta-model is trained anew on the metadata base without their families, and the portfolio is
-chosen on the same tasks. A third of the rows is held out; all methods search the same space on the same folds of the
-rest. Regret is normalised by the best score that anyone reached and the median of the library defaults on these folds,
-and clipped to [0, 2]. One row of the output file is one (task, method, seed) with the best gain after so many trials,
-and the gain on the held-out rows of what is chosen after so many: by tune as a search of that length would, by the
-others for the best mean over the folds. What is there is not run again, and several processes may share the work
-(--part 0/2, --part 1/2, an --output each; --report joins files).
+DIR holds a catalog.csv and Parquet files; the tables that are used, and their order, are those of search_tables.txt,
+or the catalog's where it has none of these. For each forty of them the meta-model is trained anew on the metadata base
+without their families, and the portfolio is chosen on the same tasks. A third of the rows is held out; all methods
+search the same space on the same folds of the rest. Regret is normalised by the best score that anyone reached and the
+median of the library defaults on these folds, and clipped to [0, 2]. One row of the output file is one (task, method,
+seed) with the best gain after so many trials, and the gain on the held-out rows of what is chosen after so many: by
+tune as a search of that length would, by the others for the best mean over the folds. What is there is not run again,
+and several processes may share the work (--part 0/2, --part 1/2, an --output each; --report joins files).
 
 The replay tries the recorded configurations of a task one after the other, its family left out of all experience: in
 random order, along the static portfolio, along the list for the nearest tasks and along the recommended list, and
@@ -432,7 +432,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     part, parts = (int(number) for number in arguments.part.split("/"))
     catalog = {source.task_id: source for source in read_catalog(arguments.directory)}
-    names = TABLES.read_text().split()[arguments.skip : arguments.skip + arguments.tasks]
+    names = [name for name in TABLES.read_text().split() if name in catalog] or list(catalog)
+    names = names[arguments.skip : arguments.skip + arguments.tasks]
     wanted = [METHODS[name] for name in arguments.methods.split(",")]
     for start in range(0, len(names), N_LEFT_OUT_TOGETHER):
         together = [catalog[name] for name in names[start : start + N_LEFT_OUT_TOGETHER]]
