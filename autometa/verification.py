@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from autometa.evaluation import Split, evaluate
 from autometa.metabase import MetaBase, metabase_directory, verify_files
@@ -124,7 +125,9 @@ def _in_order(base: MetaBase) -> Iterator[tuple[str, Configuration]]:
 def _problem(configuration: Configuration, task: Task, is_fitted: bool) -> str:
     """Return why a configuration does not build or fit; an empty text if it does."""
     if is_fitted:
-        return evaluate(task, configuration, [SPLIT]).reason
+        # On tables this small, threads that wait for a busy core make a fit many times slower.
+        with threadpool_limits(1):
+            return evaluate(task, configuration, [SPLIT]).reason
     try:
         build_pipeline(configuration, task)
     except Exception as error:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from simulation import simulate_metabase
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from autometa.evaluation import evaluate
 from autometa.metabase import MetaBase
@@ -49,6 +50,20 @@ def test_without_time_tuned_configurations_are_built_only(base, tmp_path):
     assert verification.problems == ()
     assert verification.n_built == 16
     assert verification.n_fitted == {"dense": (15, 15), "tuned": (0, 1)}
+
+
+def test_small_fits_use_one_thread(base, tmp_path, monkeypatch):
+    threads = set()
+
+    def look(*args):
+        threads.update(library["num_threads"] for library in threadpool_info())
+        return evaluate(*args)
+
+    base.save(tmp_path)
+    monkeypatch.setattr("autometa.verification.evaluate", look)
+    with threadpool_limits(2):
+        verify(tmp_path)
+    assert threads == {1}
 
 
 @pytest.mark.parametrize("kind", KINDS)
