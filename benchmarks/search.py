@@ -399,6 +399,30 @@ def _append(records: list[dict[str, Any]], output: Path) -> None:
     table.to_csv(output, index=False, float_format="%.6g")
 
 
+def run(arguments: argparse.Namespace) -> None:
+    """Run what the output file lacks."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.simplefilter("ignore")
+    part, parts = (int(number) for number in arguments.part.split("/"))
+    catalog = {source.task_id: source for source in read_catalog(arguments.directory)}
+    names = [name for name in TABLES.read_text().split() if name in catalog] or list(catalog)
+    names = names[arguments.skip : arguments.skip + arguments.tasks]
+    wanted = [METHODS[name] for name in arguments.methods.split(",")]
+    for start in range(0, len(names), N_LEFT_OUT_TOGETHER):
+        together = [catalog[name] for name in names[start : start + N_LEFT_OUT_TOGETHER]]
+        methods: dict[str, Method] = {}
+        for source in together[part::parts]:
+            done = _done(arguments.output, source.task_id)
+            missing = [name for name in wanted if name not in done]
+            if not missing:
+                continue
+            # Only now, as training takes minutes.
+            methods = methods or make_methods({s.properties["family"] for s in together}, wanted, arguments)
+            records = run_task(source, {name: methods[name] for name in missing}, arguments.seed)
+            _append(records, arguments.output)
+            print(f"{source.task_id}: done", flush=True)
+
+
 def main() -> None:
     """Run the comparison on tasks that the meta-model has not seen."""
     parser = argparse.ArgumentParser(
@@ -428,26 +452,7 @@ def main() -> None:
         if arguments.plot:
             draw([regret_panel(regrets(found))], arguments.plot)
         return
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.simplefilter("ignore")
-    part, parts = (int(number) for number in arguments.part.split("/"))
-    catalog = {source.task_id: source for source in read_catalog(arguments.directory)}
-    names = [name for name in TABLES.read_text().split() if name in catalog] or list(catalog)
-    names = names[arguments.skip : arguments.skip + arguments.tasks]
-    wanted = [METHODS[name] for name in arguments.methods.split(",")]
-    for start in range(0, len(names), N_LEFT_OUT_TOGETHER):
-        together = [catalog[name] for name in names[start : start + N_LEFT_OUT_TOGETHER]]
-        methods: dict[str, Method] = {}
-        for source in together[part::parts]:
-            done = _done(arguments.output, source.task_id)
-            missing = [name for name in wanted if name not in done]
-            if not missing:
-                continue
-            # Only now, as training takes minutes.
-            methods = methods or make_methods({s.properties["family"] for s in together}, wanted, arguments)
-            records = run_task(source, {name: methods[name] for name in missing}, arguments.seed)
-            _append(records, arguments.output)
-            print(f"{source.task_id}: done", flush=True)
+    run(arguments)
     print(report(pd.read_csv(arguments.output)))
 
 
