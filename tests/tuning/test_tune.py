@@ -303,8 +303,10 @@ def test_the_time_limit_holds_with_trials_that_never_end(iris, start_seconds) ->
     assert result.deadline.spent <= spent
     assert result.best_configuration.algorithm == "linear"
     assert isinstance(result.best_pipeline, Pipeline)
-    stopped = result.leaderboard[result.leaderboard["algorithm"] == "endless"]
-    assert (stopped["state"] == "fail").all()
+    stopped = result.leaderboard[result.leaderboard["algorithm"] == "endless"].sort_values("trial")
+    assert (stopped["state"].iloc[:-1] == "fail").all()
+    # The last one may meet the end of the search rather than its own limit.
+    assert stopped["state"].iloc[-1] in ("fail", "interrupted")
 
 
 def test_without_time_for_a_trial_the_quickest_recommendation_is_fitted(iris, start_seconds) -> None:
