@@ -1,17 +1,27 @@
 """One configuration on one task at one fidelity, inside limits of time and memory."""
 
+from autometa.evaluation._fold import FoldFit, FoldFitter, Failure, Job, target_codes
 from autometa.evaluation._protocol import Protocol, Run, Split, evaluate, fit_pipeline, make_splits
-from autometa.evaluation._scoring import score_predictions
-from autometa.evaluation._worker import WORKER_DIED, Worker
+from autometa.evaluation._scoring import area_under_curve, f1_macro, score_predictions
+from autometa.evaluation._worker import WORKER_DIED, Died, Replies, Worker
 
 __all__ = [
     "WORKER_DIED",
+    "Died",
+    "Failure",
+    "FoldFit",
+    "FoldFitter",
+    "Job",
     "Protocol",
+    "Replies",
     "Run",
     "Split",
     "Worker",
+    "area_under_curve",
     "evaluate",
+    "f1_macro",
     "fit_pipeline",
     "make_splits",
     "score_predictions",
+    "target_codes",
 ]

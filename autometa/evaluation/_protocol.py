@@ -269,14 +269,18 @@ def fit_pipeline(
     sample_weight: NDArray[Any] | None = None,
     random_state: int = 0,
     n_jobs: int = 1,
+    rounds: int | None = None,
 ) -> Pipeline:
     """Build the pipeline of a configuration and fit it on some rows (positions), or on all.
 
     Columns that had no names for the user have none for the pipeline: it then takes arrays without a warning.
+    Rounds that early stopping found take the place of those of the configuration.
     """
     chosen = np.arange(task.n_rows) if rows is None else rows
     frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
     pipeline = build_pipeline(configuration, task, random_state=random_state, n_jobs=n_jobs)
+    if rounds is not None and "n_estimators" in pipeline[-1].get_params():
+        pipeline[-1].set_params(n_estimators=rounds)
     fit_params = {} if sample_weight is None else {"model__sample_weight": sample_weight[chosen]}
     with warnings.catch_warnings():
         # Convergence and rank warnings are not the user's concern; failures are raised.

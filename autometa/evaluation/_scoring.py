@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn import metrics
 
 
@@ -43,7 +44,7 @@ def score_predictions(
         "balanced_accuracy": _balanced_accuracy(codes, chosen),
         "roc_auc": _roc_auc(codes, proba),
         "log_loss": float(-np.mean(np.log(proba[np.arange(len(codes)), codes]))),
-        "f1_macro": float(metrics.f1_score(codes, chosen, average="macro", zero_division=0.0)),
+        "f1_macro": f1_macro(codes, chosen),
     }
 
 
@@ -60,10 +61,26 @@ def _balanced_accuracy(codes: NDArray[Any], chosen: NDArray[Any]) -> float:
     return float(np.mean([np.mean(chosen[codes == code] == code) for code in np.unique(codes)]))
 
 
+def f1_macro(codes: NDArray[Any], chosen: NDArray[Any]) -> float:
+    """Mean F1 of the classes that are there or predicted; scikit-learn's, without its checks."""
+    n = int(max(codes.max(), chosen.max())) + 1
+    hits = np.bincount(codes[codes == chosen], minlength=n)
+    both = np.bincount(codes, minlength=n) + np.bincount(chosen, minlength=n)
+    return float(np.mean(2 * hits[both > 0] / both[both > 0]))
+
+
 def _roc_auc(codes: NDArray[Any], proba: NDArray[Any]) -> float:
     """Mean area under the one-versus-rest ROC curves; with two classes that is the usual area."""
     present = [code for code in np.unique(codes) if 0 < np.sum(codes == code) < len(codes)]
     if proba.shape[1] == 2:
         present = present[-1:]
-    areas = [metrics.roc_auc_score(codes == code, proba[:, code]) for code in present]
+    areas = [area_under_curve(proba[:, code], codes == code) for code in present]
     return float(np.mean(areas)) if areas else float("nan")
+
+
+def area_under_curve(scores: NDArray[Any], is_positive: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve by ranks (Mann and Whitney 1947); both classes must be there."""
+    n_positive = int(is_positive.sum())
+    n_negative = len(is_positive) - n_positive
+    ranks = rankdata(scores)
+    return float((ranks[is_positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))

@@ -1,26 +1,29 @@
-"""What a search found: the leaderboard, the choice, and where the time went."""
+"""What a search found: the model, the leaderboard, and where the time went."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 import optuna
 import pandas as pd
+from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.pipeline import Pipeline
 
-from autometa.errors import EvaluationError
+from autometa.evaluation import fit_pipeline
 from autometa.metrics import Metric
 from autometa.recommendation import Recommendation
 from autometa.space import Configuration, SearchSpace
+from autometa.task import Task
 from autometa.tuning._deadline import TimeReport
 from autometa.tuning._posterior import posterior_scores
-from autometa.tuning._search import INTERRUPTED, OUT_OF_TIME
-from autometa.tuning._warm_start import RANK_ATTRIBUTE
+from autometa.tuning._search import INTERRUPTED
+from autometa.tuning._strategy import origin_of
 
 # Recommendations come with an interval that holds 80 % of a Gaussian.
 _INTERVAL_WIDTH: Final = 2 * 1.2815515655446004
@@ -33,6 +36,9 @@ COLUMNS: Final = (
     "score",
     "std",
     "expected",
+    "weight",
+    "adds",
+    "folds",
     "seconds",
     "origin",
     "state",
@@ -46,14 +52,19 @@ class TuneResult:
 
     Attributes
     ----------
-    study : optuna.Study
+    model : EnsembleClassifier, EnsembleRegressor or Pipeline
+        What to use: it takes the user's table and gives the user's labels. A weighted mean of models of the folds, or
+        with ``ensemble_size=1`` one pipeline, fitted on all rows.
     leaderboard : DataFrame
         A row per trial: rank (1 is the best by `expected`), trial, algorithm, params, score (mean over folds, in
         natural units of the metric), std (over folds), expected (the score to be expected, see
-        :func:`autometa.tuning.posterior_scores`), seconds, origin (``recommended`` or ``search``), state
-        (``complete``, ``fail``, or ``interrupted`` by the user or by the end of the time), reason (of a failure).
+        :func:`autometa.tuning.posterior_scores`), weight (in the model; 0 for what is no member), adds (what the
+        member adds to the metric of the whole, in natural units; positive is better), folds (fitted), seconds, origin
+        (``recommended``, ``default`` or ``search``), state (``complete``; ``stopped`` where it could not help;
+        ``failed``; ``timeout``; ``memory``; ``interrupted`` by the user or by the end of the time), reason.
+    study : optuna.Study
     best_configuration : Configuration
-        The best by expected score among those that could be fitted on all rows in time.
+        The best single one, by expected score.
     best_by_cv : Configuration or None
         The one with the best mean over folds; None when no trial was finished in time.
     metric : Metric
@@ -61,48 +72,78 @@ class TuneResult:
         Seconds planned and spent.
     interrupted : bool
         Whether the search was ended from the keyboard.
+    note : str
+        An honest word about the model, where it is not what a search with time enough would have given.
+    score : float
+        Of the model on rows that its parts were not fitted on, in natural units; NaN where there are none.
+    fold_scores : list of float
+        The same on each fold.
+    baselines : dict of str to float
+        The score of the best ``constant`` and, where it was tried, of LightGBM's ``default``.
+    history : DataFrame
+        seconds, trial, score: of the best model so far, after each trial that changed it.
+    oof : ndarray of shape (n_rows,) or (n_rows, n_classes)
+        Out-of-fold predictions of the model; NaN for rows that no fold tested on.
     recommendations : sequence of Recommendation
         What the search started from.
-    pipelines : sequence of (Configuration, Pipeline)
-        What was fitted on all rows, best first: `ensemble_size` of them, or fewer.
+    task : Task
     """
 
-    study: optuna.Study
+    model: Any
     leaderboard: pd.DataFrame
+    study: optuna.Study
     best_configuration: Configuration
     best_by_cv: Configuration | None
     metric: Metric
     deadline: TimeReport
     interrupted: bool
+    note: str
+    score: float
+    fold_scores: Sequence[float]
+    baselines: Mapping[str, float]
+    history: pd.DataFrame = field(repr=False)
+    oof: NDArray[np.float64] = field(repr=False)
     recommendations: Sequence[Recommendation] = field(repr=False)
-    pipelines: Sequence[tuple[Configuration, Pipeline]] = field(repr=False)
+    task: Task = field(repr=False)
+    rounds: int | None = field(default=None, repr=False)
+    sample_weight: NDArray[np.float64] | None = field(default=None, repr=False)
+    random_state: int = field(default=0, repr=False)
+
+    @cached_property
+    def best_pipeline(self) -> Pipeline:
+        """The best single pipeline, fitted on all rows when it is first asked for."""
+        if isinstance(self.model, Pipeline):
+            return self.model
+        return fit_pipeline(
+            self.task,
+            self.best_configuration,
+            sample_weight=self.sample_weight,
+            random_state=self.random_state,
+            rounds=self.rounds,
+        )
 
     @property
-    def best_pipeline(self) -> Pipeline:
-        """The pipeline of `best_configuration`, fitted on all rows.
-
-        Raises
-        ------
-        EvaluationError
-            AM802 when no configuration could be fitted on all rows.
-        """
-        if not self.pipelines:
-            raise EvaluationError(
-                "AM802",
-                "no configuration could be fitted on all rows in the time that was left.",
-                "The leaderboard is there; build a pipeline from best_configuration, or give more time.",
-            )
-        return self.pipelines[0][1]
+    def members(self) -> pd.DataFrame:
+        """The rows of the leaderboard that the model is made of, the heaviest first."""
+        return self.leaderboard[self.leaderboard["weight"] > 0].sort_values("weight", ascending=False)
 
     def __repr__(self) -> str:
         best = self.best_configuration
         n_done = int((self.leaderboard["state"] == "complete").sum())
         trials = f"{n_done} of {len(self.leaderboard)} trials complete"
-        return f"TuneResult({trials}, best: {best.algorithm} {dict(best.params)})"
+        members = f"{len(self.members)} members" if len(self.members) > 1 else "one pipeline"
+        return (
+            f"TuneResult({trials}, {members}, {self.metric.name} {self.score:.4g}, "
+            f"best single: {best.algorithm} {dict(best.params)})"
+        )
 
 
 def make_leaderboard(
-    study: optuna.Study, space: SearchSpace, metric: Metric, recommendations: Iterable[Recommendation]
+    study: optuna.Study,
+    space: SearchSpace,
+    metric: Metric,
+    recommendations: Iterable[Recommendation],
+    members: Mapping[int, tuple[float, float]] = {},  # noqa: B006  # read only
 ) -> pd.DataFrame:
     """Return a row per trial of a search, see :class:`TuneResult`.
 
@@ -113,9 +154,12 @@ def make_leaderboard(
     metric : Metric
     recommendations : iterable of Recommendation
         Their expected scores are the prior, unless another metric stood in for `metric`.
+    members : mapping of int to (float, float)
+        Weight and gain by the number of the trial.
     """
     trials = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished() and "run" in t.user_attrs]
-    frame = pd.DataFrame([_row(trial, space) for trial in trials], columns=list(COLUMNS))
+    rows = [_row(trial, space, *members.get(trial.number, (0.0, 0.0))) for trial in trials]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     done = (frame["state"] == "complete").to_numpy()
     if done.any():
         frame.loc[done, "expected"] = _expected_scores(
@@ -125,10 +169,11 @@ def make_leaderboard(
     order = np.lexsort((frame["trial"], -metric.sign * frame["expected"].astype("float64"), ~done))
     frame = frame.iloc[order].reset_index(drop=True)
     frame["rank"] = np.arange(1, len(frame) + 1)
-    return frame.astype({"score": "float64", "std": "float64", "expected": "float64", "seconds": "float64"})
+    numbers = ("score", "std", "expected", "weight", "adds", "seconds")
+    return frame.astype(dict.fromkeys(numbers, "float64"))
 
 
-def _row(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any]:
+def _row(trial: FrozenTrial, space: SearchSpace, weight: float, adds: float) -> dict[str, Any]:
     configuration = space.configuration(trial.params)
     run = trial.user_attrs["run"]
     is_complete = trial.state == TrialState.COMPLETE
@@ -140,11 +185,23 @@ def _row(trial: FrozenTrial, space: SearchSpace) -> dict[str, Any]:
         "score": trial.value if is_complete else math.nan,
         "std": float(np.std(run["folds"])) if is_complete else math.nan,
         "expected": math.nan,
+        "weight": weight,
+        "adds": adds,
+        "folds": run["n_folds"],
         "seconds": run.get("seconds", math.nan),
-        "origin": "recommended" if RANK_ATTRIBUTE in trial.user_attrs else "search",
-        "state": "interrupted" if run["reason"] in (INTERRUPTED, OUT_OF_TIME) else trial.state.name.lower(),
+        "origin": origin_of(trial),
+        "state": _state(trial),
         "reason": run["reason"],
     }
+
+
+def _state(trial: FrozenTrial) -> str:
+    run = trial.user_attrs["run"]
+    if trial.state == TrialState.COMPLETE:
+        return "complete"
+    if run["reason"] == INTERRUPTED:
+        return "interrupted"
+    return "failed" if run["status"] == "ok" else str(run["status"])
 
 
 def _expected_scores(trials: Sequence[FrozenTrial], recommendations: Iterable[Recommendation]) -> Any:
@@ -153,5 +210,8 @@ def _expected_scores(trials: Sequence[FrozenTrial], recommendations: Iterable[Re
     }
     none = (math.nan, math.nan)
     expected = np.array([prior.get(t.user_attrs["configuration_id"], none) for t in trials])
-    folds = np.array([t.user_attrs["run"]["folds"] for t in trials], dtype="float64")
-    return posterior_scores(folds, expected[:, 0], expected[:, 1])
+    folds = [t.user_attrs["run"]["folds"] for t in trials]
+    if len({len(scores) for scores in folds}) > 1:
+        # Some folds were too small for the metric: only the means compare.
+        folds = [[float(np.mean(scores))] for scores in folds]
+    return posterior_scores(np.array(folds, dtype="float64"), expected[:, 0], expected[:, 1])

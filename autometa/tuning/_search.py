@@ -1,357 +1,443 @@
-"""The search: ask, evaluate, tell, until the trials or the time are used up."""
+"""The search: take a candidate, fit it fold by fold, drop it where it cannot help, until trials or time are used up."""
 
 from __future__ import annotations
 
 import math
-import threading
-import time
+import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final, Protocol as Interface
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
 import numpy as np
 import optuna
-from optuna.trial import FrozenTrial, Trial, TrialState
-from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits
+from numpy.typing import NDArray
+from optuna.trial import FrozenTrial, TrialState
 
 from autometa.errors import EvaluationError
-from autometa.evaluation import Run, Split, Worker, evaluate, fit_pipeline
-from autometa.space import Configuration, SearchSpace
-from autometa.task import Task
+from autometa.evaluation import FoldFit, Job
+from autometa.space import Configuration
+from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._deadline import Deadline
+from autometa.tuning._hands import Hands, Outcome
+from autometa.tuning._schedule import Schedule
+from autometa.tuning._selection import can_help, select
+from autometa.tuning._strategy import Strategy
 
-FIRST_FAILURES: Final = 5
-_REFIT_SHARE: Final = 0.2
-_REFIT_MARGIN: Final = 1.5
-_START_SECONDS: Final = 60.0
-INTERRUPTED: Final = "interrupted"
-OUT_OF_TIME: Final = "the time of the search ran out"
-
+Array = NDArray[np.float64]
 Callback = Callable[[optuna.Study, FrozenTrial], object]
 
-
-class Evaluator(Interface):
-    """Something that evaluates and fits configurations of one task, inside a limit of seconds where it can."""
-
-    def prepare(self, time_limit: float) -> bool: ...
-    def evaluate(self, configuration: Configuration, time_limit: float) -> Run: ...
-    def fit(self, configuration: Configuration, time_limit: float) -> Pipeline | Run: ...
-    def stop(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A task with its folds and how to judge on them.
-
-    Attributes
-    ----------
-    options : mapping
-        Keywords of :func:`autometa.evaluation.evaluate`.
-    """
-
-    task: Task
-    splits: list[Split]
-    options: dict[str, Any]
-
-    def scores_of(self, run: Run) -> list[float]:
-        """Return the metric of a run on every fold, in natural units; nothing for a run that failed."""
-        metric = self.task.metric
-        if "scorer" in run.folds:
-            return [metric.sign * score for score in run.folds["scorer"]]
-        return list(run.folds.get(metric.name, ()))
-
-
-class InProcess:
-    """Evaluates here and now, in one thread; no limit can be kept."""
-
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-
-    def prepare(self, time_limit: float) -> bool:
-        """Do nothing: there is nothing to start."""
-        return True
-
-    def evaluate(self, configuration: Configuration, time_limit: float) -> Run:
-        """Run one configuration."""
-        with threadpool_limits(1):
-            return evaluate(self._problem.task, configuration, self._problem.splits, **self._problem.options)
-
-    def fit(self, configuration: Configuration, time_limit: float) -> Pipeline | Run:
-        """Fit one configuration on all rows."""
-        options = self._problem.options
-        try:
-            with threadpool_limits(1):
-                return fit_pipeline(
-                    self._problem.task,
-                    configuration,
-                    sample_weight=options["sample_weight"],
-                    random_state=options["random_state"],
-                )
-        except Exception as error:
-            return Run(configuration, "failed", reason=f"{type(error).__name__}: {error}")
-
-    def stop(self) -> None:
-        """Do nothing: there is nothing to stop."""
-
-
-class InChild:
-    """Evaluates in a child process that is killed when its time is up."""
-
-    def __init__(self) -> None:
-        self._worker = Worker()
-        self._starter: threading.Thread | None = None
-
-    def start(self, time_limit: float) -> None:
-        """Start the child in the background; a later run tries again where this takes too long."""
-        if self._starter is None and not self._worker.is_running:
-            self._starter = threading.Thread(target=self._start, args=[time_limit], daemon=True)
-            self._starter.start()
-
-    def prepare(self, time_limit: float) -> bool:
-        """Wait until the child is up, and say whether it is."""
-        end = time.monotonic() + time_limit
-        if self._starter is not None:
-            self._starter.join(min(time_limit, _START_SECONDS))
-            if self._starter.is_alive():
-                return False
-            self._starter = None
-        if not self._worker.is_running:
-            self._start(end - time.monotonic())
-        return self._worker.is_running
-
-    def set_problem(self, problem: Problem) -> None:
-        """Hand over what the coming runs are about, once nothing is in the middle of being started."""
-        if self._starter is not None:
-            self._starter.join()
-        self._worker.set_task(problem.task, problem.splits, **problem.options)
-
-    def evaluate(self, configuration: Configuration, time_limit: float) -> Run:
-        """Run one configuration."""
-        return self._worker.evaluate(configuration, None if math.isinf(time_limit) else time_limit)
-
-    def fit(self, configuration: Configuration, time_limit: float) -> Pipeline | Run:
-        """Fit one configuration on all rows."""
-        return self._worker.fit(configuration, None if math.isinf(time_limit) else time_limit)
-
-    def stop(self) -> None:
-        """Kill the child, if there is one; from any thread."""
-        self._worker.stop()
-
-    def _start(self, time_limit: float) -> None:
-        with suppress(RuntimeError):
-            self._worker.start(max(min(time_limit, _START_SECONDS), 0.0))
+FIRST_FAILURES: Final = 5
+INTERRUPTED: Final = "interrupted"
+# A sampler that gives so many known configurations in a row has nothing else to give.
+MAX_REPETITIONS: Final = 20
+# Bytes of fitted models that are kept: beyond, those of the worst candidates go.
+MODEL_BYTES: Final = 500_000_000
+# Rows that the present ensemble is chosen on while the search goes on, by how quick the metric is.
+_SELECTION_ROWS: Final = 4_000
+_SLOW_SELECTION_ROWS: Final = 2_000
+# Steps of the choice while the search goes on: the last choice takes more.
+_SELECTION_STEPS: Final = 12
+# What is kept of the time for the choice at the end and for putting the model together: a share, and seconds.
+_RESERVE: Final = (0.03, 0.2)
 
 
 class Search:
-    """One search on one study.
+    """One search.
 
     Parameters
     ----------
     study : optuna.Study
-    space : SearchSpace
     problem : Problem
-    evaluators : sequence of Evaluator
-        As many trials run at a time.
+    hands : Hands
+    strategy : Strategy
+        Gives candidates.
     deadline : Deadline
+    schedule : Schedule
     n_trials : int
-        Trials to run, in addition to those that the study has.
-    n_refits : int, default=1
-        Configurations to fit on all rows afterwards, for which time is kept.
-    callbacks : sequence of callable
-        Called with the study and the finished trial, one at a time.
+        Candidates to try, at most.
+    max_rows : int or None, default=None
+        Rows that candidates begin on; None for all.
+    callbacks : sequence of callable, default=()
+        Called with the study and each trial that ends.
+    seed : int, default=0
     """
 
     def __init__(
         self,
         study: optuna.Study,
-        space: SearchSpace,
         problem: Problem,
-        evaluators: Sequence[Evaluator],
+        hands: Hands,
+        strategy: Strategy,
         deadline: Deadline,
+        schedule: Schedule,
         *,
         n_trials: int,
-        n_refits: int = 1,
+        max_rows: int | None = None,
         callbacks: Sequence[Callback] = (),
+        seed: int = 0,
     ) -> None:
         self._study = study
-        self._space = space
         self._problem = problem
-        self._evaluators = evaluators
+        self._hands = hands
+        self._strategy = strategy
         self._deadline = deadline
+        self._schedule = schedule
         self._n_left = n_trials
-        self._n_refits = n_refits
+        self._n_workers = max(hands.n_idle, 1)
+        self._max_rows = max_rows
         self._callbacks = callbacks
-        self._lock = threading.RLock()
-        self._stopped = threading.Event()
-        self._known = {t.user_attrs["configuration_id"]: t for t in _finished(study)}
-        self._seconds: list[float] = []
-        self._failures: list[str] = []
-        self._has_success = any(t.state == TrialState.COMPLETE for t in self._known.values())
+        self._rng = np.random.default_rng(seed)
+        self._more_rows: list[Candidate] | None = None
+        self._speed: list[float] = []
+        self._seconds_by_algorithm: dict[str, list[float]] = {}
+        self._n_idle_proposals = 0
+        self._present: tuple[list[Candidate], Array] | None = None
+        self._present_oof: Array | None = None
+        self.candidates: list[Candidate] = []
+        self.preparations: dict[str, bytes] = {}
+        self.history: list[tuple[float, int, float]] = []
         self.interrupted = False
+        self.ended_early = False
+
+    @property
+    def complete(self) -> list[Candidate]:
+        """Candidates that were fitted on all folds, and whose models are there."""
+        return [c for c in self.candidates if c.state == "complete" and c.fits]
 
     def run(self) -> None:
-        """Run the trials; an interruption from the keyboard ends them early and is noted, not raised.
+        """Run; an interruption from the keyboard ends the search early and is noted, not raised.
 
         Raises
         ------
         EvaluationError
-            AM801 when the first five trials, or all, fail; AM804 when no process can be started for them.
+            AM801 when the first five candidates, or all, fail.
         """
         try:
-            if len(self._evaluators) == 1:
-                self._work(self._evaluators[0])
-            else:
-                self._work_together()
+            while True:
+                while self._hands.n_idle and (item := self._next()) is not None:
+                    self._submit(*item)
+                if not self._hands.is_busy:
+                    break
+                for (candidate, fold), outcome, seconds in self._hands.wait():
+                    self._take(candidate, fold, outcome, seconds)
         except KeyboardInterrupt:
             self.interrupted = True
-        if self._failures and not self._has_success and not self.interrupted:
+        finally:
+            self._end_all()
+        failed = self._failures
+        if failed and len(failed) == len(self.candidates) and self._deadline.seconds is None and not self.interrupted:
             raise self._all_failed()
 
-    def _work_together(self) -> None:
-        with ThreadPoolExecutor(len(self._evaluators)) as pool:
-            futures = [pool.submit(self._work, evaluator) for evaluator in self._evaluators]
-            try:
-                pending = set(futures)
-                while pending and not any(f.done() and f.exception() for f in futures):
-                    pending = wait(pending, timeout=0.2).not_done
-            finally:
-                self._stopped.set()
-                for evaluator in self._evaluators:
-                    evaluator.stop()
-        for future in futures:
-            future.result()
-
-    def _work(self, evaluator: Evaluator) -> None:
-        while evaluator.prepare(self._left):
-            limit = self._next_limit()
-            if limit <= 0:
-                return
-            self._run_trial(evaluator, limit)
-        if self._deadline.seconds is None and not self._stopped.is_set():
-            raise EvaluationError("AM804", "a worker process could not be started.", "Use n_jobs=1.")
+    # -- what comes next ----------------------------------------------------------------------------------------
 
     @property
-    def _left(self) -> float:
-        """Seconds left for trials."""
-        return max(self._deadline.remaining - self.reserve, 0.0)
-
-    def _next_limit(self) -> float:
-        """Seconds that the next trial may take; 0 when there shall be none.
-
-        A trial gets half of the time that is left, so that a slow one leaves room for others; or three times the
-        usual, where that is more.
-        """
-        with self._lock:
-            left = self._left
-            if self._stopped.is_set() or self._n_left < 1 or left < min(self._seconds, default=0.0):
-                return 0.0
-            self._n_left -= 1
-            return max(left / 2, min(left, 3 * float(np.median(self._seconds))) if self._seconds else 0.0)
-
-    @property
-    def reserve(self) -> float:
-        """Seconds to keep for fitting the best configuration on all rows."""
+    def left(self) -> float:
+        """Seconds left for fits."""
         if self._deadline.seconds is None:
-            return 0.0
-        best = best_trial(self._study)
-        if best is None:
-            return _REFIT_SHARE * self._deadline.seconds
-        return min(
-            max(refit_seconds(best, self._problem), 0.05 * self._deadline.seconds),
-            0.5 * self._deadline.seconds,
+            return math.inf
+        share, constant = _RESERVE
+        return self._deadline.remaining - min(
+            share * self._deadline.seconds + constant, 0.25 * self._deadline.seconds
         )
 
-    def _run_trial(self, evaluator: Evaluator, limit: float) -> None:
-        with self._lock:
-            trial = self._study.ask()
-            configuration = self._space.suggest(trial)
-            known = self._known.get(configuration.id)
-        if known is not None:
-            record = {**known.user_attrs["run"], "seconds": 0.0, "duplicate_of": known.number}
-            self._tell(trial, configuration, record, known.value)
-            return
-        start = time.monotonic()
-        try:
-            run = evaluator.evaluate(configuration, limit)
-        except BaseException:
-            self._tell(
-                trial, configuration, Run(configuration, "failed", reason=INTERRUPTED).to_record(), None
-            )
-            raise
-        seconds = time.monotonic() - start
-        scores = self._problem.scores_of(run)
-        record = {**run.to_record(), "folds": scores, "seconds": seconds}
-        if run.status == "timeout" and self._left == 0.0:
-            record["reason"] = OUT_OF_TIME
-        elif self._stopped.is_set() and not run.ok:
-            record["reason"] = INTERRUPTED
-        self._tell(trial, configuration, record, float(np.mean(scores)) if run.ok else None)
+    def _next(self) -> tuple[Candidate, int] | None:
+        if self.left <= 0:
+            return None
+        for candidate in self.candidates:
+            if candidate.state == "running" and (fold := self._next_fold(candidate)) is not None:
+                return candidate, fold
+        candidate = self._next_candidate()
+        return None if candidate is None else (candidate, 0)
 
-    def _tell(
-        self, trial: Trial, configuration: Configuration, record: dict[str, Any], value: float | None
-    ) -> None:
-        with self._lock:
-            trial.set_user_attr("configuration_id", configuration.id)
-            trial.set_user_attr("fidelity", record["n_train"])
-            trial.set_user_attr("run", record)
-            if value is None:
-                frozen = self._study.tell(trial, state=TrialState.FAIL)
+    def _next_fold(self, candidate: Candidate) -> int | None:
+        """Return the fold that a candidate needs next, if it may begin: a race is waited for."""
+        started = candidate.fits.keys() | candidate.pending
+        fold = len(started)
+        if fold == len(self._problem.splits):
+            return None
+        is_waiting = candidate.pending and any(len(candidate.fits) < n <= fold for n in self._schedule.race_after)
+        return None if is_waiting else fold
+
+    def _next_candidate(self) -> Candidate | None:
+        if (promoted := self._next_with_more_rows()) is not None:
+            return promoted
+        if self._n_left < 1:
+            return None
+        if self._deadline.seconds is not None and self._n_idle_proposals >= self._schedule.patience:
+            self.ended_early = True
+            return None
+        candidate = next(self._asked(), None)
+        if candidate is not None:
+            candidate.max_rows = self._max_rows
+            self._n_left -= candidate.trial is not None
+            self.candidates.append(candidate)
+        return candidate
+
+    def _asked(self) -> Iterator[Candidate]:
+        """Yield candidates of the strategy; one that would repeat another is told its score and passed over."""
+        for _ in range(MAX_REPETITIONS):
+            if self._n_left < 1:
+                return
+            candidate = self._strategy.next(self._is_affordable)
+            if candidate is None:
+                return
+            same = next((c for c in self.candidates if c.configuration == candidate.configuration), None)
+            if same is None:
+                yield candidate
+                continue
+            candidate.state, candidate.scores = same.state, list(same.scores)
+            candidate.reason = f"the same as trial {same.number}"
+            self._n_left -= 1
+            self._tell(candidate, duplicate_of=same.number)
+            self.candidates.append(candidate)
+
+    def _next_with_more_rows(self) -> Candidate | None:
+        """Return a member of the ensemble to be fitted on all rows, once it is time."""
+        limit = self._deadline.seconds
+        if self._max_rows is None or limit is None or self._present is None:
+            return None
+        if self._more_rows is None:
+            if self._deadline.spent < self._schedule.more_rows_at * limit and self._n_left > 0:
+                return None
+            members, weights = self._present
+            order = np.argsort(-weights)
+            self._more_rows = [
+                Candidate(
+                    members[i].configuration, "more rows", number=members[i].number, expected_seconds=members[i].expected_seconds
+                )
+                for i in order
+                if weights[i] > 0
+            ]
+        while self._more_rows:
+            candidate = self._more_rows.pop(0)
+            expected = self._fit_expected(candidate.configuration, candidate.expected_seconds, None)
+            if expected * self._n_rounds <= self.left:
+                self.candidates.append(candidate)
+                return candidate
+        return None
+
+    def _is_affordable(self, configuration: Configuration, seconds: float, share: float) -> bool:
+        """Whether all folds of a configuration should be done in a share of the time that is left."""
+        return self._fit_expected(configuration, seconds, self._max_rows) * self._n_rounds <= share * self.left
+
+    @property
+    def _n_rounds(self) -> float:
+        """Fits of one candidate that follow each other."""
+        return math.ceil(len(self._problem.splits) / self._n_workers)
+
+    def _fit_expected(self, configuration: Configuration, seconds: float, max_rows: int | None) -> float:
+        """Seconds that a fit on one fold should take, by experience and by what was seen here; 0 if nothing says."""
+        n_train = min(self._problem.n_train, max_rows or self._problem.n_train)
+        if math.isfinite(seconds):
+            speed = float(np.median(self._speed)) if self._speed else 1.0
+            return speed * seconds * n_train / len(self._problem.y)
+        seen = self._seconds_by_algorithm.get(configuration.algorithm, [0.0])
+        return float(np.median(seen)) * n_train
+
+    def _submit(self, candidate: Candidate, fold: int) -> None:
+        left = self.left
+        # A slow one leaves room for others, and what takes much longer than it should is not waited for.
+        expected = self._fit_expected(candidate.configuration, candidate.expected_seconds, candidate.max_rows)
+        limit = left if math.isinf(left) else min(left, max(left / 3, 4 * expected))
+        candidate.pending.add(fold)
+        # Boosting ends by itself a little before it would be ended, and keeps its rounds.
+        job = Job(candidate.configuration, fold, candidate.max_rows, 0.9 * limit)
+        self._hands.submit((candidate, fold), job, limit)
+
+    # -- what came of it ----------------------------------------------------------------------------------------
+
+    def _take(self, candidate: Candidate, fold: int, outcome: Outcome, seconds: float) -> None:
+        candidate.pending.discard(fold)
+        candidate.seconds += seconds
+        if candidate.state != "running":
+            return
+        if not isinstance(outcome, FoldFit):
+            is_last = outcome.status == "timeout" and self.left <= 0
+            candidate.state = "interrupted" if is_last else outcome.status
+            candidate.reason = "the time of the search ran out" if is_last else outcome.reason
+            candidate.fits = candidate.fits if is_last else {}
+            self._tell(candidate)
+            self._check_failures()
+            return
+        self.preparations |= outcome.preparations
+        candidate.fits[fold] = outcome
+        self._note_speed(candidate, outcome, seconds)
+        n_done = len(candidate.fits)
+        if n_done == len(self._problem.splits):
+            self._finish(candidate)
+        elif n_done in self._schedule.race_after and not self._may_help(candidate):
+            candidate.state, candidate.reason = "stopped", f"after {n_done} fold(s) it could not help the ensemble"
+            self._tell(candidate)
+            candidate.fits = {}
+            self._count_idle(candidate)
+        elif self.complete and self._seconds_to_come(candidate) > self.left:
+            candidate.state, candidate.reason = "stopped", "no time was left for its other folds"
+            self._tell(candidate)
+            candidate.fits = {}
+
+    def _seconds_to_come(self, candidate: Candidate) -> float:
+        """Seconds that the other folds of a candidate will take, if they are like the first ones."""
+        n_done = len(candidate.fits)
+        return candidate.seconds / n_done * (len(self._problem.splits) - n_done) / self._n_workers
+
+    def _note_speed(self, candidate: Candidate, fit: FoldFit, seconds: float) -> None:
+        share = fit.n_train / len(self._problem.y)
+        if math.isfinite(candidate.expected_seconds) and candidate.expected_seconds > 0:
+            self._speed.append(seconds / (candidate.expected_seconds * share))
+        self._seconds_by_algorithm.setdefault(candidate.configuration.algorithm, []).append(seconds / fit.n_train)
+
+    def _may_help(self, candidate: Candidate) -> bool:
+        if self._present_oof is None:
+            return True
+        depth = candidate.depth
+        if depth < len(candidate.fits):
+            return True
+        rows, tested = self._problem.rows(len(self._problem.splits)), self._problem.rows(depth)
+        objective = self._problem.objective
+        present = self._present_oof[np.searchsorted(rows, tested)]
+        newcomer = self._problem.out_of_fold(candidate, depth)
+        return can_help(
+            objective, objective.view(present, tested), objective.view(newcomer, tested), tested
+        )
+
+    def _finish(self, candidate: Candidate) -> None:
+        candidate.scores = self._problem.fold_scores(candidate)
+        if not all(map(math.isfinite, candidate.scores)):
+            candidate.state, candidate.reason = "failed", f"{self._problem.task.metric.name} is not finite"
+            candidate.fits = {}
+            self._tell(candidate)
+            self._check_failures()
+            return
+        helps = self._may_help(candidate)
+        candidate.state = "complete"
+        if candidate.origin == "more rows":
+            # It stands for what was fitted on fewer rows.
+            for other in self.complete:
+                if other.configuration == candidate.configuration and other.max_rows is not None:
+                    other.fits = {}
+        self._tell(candidate)
+        if helps:
+            self._reconsider()
+        self._count_idle(candidate, helps)
+        if self._present_oof is not None:
+            rows = self._problem.rows(len(self._problem.splits))
+            score = self._problem.objective.score(self._present_oof, rows)
+            self.history.append((self._deadline.spent, candidate.number, score))
+        self._forget()
+
+    def _count_idle(self, candidate: Candidate, helps: bool = False) -> None:
+        if candidate.origin in ("proposed", "search"):
+            self._n_idle_proposals = 0 if helps else self._n_idle_proposals + 1
+
+    def _reconsider(self) -> None:
+        """Choose the present ensemble anew."""
+        objective, depth = self._problem.objective, len(self._problem.splits)
+        rows = self._problem.rows(depth)
+        candidates = self.complete
+        predictions = [self._problem.out_of_fold(c, depth) for c in candidates]
+        is_slow = objective.is_about_labels or objective.metric.stored == "roc_auc"
+        limit = _SLOW_SELECTION_ROWS if is_slow else _SELECTION_ROWS
+        some = np.arange(len(rows))
+        if len(rows) > limit:
+            some = np.sort(self._rng.choice(len(rows), limit, replace=False))
+        views = [objective.view(p[some], rows[some]) for p in predictions]
+        weights = select(objective, views, rows[some], size=_SELECTION_STEPS)
+        self._present = candidates, weights
+        self._present_oof = np.asarray(sum(w * p for w, p in zip(weights, predictions, strict=True) if w > 0))
+
+    def _forget(self) -> None:
+        """Drop the models of the worst candidates where they take too much memory."""
+        candidates = self.complete
+        if sum(c.n_bytes for c in candidates) <= MODEL_BYTES or self._present is None:
+            return
+        members = {id(c) for c, w in zip(*self._present, strict=True) if w > 0}
+        sign = self._problem.task.metric.sign
+        others = sorted((c for c in candidates if id(c) not in members), key=lambda c: sign * float(np.mean(c.scores)))
+        total = sum(c.n_bytes for c in candidates)
+        for candidate in others:
+            if total <= MODEL_BYTES:
+                break
+            total -= candidate.n_bytes
+            candidate.fits = {}
+
+    # -- what the study is told ---------------------------------------------------------------------------------
+
+    def _tell(self, candidate: Candidate, duplicate_of: int | None = None) -> None:
+        trial = candidate.trial
+        if trial is None:
+            return
+        record = self._record(candidate)
+        if duplicate_of is not None:
+            record["duplicate_of"] = duplicate_of
+        trial.set_user_attr("configuration_id", candidate.configuration.id)
+        trial.set_user_attr("fidelity", record["n_train"])
+        trial.set_user_attr("run", record)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if candidate.state == "complete":
+                frozen = self._study.tell(trial, float(np.mean(candidate.scores)))
+            elif candidate.state == "stopped":
+                frozen = self._study.tell(trial, state=TrialState.PRUNED)
             else:
-                frozen = self._study.tell(trial, value)
-            self._note(frozen, record)
-            for callback in self._callbacks:
-                callback(self._study, frozen)
+                frozen = self._study.tell(trial, state=TrialState.FAIL)
+        for callback in self._callbacks:
+            callback(self._study, frozen)
 
-    def _note(self, frozen: FrozenTrial, record: dict[str, Any]) -> None:
-        """Keep count, and stop when the first trials all fail."""
-        if record["reason"] in (OUT_OF_TIME, INTERRUPTED):
-            return
-        self._known.setdefault(frozen.user_attrs["configuration_id"], frozen)
-        if frozen.state == TrialState.COMPLETE:
-            self._has_success = True
-            if "duplicate_of" not in record:
-                self._seconds.append(record["seconds"])
-            return
-        if record["status"] == "timeout":
-            return
-        self._failures.append(record["reason"])
-        if len(self._failures) >= FIRST_FAILURES and not self._has_success:
+    def _record(self, candidate: Candidate) -> dict[str, Any]:
+        """Return the run of a candidate as plain types, as experience keeps it."""
+        fits = list(candidate.fits.values())
+        status = {"complete": "ok", "interrupted": "failed"}.get(candidate.state, candidate.state)
+        record: dict[str, Any] = {
+            "status": status,
+            "reason": INTERRUPTED if candidate.state == "interrupted" else candidate.reason,
+            "fit_seconds": _mean([fit.fit_seconds for fit in fits]),
+            "predict_seconds": _mean([fit.predict_seconds for fit in fits]),
+            "n_train": fits[0].n_train if fits else self._problem.n_train,
+            "n_folds": len(fits),
+            "folds": list(candidate.scores),
+            "seconds": candidate.seconds,
+        }
+        if candidate.state == "complete" and fits:
+            rounds = [fit.rounds for fit in fits if fit.rounds]
+            if rounds:
+                record["rounds"] = round(float(np.mean(rounds)))
+            scores = self._problem.all_scores(candidate)
+            for name in scores[0]:
+                values = np.array([score[name] for score in scores])
+                if np.isfinite(values).all():
+                    record[name] = float(values.mean())
+                    record[f"{name}_std"] = float(values.std())
+        return record
+
+    @property
+    def _failures(self) -> list[Candidate]:
+        return [c for c in self.candidates if c.state in ("failed", "memory")]
+
+    def _check_failures(self) -> None:
+        failed = self._failures
+        ended = [c for c in self.candidates if c.state != "running"]
+        if len(failed) >= FIRST_FAILURES and len(failed) == len(ended):
             raise self._all_failed()
 
     def _all_failed(self) -> EvaluationError:
-        ((cause, count),) = Counter(self._failures).most_common(1)
-        n = len(self._failures)
+        reasons = [c.reason for c in self._failures]
+        ((cause, count),) = Counter(reasons).most_common(1)
         return EvaluationError(
             "AM801",
-            f"all of the first {n} trials failed, {count} of them with: {cause}.",
+            f"all of the first {len(reasons)} trials failed, {count} of them with: {cause}.",
             "Check the data and the metric.",
         )
 
-
-def _finished(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials whose outcome holds for their configuration: not those that ran out of time."""
-    states = (TrialState.COMPLETE, TrialState.FAIL)
-    return [
-        trial
-        for trial in study.get_trials(deepcopy=False, states=states)
-        if trial.user_attrs.get("run", {}).get("status") in ("ok", "failed", "memory")
-        and trial.user_attrs["run"]["reason"] != INTERRUPTED
-    ]
+    def _end_all(self) -> None:
+        """Close what is still open, so that no trial is left running."""
+        for candidate in self.candidates:
+            if candidate.state == "running":
+                candidate.state = "interrupted"
+                candidate.reason = INTERRUPTED if self.interrupted else "the time of the search ran out"
+                self._tell(candidate)
 
 
-def best_trial(study: optuna.Study) -> FrozenTrial | None:
-    """Return the complete trial with the best value, if there is one."""
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    sign = 1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
-    return max(trials, key=lambda t: sign * float(t.value or 0.0), default=None)
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
 
 
-def refit_seconds(trial: FrozenTrial, problem: Problem) -> float:
-    """Estimate the seconds of a fit on all rows from the trial's folds, on the safe side."""
-    run = trial.user_attrs["run"]
-    growth = problem.task.n_rows / max(run["n_train"], 1)
-    return float(_REFIT_MARGIN * growth * run["seconds"] / max(run["n_folds"], 1))

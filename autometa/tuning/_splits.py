@@ -6,17 +6,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.errors import DataError, UsageError
 from autometa.evaluation import Protocol, Split, make_splits
 from autometa.task import Task
 
-DEFAULT_FOLDS: Final = 3
 MAX_ROWS: Final = 100_000
+# A test on ten thousand rows is precise; more of them only take time.
+MAX_TEST_ROWS: Final = 10_000
 
 
-def resolve_splits(task: Task, cv: Any = None, groups: Any = None, seed: int = 0) -> list[Split]:
+def resolve_splits(
+    task: Task, cv: Any = None, groups: Any = None, seed: int = 0, *, n_folds: int = 3, n_repeats: int = 1
+) -> list[Split]:
     """Turn what users call `cv` into row positions.
 
     Parameters
@@ -24,11 +28,16 @@ def resolve_splits(task: Task, cv: Any = None, groups: Any = None, seed: int = 0
     task : Task
     cv : int, splitter, iterable of (train, test) or None, default=None
         A number of shuffled folds, stratified for classification; a scikit-learn splitter; or positions, or boolean
-        masks, of the training and test rows of each fold. None: 3 folds, or 2 where a class has fewer than 3 rows; a
-        class of one row stands in none. Folds that autometa draws itself are cut to 100,000 training and test rows.
+        masks, of the training and test rows of each fold. None: `n_folds`, or fewer where a class has fewer rows; a
+        class of one row stands in none. Folds that autometa draws itself are cut to 100,000 training rows and 10,000
+        test rows.
     groups : array-like of shape (n_rows,), optional
         Rows of one group never stand on both sides of a split that autometa draws.
     seed : int, default=0
+    n_folds : int, default=3
+        Folds where none were asked for.
+    n_repeats : int, default=1
+        How many times the table is split into folds where none were asked for.
 
     Returns
     -------
@@ -44,12 +53,14 @@ def resolve_splits(task: Task, cv: Any = None, groups: Any = None, seed: int = 0
     """
     labels = None if groups is None else _group_codes(groups, task)
     if cv is None or (isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)):
-        n_folds = _usual_folds(task) if cv is None else int(cv)
+        n_folds = _usual_folds(task, n_folds, labels) if cv is None else int(cv)
         if n_folds < 2:
             raise UsageError("AM520", f"cv is {cv}.", "Use at least 2 folds.")
-        if task.kind != "regression" and (cv is not None or labels is not None):
+        if task.kind != "regression" and cv is not None:
             _check_classes(task, n_folds)
-        return _draw(task, n_folds, labels, seed)
+        repeats = range(n_repeats if cv is None and labels is None else 1)
+        splits = [split for repeat in repeats for split in _draw(task, n_folds, labels, seed + repeat)]
+        return _with_rare_classes(task, splits) if cv is None and labels is None else splits
     try:
         folds = list(cv.split(task.X, task.y, labels)) if hasattr(cv, "split") else list(cv)
     except (TypeError, ValueError) as error:
@@ -72,7 +83,7 @@ def _group_codes(groups: Any, task: Task) -> NDArray[np.intp]:
 def _draw(task: Task, n_folds: int, groups: NDArray[np.intp] | None, seed: int) -> list[Split]:
     if groups is None:
         return make_splits(
-            task, Protocol(n_folds, MAX_ROWS, MAX_ROWS, enough_test_rows=2 * MAX_ROWS, seed=seed)
+            task, Protocol(n_folds, MAX_ROWS, MAX_TEST_ROWS, enough_test_rows=2**62, seed=seed)
         )
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
@@ -88,10 +99,24 @@ def _draw(task: Task, n_folds: int, groups: NDArray[np.intp] | None, seed: int) 
     return list(splitter.split(np.zeros(task.n_rows), task.y.astype("str"), groups))
 
 
-def _usual_folds(task: Task) -> int:
-    """Number of folds where none was asked for: as few as a rare class needs."""
-    rarest = DEFAULT_FOLDS if task.kind == "regression" else int(task.y.value_counts().min())
-    return min(DEFAULT_FOLDS, max(rarest, 2))
+def _usual_folds(task: Task, n_folds: int, groups: NDArray[np.intp] | None) -> int:
+    """Number of folds where none was asked for: as few as the second class, the groups or the rows need."""
+    counts = [n_folds] if task.kind == "regression" else task.y.value_counts().tolist()[1:2]
+    n_groups = n_folds if groups is None else len(np.unique(groups))
+    return max(min(n_folds, *counts, n_groups, task.n_rows // 2), 2)
+
+
+def _with_rare_classes(task: Task, splits: list[Split]) -> list[Split]:
+    """Let rows of classes that are too rare for the folds train in all of them; none of them is tested on."""
+    if task.kind == "regression":
+        return splits
+    used = np.zeros(task.n_rows, dtype=bool)
+    for train, test in splits:
+        used[train] = used[test] = True
+    labels = task.y.to_numpy()
+    seen = set(pd.unique(labels[used]).tolist())
+    rare = np.flatnonzero([label not in seen for label in labels.tolist()])
+    return [(np.union1d(train, rare), test) for train, test in splits] if len(rare) else splits
 
 
 def _check_classes(task: Task, n_folds: int) -> None:

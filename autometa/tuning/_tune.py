@@ -1,40 +1,56 @@
-"""A whole search in one call: recommendations, trials, the choice, the fitted pipeline, all within one deadline."""
+"""A whole search in one call: recommendations, folds, the ensemble, all within one deadline."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import time
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Self
+import pickle
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 import optuna
 import pandas as pd
-from sklearn.pipeline import Pipeline
+from numpy.typing import NDArray
+from optuna.trial import TrialState
+from threadpoolctl import threadpool_limits
 
 from autometa.errors import EvaluationError, UsageError
-from autometa.evaluation import Run, Split
+from autometa.evaluation import FoldFit, FoldFitter, Job, Split, target_codes
 from autometa.metabase import describe_for_study
 from autometa.metamodel import MetaModel
-from autometa.metrics import Metric, stored_metrics
+from autometa.metrics import baseline_scores
 from autometa.recommendation import Recommendation, Recommendations, recommend_for_task
 from autometa.space import Algorithm, Configuration, SearchSpace, registered_algorithms, target_of
 from autometa.storage import open_storage, quiet_optuna
 from autometa.task import Task
+from autometa.tuning._assembly import (
+    TIMES_DEFAULT,
+    Assembly,
+    build_model,
+    choose,
+
+    seconds_of_default,
+    single_members,
+)
+from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._deadline import Deadline
+from autometa.tuning._hands import Children, Hands, Here
 from autometa.tuning._result import TuneResult, make_leaderboard
 from autometa.tuning._sampler import MetaSampler
-from autometa.tuning._search import Callback, Evaluator, InChild, InProcess, Problem, Search, refit_seconds
+from autometa.tuning._schedule import FLOOR_ROWS, Schedule
+from autometa.tuning._search import Callback, Search
 from autometa.tuning._splits import resolve_splits, resolve_weights
-from autometa.tuning._suggestions import N_CANDIDATES
+from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled
 
 _IDENTITY: Final = "autometa:search"
-# What the fit on all rows may take beyond the limit: a share of it, and seconds.
-_GRACE: Final = (0.05, 1.0)
 _LEAST_FIT_BUDGET: Final = 1e-3
+# Defaults of algorithms that the user registered come after so many recommendations.
 N_BEFORE_OWN: Final = 2
-MAX_REFIT_FAILURES: Final = 5
+# Without folds, so many recommended pipelines are averaged.
+ZERO_SHOT_MEMBERS: Final = 5
+# Trials of a continued study that are fitted again, so that the model can have them.
+MAX_REPEATED: Final = 10
 
 
 def tune(
@@ -55,9 +71,15 @@ def tune(
     callbacks: Sequence[Callback] = (),
     algorithms: Sequence[str] | None = None,
     metamodel: MetaModel | None = None,
-    ensemble_size: int = 1,
+    ensemble_size: int = 25,
+    memory_limit: int | None = None,
+    max_predict_seconds: float | None = None,
+    schedule: Schedule | None = None,
 ) -> TuneResult:
-    """Search for the best pipeline, starting from the recommendations.
+    """Make the best model that the time allows, starting from the recommendations.
+
+    Candidates are fitted fold by fold. Each must help the ensemble of those before it, or it is dropped. The model is
+    a weighted mean of models of the folds, chosen on the rows that these were not fitted on.
 
     Parameters
     ----------
@@ -66,16 +88,18 @@ def tune(
     y : array-like of shape (n_rows,), or str
         The target, or the name of its column in `X`.
     kind : {"auto", "classification", "regression", "binary", "multiclass"}, default="auto"
+        What the target is; read from it by default.
     n_trials : int, default=50
-        In addition to those that a continued study has. With 0, the first recommendation is fitted without a search.
+        The most candidates, in addition to those that a continued study has. With 0, the mean of the first
+        recommendations is fitted without a search.
     timeout : float or None, default=None
-        Seconds of wall-clock time for everything: meta-features, trials, and the fit on all rows. Trials then run in
-        child processes and are stopped when their time is up, and what gains more per second is tried earlier.
+        Seconds of wall-clock time for everything. Fits then run in child processes and are stopped when the time is
+        up; there is a model at every moment after the first cheap fit. A search that finds nothing more ends earlier.
     metric : str, callable or None, default=None
         scikit-learn's name without a sign, or a scorer; by default ``roc_auc``, ``log_loss`` or ``r2``.
     cv : int, splitter, iterable or None, default=None
-        Folds (None: 3, shuffled, stratified for classification), a scikit-learn splitter, or pairs of training and
-        test rows. The same folds judge every trial.
+        Folds (None: 4 to 8 by the number of rows, shuffled, stratified for classification), a scikit-learn splitter,
+        or pairs of training and test rows. The same folds judge every trial.
     groups : array-like of shape (n_rows,), optional
         Rows of one group are never on both sides of a split.
     sample_weight : array-like of shape (n_rows,), optional
@@ -85,7 +109,7 @@ def tune(
     study_name : str, optional
         A study of that name in `storage` is continued.
     n_jobs : int, default=1
-        Trials at a time, each in a process of its own with one thread.
+        Fits at a time, each in a process of its own with one thread.
     random_state : int, RandomState or None, default=None
         With an integer, ``n_jobs=1`` and no timeout, the same trials each time.
     callbacks : sequence of callable, default=()
@@ -94,8 +118,14 @@ def tune(
         Search among these algorithms only.
     metamodel : MetaModel, optional
         The bundled one by default.
-    ensemble_size : int, default=1
-        How many of the best configurations to fit on all rows, as far as the time allows.
+    ensemble_size : int, default=25
+        The most configurations in the model; with 1, the model is the best pipeline, fitted on all rows.
+    memory_limit : int or None, default=None
+        Bytes that the fits may allocate together, beyond what this process holds. Candidates that need more fail.
+    max_predict_seconds : float or None, default=None
+        CPU seconds that the model may take to predict 10,000 rows; by default ten times those of a default LightGBM.
+    schedule : Schedule, optional
+        How the time is spent.
 
     Returns
     -------
@@ -106,119 +136,412 @@ def tune(
     ------
     DataError
         When the data cannot be used: see :meth:`autometa.Task.from_frame`; AM104 when a class has fewer rows than
-        there are folds, AM201 when the table has, AM110 when groups or weights have another length.
+        the folds that were asked for, AM110 when groups or weights have another length.
     UsageError
         AM502 when the study to continue was made with another space, metric, table or folds; AM520 for `cv`, AM522 for
         numbers out of range.
     EvaluationError
-        AM801 when the first five trials, or all, fail; AM803 when nothing could be fitted in time.
+        AM801 when the first five trials, or all, fail; AM803 when there is no limit on time and nothing could be fitted.
     """
     deadline = Deadline(timeout)
     _check_counts(n_trials=(n_trials, 0), n_jobs=(n_jobs, 1), ensemble_size=(ensemble_size, 1))
-    n_workers = n_jobs if n_trials and (timeout is not None or n_jobs > 1) else 0
-    with quiet_optuna(), _Crew(n_workers, deadline) as crew:
+    schedule = schedule or Schedule()
+    # Small matrices are quicker in one thread, and many times quicker where other processes are busy.
+    with quiet_optuna(), threadpool_limits(1):
         task = Task.from_frame(X, y, kind=kind, metric=metric)
         weights = resolve_weights(sample_weight, task)
         space = _space(task, algorithms, takes_weights=weights is not None)
         study = _open_study(storage, study_name, task)
         seed = _seed(study, random_state)
-        splits = resolve_splits(task, cv, groups, seed) if n_trials else []
+        splits = _splits(task, cv, groups, seed, schedule) if n_trials else []
         _sign(study, task, space, splits, seed)
-        problem = Problem(task, splits, _options(task, weights, seed))
-        with deadline.step("recommend"):
-            k, budget = max(N_CANDIDATES, ensemble_size), _fit_budget(deadline, splits)
-            recommendations = _recommend(task, space, k, metamodel, seed, budget)
-        configurations = _begin(study, task, space, recommendations, seed)
-        crew.set_problem(problem)
-        search = Search(
-            study,
-            space,
-            problem,
-            crew.evaluators,
-            deadline,
-            n_trials=n_trials,
-            n_refits=ensemble_size,
-            callbacks=[*crew.callbacks, *callbacks],
+        problem = Problem(task, splits, target_codes(task))
+        fitter = FoldFitter(
+            task, splits, share=cv is None or isinstance(cv, int), sample_weight=weights, random_state=seed
         )
-        with deadline.step("search"):
-            search.run()
-        leaderboard = make_leaderboard(study, space, task.metric, recommendations)
-        candidates = _candidates(study, space, problem, leaderboard)
-        if not candidates and search.interrupted:
-            raise KeyboardInterrupt
-        # Without a trial that was finished in time, the recommendations are all there is.
-        candidates = candidates or _untried(configurations, recommendations)
-        with deadline.step("refit"):
-            pipelines, failure = _fit_best(crew.refitters, candidates, ensemble_size, deadline)
-        if not pipelines and leaderboard.empty:
-            raise EvaluationError(
-                "AM803",
-                f"none of the recommendations could be fitted: {failure}.",
-                "Check the data, or give more time.",
-            )
-    return TuneResult(
-        study=study,
-        leaderboard=leaderboard,
-        best_configuration=pipelines[0][0] if pipelines else candidates[0][0],
-        best_by_cv=_best_by_cv(leaderboard, task.metric),
-        metric=task.metric,
-        deadline=deadline.report(),
-        interrupted=search.interrupted,
-        recommendations=recommendations,
-        pipelines=tuple(pipelines),
-    )
+        is_in_process = timeout is None and n_jobs == 1 and memory_limit is None
+        hands: Hands = (
+            Here(fitter)
+            if is_in_process
+            else Children(fitter, n_jobs, None if memory_limit is None else memory_limit // n_jobs)
+        )
+        run = _Run(task, problem, space, study, hands, deadline, schedule, ensemble_size, seed)
+        try:
+            run.begin()
+            with deadline.step("recommend"):
+                run.recommend(metamodel)
+            with deadline.step("search"):
+                run.search(n_trials, callbacks)
+            with deadline.step("model"):
+                result = run.finish(weights, max_predict_seconds)
+            # The sampler knows the whole meta-model, and a study travels with its sampler.
+            study.sampler = optuna.samplers.TPESampler(seed=seed % 2**32)
+            return result
+        finally:
+            hands.stop()
 
 
-class _Crew:
-    """Who evaluates and who fits at the end: child processes that can be stopped, or this process.
+class _Run:
+    """One call of :func:`tune`: what its steps hand on to each other."""
 
-    With a deadline one more child waits for the fit on all rows: those of the trials may just have been killed then.
-    It comes up once there is something to fit.
-    """
-
-    def __init__(self, n_workers: int, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        task: Task,
+        problem: Problem,
+        space: SearchSpace,
+        study: optuna.Study,
+        hands: Hands,
+        deadline: Deadline,
+        schedule: Schedule,
+        size: int,
+        seed: int,
+    ) -> None:
+        self._task = task
+        self._problem = problem
+        self._space = space
+        self._study = study
+        self._hands = hands
         self._deadline = deadline
-        self._children = [InChild() for _ in range(n_workers)]
-        self._spare = InChild() if deadline.seconds is not None else None
-        self._in_process: InProcess | None = None
-        for child in self._children:
-            # They come up while the data is checked and described.
-            child.start(deadline.remaining)
+        self._schedule = schedule
+        self._size = size
+        self._seed = seed
+        self._floor: FoldFit | None = None
+        self._recommendations: Sequence[Recommendation] = ()
+        self._zero_shot: list[tuple[Configuration, FoldFit]] = []
+        self._preparations: dict[str, bytes] = {}
+        self._search: Search | None = None
+        self._failure = "there was no time left"
 
-    def __enter__(self) -> Self:
-        return self
+    # -- a floor, and what experience says -------------------------------------------------------------------------
 
-    def __exit__(self, *exc: object) -> None:
-        for child in self._all_children:
-            child.stop()
+    def begin(self) -> None:
+        """Begin the first, cheap fit: there is a model after it, whatever comes."""
+        if self._deadline.seconds is not None:
+            # What this process has imported, its copies need not.
+            import lightgbm  # noqa: F401
 
-    @property
-    def _all_children(self) -> list[InChild]:
-        return [*self._children, *([self._spare] if self._spare else [])]
-
-    def set_problem(self, problem: Problem) -> None:
-        """Hand over what the trials are about."""
-        self._in_process = InProcess(problem)
-        for child in self._all_children:
-            child.set_problem(problem)
+            job = Job(self._default, None, FLOOR_ROWS, 0.5 * self._deadline.remaining)
+            self._hands.submit("floor", job, self._deadline.remaining)
 
     @property
-    def evaluators(self) -> list[Evaluator]:
-        """Those that run trials."""
-        return [*self._children] or self.refitters[-1:]
+    def _default(self) -> Configuration:
+        """LightGBM at its defaults, or the first algorithm that may be used."""
+        name = "lightgbm" if "lightgbm" in self._space else next(iter(self._space)).name
+        return self._space[name].default_configuration()
+
+    def recommend(self, metamodel: MetaModel | None) -> None:
+        """Ask experience, while the first fit runs."""
+        own = registered_algorithms()[target_of(self._task.kind)]
+        names = [name for name in self._space.algorithms if name not in own]
+        if names:
+            self._recommendations = recommend_for_task(
+                self._task,
+                k=self._schedule.n_recommended,
+                time_budget=self._fit_budget,
+                algorithms=names,
+                metamodel=metamodel,
+                random_state=self._seed,
+            )
+        known = self._recommendations if isinstance(self._recommendations, Recommendations) else None
+        if known is not None:
+            # With this, the trials can become experience: MetaBase.from_studies.
+            description = describe_for_study(
+                self._task, name=self._study.study_name, metafeatures=known.metafeatures
+            )
+            self._study.set_user_attr("task", description)
+        self._study.sampler = MetaSampler.from_configurations(
+            (), self._space, recommendations=known, seed=_sampler_seed(self._seed, self._study)
+        )
+        self._take_floor()
 
     @property
-    def refitters(self) -> list[Evaluator]:
-        """Those that fit on all rows; the last one cannot be stopped."""
-        if self._in_process is None:
-            raise RuntimeError("set_problem comes first")
-        return [*([self._spare] if self._spare else []), self._in_process]
+    def _fit_budget(self) -> float | None:
+        """Seconds that one fit may take, if time is limited: no candidate gets more than half of the time."""
+        if self._deadline.seconds is None:
+            return None
+        return max(self._deadline.remaining / (2 * max(len(self._problem.splits), 1)), _LEAST_FIT_BUDGET)
+
+    def _take_floor(self) -> None:
+        if self._hands.is_busy:
+            for _, outcome, _ in self._hands.wait():
+                if isinstance(outcome, FoldFit):
+                    self._floor = outcome
+                    self._preparations |= outcome.preparations
+                else:
+                    self._failure = outcome.reason
+
+    # -- the search ----------------------------------------------------------------------------------------------
+
+    def search(self, n_trials: int, callbacks: Sequence[Callback]) -> None:
+        """Fit candidates in folds, or without any where there is no time or no row for them."""
+        repeated = self._finished_trials()
+        entries = self._entries()
+        if not self._problem.splits and repeated:
+            # Without a search, the best of a continued study is all that is wanted.
+            entries = [Entry(self._space.configuration(t.params), "known") for t in repeated[:1]]
+        if not self._problem.splits or self._is_hurried(entries):
+            self._fit_without_folds(entries)
+            return
+        strategies = [
+            Repeated(repeated[:MAX_REPEATED], self._space),
+            Listed(self._study, self._space, entries),
+            Sampled(self._study, self._space, self._has_time_for_proposals),
+        ]
+        self._search = Search(
+            self._study,
+            self._problem,
+            self._hands,
+            Chain(*strategies),
+            self._deadline,
+            self._schedule,
+            n_trials=n_trials,
+            max_rows=self._first_rows(),
+            callbacks=callbacks,
+            seed=self._seed,
+        )
+        self._search.run()
+        self._preparations |= self._search.preparations
+        if not self._search.complete and not self._search.interrupted:
+            self._fit_without_folds(entries)
+
+    def _has_time_for_proposals(self) -> bool:
+        return self._deadline.remaining > self._schedule.proposal_seconds
+
+    def _finished_trials(self) -> list[optuna.trial.FrozenTrial]:
+        """Complete trials of a continued study, best first."""
+        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        sign = self._task.metric.sign
+        return sorted(
+            (t for t in trials if "duplicate_of" not in t.user_attrs.get("run", {})),
+            key=lambda t: -sign * float(t.value or 0.0),
+        )
+
+    def _entries(self) -> list[Entry]:
+        """The candidates in their order: recommendations, defaults, and what the user registered."""
+        recommended = [r.configuration for r in self._recommendations]
+        default = self._default if self._deadline.seconds is not None and "lightgbm" in self._space else None
+        order = self._schedule.order(recommended, default, self._task.n_rows)
+        ranks = {r.configuration: r.rank for r in self._recommendations}
+        seconds = {r.configuration: r.expected_seconds for r in self._recommendations}
+        entries = [
+            Entry(c, origin, ranks.get(c) if origin == "recommended" else None, seconds.get(c, math.nan))
+            for c, origin in order
+        ]
+        known = {entry.configuration.algorithm for entry in entries}
+        own = registered_algorithms()[target_of(self._task.kind)]
+        added = [
+            Entry(self._space[name].default_configuration(), "default")
+            for name in own
+            if name in self._space and name not in known
+        ]
+        return [*entries[:N_BEFORE_OWN], *added, *entries[N_BEFORE_OWN:]]
+
+    def _is_hurried(self, entries: Sequence[Entry]) -> bool:
+        """Whether the first candidates would take too much of the time in folds."""
+        if self._deadline.seconds is None:
+            return False
+        first = sorted(e.seconds for e in entries[:8] if math.isfinite(e.seconds))[:2]
+        slow = self._slowness
+        seconds = slow * float(np.sum(first)) * len(self._problem.splits)
+        rows = self._first_rows()
+        if rows is not None:
+            seconds *= rows / self._problem.n_train
+        return seconds > self._schedule.zero_shot_share * self._deadline.remaining
 
     @property
-    def callbacks(self) -> list[Callback]:
-        """What to do after each trial."""
-        spare = self._spare
-        return [] if spare is None else [lambda *_: spare.start(self._deadline.remaining)]
+    def _slowness(self) -> float:
+        """How many times longer than experience says a fit took here."""
+        expected = next(
+            (r.expected_seconds for r in self._recommendations if r.configuration == self._default), math.nan
+        )
+        if self._floor is None or not math.isfinite(expected):
+            return 1.0
+        share = self._floor.n_train / self._task.n_rows
+        return float(np.clip(self._floor.fit_seconds / max(expected * share, 1e-3), 1.0, 5.0))
+
+    def _first_rows(self) -> int | None:
+        if self._deadline.seconds is None or self._floor is None:
+            return None
+        floor = self._floor.n_train, self._floor.fit_seconds
+        return self._schedule.first_rows(
+            self._problem.n_train, len(self._problem.splits), self._deadline.seconds, floor
+        )
+
+    def _fit_without_folds(self, entries: Sequence[Entry]) -> None:
+        """Fit the first recommendations on all rows, or on as many as there is time for."""
+        size = min(self._size, ZERO_SHOT_MEMBERS)
+        rows = self._first_rows()
+        for entry in entries[: size + 5]:
+            left = self._deadline.remaining
+            if len(self._zero_shot) == size or left <= 0:
+                return
+            is_hopeless = self._slowness * entry.seconds * (rows or self._task.n_rows) / self._task.n_rows > left
+            if is_hopeless and self._deadline.seconds is not None:
+                continue
+            job = Job(entry.configuration, None, rows, 0.8 * left, is_pipeline=self._size == 1)
+            self._hands.submit(entry.configuration, job, left if math.isinf(left) else 0.9 * left)
+            for configuration, outcome, _ in self._hands.wait():
+                if isinstance(outcome, FoldFit):
+                    self._zero_shot.append((configuration, outcome))
+                    self._preparations |= outcome.preparations
+                else:
+                    self._failure = outcome.reason
+
+    # -- the model -------------------------------------------------------------------------------------------------
+
+    def finish(self, weights: NDArray[np.float64] | None, max_predict_seconds: float | None) -> TuneResult:
+        """Choose the ensemble and put the model together."""
+        search, problem, task = self._search, self._problem, self._task
+        interrupted = search is not None and search.interrupted
+        assembly: Assembly | None = None
+        if search is not None and search.complete:
+            if max_predict_seconds is None:
+                max_predict_seconds = TIMES_DEFAULT * seconds_of_default(problem)
+            assembly = choose(
+                problem, search.complete, size=self._size, max_seconds=max_predict_seconds, seed=self._seed
+            )
+        if assembly is None and interrupted and not self._zero_shot and self._floor is None:
+            raise KeyboardInterrupt
+        members = {} if assembly is None else self._members(assembly)
+        leaderboard = make_leaderboard(self._study, self._space, task.metric, self._recommendations, members)
+        model, best, note = self._model(assembly, leaderboard, max_predict_seconds or math.inf)
+        return TuneResult(
+            model=model,
+            leaderboard=leaderboard,
+            study=self._study,
+            best_configuration=best,
+            best_by_cv=_best_by_cv(leaderboard, task.metric.sign),
+            metric=task.metric,
+            deadline=self._deadline.report(),
+            interrupted=interrupted,
+            note=note,
+            score=math.nan if assembly is None else float(np.mean(assembly.fold_scores)),
+            fold_scores=[] if assembly is None else assembly.fold_scores,
+            baselines=self._baselines(leaderboard),
+            history=pd.DataFrame(search.history if search else [], columns=["seconds", "trial", "score"]),
+            oof=self._out_of_fold(assembly),
+            recommendations=self._recommendations,
+            task=task,
+            rounds=self._rounds(best),
+            sample_weight=weights,
+            random_state=self._seed,
+        )
+
+    def _members(self, assembly: Assembly) -> dict[int, tuple[float, float]]:
+        found: dict[int, tuple[float, float]] = {}
+        for candidate, weight, adds in zip(
+            assembly.candidates, assembly.weights, assembly.adds, strict=True
+        ):
+            before = found.get(candidate.number, (0.0, 0.0))
+            found[candidate.number] = before[0] + float(weight), before[1] + float(adds)
+        return found
+
+    def _model(
+        self, assembly: Assembly | None, leaderboard: pd.DataFrame, limit: float
+    ) -> tuple[Any, Configuration, str]:
+        """Return the model, the best single configuration, and a word about what there was no time for."""
+        if assembly is not None:
+            best = self._best_single(assembly, leaderboard)
+            if self._size == 1 and (fit := self._refit(best, is_pipeline=True)) is not None:
+                return pickle.loads(fit.model), best.configuration, ""
+            note = "" if self._size > 1 else "no time was left to fit the best pipeline on all rows."
+            fits = self._fits(assembly, limit) if self._size > 1 else _bag(best, 1.0, assembly.depth)
+            if assembly.depth < len(self._problem.splits):
+                note = f"only {assembly.depth} of {len(self._problem.splits)} folds were fitted in time."
+            return build_model(self._problem, fits, self._preparations, assembly), best.configuration, note
+        if self._zero_shot:
+            best_configuration, first = self._zero_shot[0]
+            note = (
+                "" if self._deadline.seconds is None else "the time was too short for folds: nothing was measured."
+            )
+            if self._size == 1:
+                return pickle.loads(first.model), best_configuration, note
+            fits = [(fit, 1.0) for _, fit in self._zero_shot]
+            return build_model(self._problem, fits, self._preparations), best_configuration, note
+        if self._floor is not None:
+            note = f"the time allowed one default model on {self._floor.n_train:,} rows only."
+            return build_model(self._problem, [(self._floor, 1.0)], self._preparations), self._default, note
+        if self._deadline.seconds is None:
+            raise EvaluationError(
+                "AM803", f"none of the recommendations could be fitted: {self._failure}.", "Check the data."
+            )
+        return _constant(self._problem), self._default, "the time allowed a constant prediction only."
+
+    def _fits(self, assembly: Assembly, limit: float) -> list[tuple[FoldFit, float]]:
+        """Return the models of the members with their weights: those of the folds, or one where these take too long."""
+        singles = single_members(assembly, limit)
+        found: list[tuple[FoldFit, float]] = []
+        for candidate, weight in assembly.members:
+            if candidate not in singles:
+                found += _bag(candidate, weight, assembly.depth)
+            elif (fit := self._refit(candidate)) is not None:
+                found.append((fit, weight))
+            else:
+                # One fold's model has seen most of the rows.
+                found.append((candidate.fits[0], weight))
+        return found
+
+    def _best_single(self, assembly: Assembly, leaderboard: pd.DataFrame) -> Candidate:
+        by_number = {c.number: c for c in assembly.candidates}
+        done = leaderboard[leaderboard["state"] == "complete"]
+        return next((by_number[n] for n in done["trial"] if n in by_number), assembly.members[0][0])
+
+    def _refit(self, candidate: Candidate, *, is_pipeline: bool = False) -> FoldFit | None:
+        """Fit one configuration on all rows; None where the time does not allow it."""
+        left = self._deadline.remaining
+        if 1.2 * candidate.seconds / len(candidate.fits) > left:
+            return None
+        rounds = _mean_rounds(candidate)
+        job = Job(candidate.configuration, None, candidate.max_rows, left, rounds, is_pipeline)
+        self._hands.submit("refit", job, left)
+        for _, outcome, _ in self._hands.wait():
+            if isinstance(outcome, FoldFit):
+                self._preparations |= outcome.preparations
+                return outcome
+            self._failure = outcome.reason
+        return None
+
+    def _rounds(self, configuration: Configuration) -> int | None:
+        candidates = self._search.complete if self._search else []
+        return next((_mean_rounds(c) for c in candidates if c.configuration == configuration), None)
+
+    def _baselines(self, leaderboard: pd.DataFrame) -> dict[str, float]:
+        constants = baseline_scores(self._task.kind, self._task.y)
+        found = {}
+        if self._task.metric.name in constants:
+            found["constant"] = constants[self._task.metric.name]
+        for row in leaderboard[leaderboard["state"] == "complete"].to_dict("records"):
+            if Configuration(row["algorithm"], row["params"]) == self._default:
+                found["default"] = row["score"]
+        return found
+
+    def _out_of_fold(self, assembly: Assembly | None) -> NDArray[np.float64]:
+        width = () if self._task.kind == "regression" else (len(self._task.classes),)
+        found = np.full((self._task.n_rows, *width), np.nan)
+        if assembly is not None:
+            found[assembly.rows] = assembly.prediction
+        return found
+
+
+def _bag(candidate: Candidate, weight: float, depth: int) -> list[tuple[FoldFit, float]]:
+    return [(candidate.fits[fold], weight / depth) for fold in range(depth)]
+
+
+def _mean_rounds(candidate: Candidate) -> int | None:
+    rounds = [fit.rounds for fit in candidate.fits.values() if fit.rounds]
+    return round(float(np.mean(rounds))) if rounds else None
+
+
+def _constant(problem: Problem) -> Any:
+    """The best constant prediction, where the time was too short for anything else."""
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+    from sklearn.preprocessing import FunctionTransformer
+
+    X = np.zeros((len(problem.y), 1))
+    is_regression = problem.task.kind == "regression"
+    model = (DummyRegressor() if is_regression else DummyClassifier(strategy="prior")).fit(X, problem.y)
+    fit = FoldFit(None, pickle.dumps(model), "", {}, 0.0, 0.0, len(X))
+    return build_model(problem, [(fit, 1.0)], {"": pickle.dumps(FunctionTransformer().fit(problem.task.X))})
 
 
 def _check_counts(**counts: tuple[Any, int]) -> None:
@@ -242,6 +565,18 @@ def _seed(study: optuna.Study, random_state: Any) -> int:
 
     fresh = int(check_random_state(random_state).randint(2**31 - 1))
     return int(study.user_attrs.get(_IDENTITY, {}).get("seed", fresh))
+
+
+def _splits(task: Task, cv: Any, groups: Any, seed: int, schedule: Schedule) -> list[Split]:
+    """Return the folds; none where two classes do not have two rows each."""
+    if cv is None and task.kind != "regression" and int((task.y.value_counts() >= 2).sum()) < 2:
+        return []
+    if cv is None and task.n_rows < 4:
+        return []
+    n_rows = task.n_rows
+    return resolve_splits(
+        task, cv, groups, seed, n_folds=schedule.n_folds(n_rows), n_repeats=schedule.n_repeats(n_rows)
+    )
 
 
 def _sign(study: optuna.Study, task: Task, space: SearchSpace, splits: Sequence[Split], seed: int) -> None:
@@ -272,22 +607,6 @@ def _sampler_seed(seed: int, study: optuna.Study) -> int:
     return int(state[0])
 
 
-def _options(task: Task, weights: Any, seed: int) -> dict[str, Any]:
-    """Keywords of :func:`autometa.evaluation.evaluate` for this search."""
-    scorer = _scorer(task.metric, task)
-    required = (task.metric.name,) if scorer is None else ("scorer",)
-    return {"scorer": scorer, "required": required, "sample_weight": weights, "random_state": seed}
-
-
-def _scorer(metric: Metric, task: Task) -> Callable[..., float] | None:
-    """Return the scorer of a metric that is not among those that every run has anyway."""
-    from sklearn.metrics import get_scorer
-
-    if not isinstance(metric.scorer, str):
-        return metric.scorer
-    return None if metric.name in stored_metrics(task.kind) else get_scorer(metric.scorer)
-
-
 def _space(task: Task, algorithms: Sequence[str] | None, *, takes_weights: bool) -> SearchSpace:
     """Return the algorithms to search among; with weights, only those whose fit takes them."""
     from sklearn.utils.validation import has_fit_parameter
@@ -308,119 +627,9 @@ def _space(task: Task, algorithms: Sequence[str] | None, *, takes_weights: bool)
     return SearchSpace.for_kind(task.kind, names)
 
 
-def _fit_budget(deadline: Deadline, splits: Sequence[Split]) -> float | None:
-    """Return the seconds that one fit may take, if time is limited: no trial gets more than half of the time."""
-    if deadline.seconds is None:
-        return None
-    return max(deadline.remaining / (2 * max(len(splits), 1)), _LEAST_FIT_BUDGET)
-
-
-def _recommend(
-    task: Task,
-    space: SearchSpace,
-    k: int,
-    metamodel: MetaModel | None,
-    seed: int,
-    time_budget: float | None,
-) -> Sequence[Recommendation]:
-    own = registered_algorithms()[target_of(task.kind)]
-    names = [name for name in space.algorithms if name not in own]
-    if not names:
-        return ()
-    return recommend_for_task(
-        task, k=k, time_budget=time_budget, algorithms=names, metamodel=metamodel, random_state=seed
-    )
-
-
-def _begin(
-    study: optuna.Study, task: Task, space: SearchSpace, recommendations: Sequence[Recommendation], seed: int
-) -> list[Configuration]:
-    """Give the study its sampler, and return the configurations that it starts from."""
-    if isinstance(recommendations, Recommendations):
-        # With this, the trials can become experience: MetaBase.from_studies.
-        description = describe_for_study(
-            task, name=study.study_name, metafeatures=recommendations.metafeatures
-        )
-        study.set_user_attr("task", description)
-    configurations = _with_own_algorithms([r.configuration for r in recommendations], task, space)
-    known = recommendations if isinstance(recommendations, Recommendations) else None
-    study.sampler = MetaSampler.from_configurations(
-        configurations, space, recommendations=known, seed=_sampler_seed(seed, study)
-    )
-    return configurations
-
-
-def _with_own_algorithms(
-    configurations: Sequence[Configuration], task: Task, space: SearchSpace
-) -> list[Configuration]:
-    """Add the defaults of algorithms that the user registered, of which there is no experience, near the top."""
-    known = {c.algorithm for c in configurations}
-    own = registered_algorithms()[target_of(task.kind)]
-    added = [space[name].default_configuration() for name in own if name in space and name not in known]
-    return [*configurations[:N_BEFORE_OWN], *added, *configurations[N_BEFORE_OWN:]]
-
-
-def _candidates(
-    study: optuna.Study, space: SearchSpace, problem: Problem, leaderboard: pd.DataFrame
-) -> list[tuple[Configuration, float]]:
-    """Return the configurations of complete trials, best first, with the seconds that a fit on all rows may take."""
-    trials = {t.number: t for t in study.get_trials(deepcopy=False)}
-    found: dict[Configuration, float] = {}
-    for number in leaderboard.loc[leaderboard["state"] == "complete", "trial"]:
-        trial = trials[number]
-        original = trials[trial.user_attrs["run"].get("duplicate_of", number)]
-        found.setdefault(space.configuration(trial.params), refit_seconds(original, problem))
-    return list(found.items())
-
-
-def _untried(
-    configurations: Sequence[Configuration], recommendations: Sequence[Recommendation]
-) -> list[tuple[Configuration, float]]:
-    """Return configurations with the seconds that a fit is expected to take, infinite where nothing is known."""
-    seconds = {r.configuration: r.expected_seconds for r in recommendations}
-    return [(configuration, seconds.get(configuration, math.inf)) for configuration in configurations]
-
-
-def _fit_best(
-    refitters: Sequence[Evaluator],
-    candidates: Sequence[tuple[Configuration, float]],
-    size: int,
-    deadline: Deadline,
-) -> tuple[list[tuple[Configuration, Pipeline]], str]:
-    """Fit the best configurations that the time allows; the quickest if it allows none. Say what failed last.
-
-    The last of the refitters cannot be stopped: with a deadline it serves where the first does not come up in time,
-    and only if the fit should take a fraction of what is left. A fit gets half of the time, or four times what it
-    should take, so that one that takes longer than its folds did leaves room for the next.
-    """
-    share, constant = _GRACE
-    grace = 0.0 if deadline.seconds is None else share * deadline.seconds + constant
-    end = time.monotonic() + deadline.remaining + grace
-    affordable = [candidate for candidate in candidates if candidate[1] <= deadline.remaining]
-    queue = affordable or [min(candidates, key=lambda candidate: candidate[1])]
-    fitted: list[tuple[Configuration, Pipeline]] = []
-    failure = "there was no time left"
-    for configuration, seconds in queue[: size + MAX_REFIT_FAILURES]:
-        left = end - time.monotonic()
-        if left <= 0 or len(fitted) == size:
-            break
-        refitter = refitters[0]
-        if not refitter.prepare(left - 3 * seconds):
-            if 3 * seconds > left:
-                break
-            refitter = refitters[-1]
-        left = end - time.monotonic()
-        result = refitter.fit(configuration, min(left, max(left / 2, 4 * seconds)))
-        if isinstance(result, Run):
-            failure = result.reason
-        else:
-            fitted.append((configuration, result))
-    return fitted, failure
-
-
-def _best_by_cv(leaderboard: pd.DataFrame, metric: Metric) -> Configuration | None:
+def _best_by_cv(leaderboard: pd.DataFrame, sign: int) -> Configuration | None:
     done = leaderboard[leaderboard["state"] == "complete"]
     if done.empty:
         return None
-    best = done.loc[(metric.sign * done["score"]).idxmax()]
+    best = done.loc[(sign * done["score"]).idxmax()]
     return Configuration(best["algorithm"], best["params"])

@@ -1,0 +1,248 @@
+"""Fitted ensembles: weighted means of models that share the preparation of their columns."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+from autometa.errors import DataError
+
+Array = NDArray[np.float64]
+
+
+class _Ensemble(BaseEstimator):
+    """What both ensembles share: their parts, and how a table reaches them."""
+
+    def __init__(
+        self,
+        preparations: Sequence[Any] = (),
+        members: Sequence[tuple[int, Any, float]] = (),
+        columns: Sequence[str] = (),
+        is_positional: bool = False,
+    ) -> None:
+        self.preparations = preparations
+        self.members = members
+        self.columns = columns
+        self.is_positional = is_positional
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether there is anything that predicts: the parts arrive fitted."""
+        return len(self.members) > 0
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns that the ensemble was made for."""
+        return len(self.columns)
+
+    def _frame(self, X: Any) -> pd.DataFrame:
+        """Return the columns that the parts were fitted on, in their order."""
+        if hasattr(X, "to_pandas"):
+            X = X.to_pandas()
+        if not isinstance(X, pd.DataFrame):
+            values = X.toarray() if hasattr(X, "toarray") else np.asarray(X)
+            if values.ndim != 2 or values.shape[1] != len(self.columns):
+                raise DataError(
+                    "AM401",
+                    f"X has shape {values.shape} and the model was fitted on {len(self.columns)} columns.",
+                    "Pass the same columns as at fit.",
+                )
+            X = pd.DataFrame(values).infer_objects()
+        elif self.is_positional:
+            if X.shape[1] != len(self.columns):
+                raise DataError(
+                    "AM401",
+                    f"X has {X.shape[1]} columns and the model was fitted on {len(self.columns)}.",
+                    "Pass the same columns as at fit.",
+                )
+        else:
+            names = X.columns.map(str) if not isinstance(X.columns, pd.MultiIndex) else X.columns.map("_".join)
+            X = X.set_axis(names, axis=1)
+            missing = [name for name in self.columns if name not in names]
+            if missing:
+                raise DataError(
+                    "AM401",
+                    f"{len(missing)} column(s) that were there at fit are missing: "
+                    f"{', '.join(map(repr, missing[:10]))}.",
+                    "Add them; fill them with missing values if they are unknown.",
+                )
+            X = X[list(self.columns)]
+        return X.set_axis(range(X.shape[1]) if self.is_positional else list(self.columns), axis=1)
+
+    def _prepared(self, X: Any) -> list[Any]:
+        """Return the table as each of the preparations gives it."""
+        frame = self._frame(X)
+        with warnings.catch_warnings(), config_context(transform_output="default"):
+            warnings.simplefilter("ignore")
+            return [preparation.transform(frame) for preparation in self.preparations]
+
+
+class EnsembleClassifier(ClassifierMixin, _Ensemble):
+    """A weighted mean of the probabilities of fitted classifiers.
+
+    It is made by :func:`autometa.tune` from models of the folds; it has no `fit` of its own.
+
+    Parameters
+    ----------
+    preparations : sequence of fitted transformers
+        What turns the user's table into numbers. Models share them.
+    members : sequence of (int, fitted classifier, float)
+        Position of the preparation, the model, and its weight; weights sum to 1. The models know the classes by
+        their positions in `classes`.
+    columns : sequence of str
+        Names of the columns, in order.
+    is_positional : bool, default=False
+        Whether columns are told by position.
+    classes : sequence of labels
+        As the user gave them, sorted.
+    temperature : float, default=1.0
+        Probabilities are raised to one over it and made to sum to 1 again (Guo et al. 2017, "On calibration of modern
+        neural networks", in terms of probabilities). Above 1 they become less sure.
+    smoothing : float in [0, 1), default=0.0
+        Share of `shares` in the probabilities, so that none is 0.
+    shares : sequence of float
+        Frequencies of the classes in training.
+    multipliers : sequence of float
+        The class predicted is that of the largest product of probability and multiplier: the decision threshold.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_ : int
+    """
+
+    def __init__(
+        self,
+        preparations: Sequence[Any] = (),
+        members: Sequence[tuple[int, Any, float]] = (),
+        columns: Sequence[str] = (),
+        is_positional: bool = False,
+        classes: Sequence[Any] = (),
+        temperature: float = 1.0,
+        smoothing: float = 0.0,
+        shares: Sequence[float] = (),
+        multipliers: Sequence[float] = (),
+    ) -> None:
+        super().__init__(preparations, members, columns, is_positional)
+        self.classes = classes
+        self.temperature = temperature
+        self.smoothing = smoothing
+        self.shares = shares
+        self.multipliers = multipliers
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The labels, sorted."""
+        return np.asarray(self.classes)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probabilities of the classes, in the order of ``classes_``.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            With the columns of the table that the ensemble was made for; others are ignored.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+
+        Raises
+        ------
+        DataError
+            AM401 when a column is missing.
+        """
+        prepared = self._prepared(X)
+        total = np.zeros((prepared[0].shape[0], len(self.classes)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for place, model, weight in self.members:
+                total[:, model.classes_.astype(int)] += weight * model.predict_proba(prepared[place])
+        return calibrate(total, self.temperature, self.smoothing, np.asarray(self.shares))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the class of each row.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+        """
+        scores = self.predict_proba(X)
+        if len(self.multipliers):
+            scores = scores * np.asarray(self.multipliers)
+        return np.asarray(self.classes_[scores.argmax(axis=1)])
+
+
+class EnsembleRegressor(RegressorMixin, _Ensemble):
+    """A weighted mean of the predictions of fitted regressors.
+
+    It is made by :func:`autometa.tune` from models of the folds; it has no `fit` of its own.
+
+    Parameters
+    ----------
+    preparations : sequence of fitted transformers
+        What turns the user's table into numbers. Models share them.
+    members : sequence of (int, fitted regressor, float)
+        Position of the preparation, the model, and its weight; weights sum to 1.
+    columns : sequence of str
+        Names of the columns, in order.
+    is_positional : bool, default=False
+        Whether columns are told by position.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+    """
+
+    def predict(self, X: Any) -> Array:
+        """Return the predicted values.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            With the columns of the table that the ensemble was made for; others are ignored.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+
+        Raises
+        ------
+        DataError
+            AM401 when a column is missing.
+        """
+        prepared = self._prepared(X)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(
+                sum(weight * np.ravel(model.predict(prepared[place])) for place, model, weight in self.members)
+            )
+
+
+def calibrate(probabilities: Array, temperature: float, smoothing: float, shares: Array) -> Array:
+    """Apply a temperature and a share of the class frequencies to probabilities; rows sum to 1 again.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n_rows, n_classes)
+    temperature : float
+        Above 1 they become less sure, below more.
+    smoothing : float in [0, 1)
+        Share of `shares` that is mixed in.
+    shares : ndarray of shape (n_classes,)
+    """
+    found = np.clip(probabilities, 1e-15, None)
+    if temperature != 1.0:
+        found = found ** (1.0 / temperature)
+    found = found / found.sum(axis=1, keepdims=True)
+    return found if smoothing == 0.0 else (1.0 - smoothing) * found + smoothing * shares

@@ -1,0 +1,343 @@
+"""One configuration fitted on one fold: its model, and what it predicts for the rows that were left out."""
+
+from __future__ import annotations
+
+import pickle
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import cloudpickle
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn import clone, config_context
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from autometa.evaluation._protocol import Split, fit_pipeline
+from autometa.pipelines import build_pipeline
+from autometa.space import Configuration
+from autometa.task import Task
+
+# Scalers, medians and vocabularies do not change with more rows than these.
+PREPARATION_ROWS: Final = 50_000
+# A table of so many numbers (320 MB) is kept prepared; a larger one is prepared anew for each fit.
+MAX_CELLS: Final = 40_000_000
+# From so many training rows on, the rows left out stop boosting; on fewer they are too few to say when, and a
+# stop that they chose would flatter the score on them.
+EARLY_STOPPING_ROWS: Final = 2_500
+# With early stopping this many rounds are never reached at the usual rates; time ends the slow ones before.
+MAX_ROUNDS: Final = 2_000
+# Predictions are priced on so many rows: they take a few milliseconds, a call by itself less than one.
+PRICE_ROWS: Final = 1_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to fit.
+
+    Attributes
+    ----------
+    configuration : Configuration
+    fold : int or None
+        Which of the folds is left out; None fits all rows.
+    max_rows : int or None
+        Train on at most so many rows.
+    seconds : float
+        After so many seconds boosting ends with the rounds that it has.
+    rounds : int or None
+        Of boosting, where they were found before.
+    is_pipeline : bool
+        Whether the answer is one pipeline that takes the user's table and gives the user's labels.
+    """
+
+    configuration: Configuration
+    fold: int | None
+    max_rows: int | None = None
+    seconds: float = float("inf")
+    rounds: int | None = None
+    is_pipeline: bool = False
+
+
+@dataclass(frozen=True)
+class FoldFit:
+    """A fitted model and what it says.
+
+    Attributes
+    ----------
+    prediction : ndarray of shape (n_test,) or (n_test, n_classes), or None
+        For the rows left out; None where there are none.
+    model : bytes
+        The pickled model; it takes what the preparation gives.
+    preparation : str
+        Name of the fitted preparation.
+    preparations : dict of str to bytes
+        Those that were not sent before.
+    fit_seconds, predict_seconds : float
+        CPU seconds.
+    row_seconds : float
+        CPU seconds of the model for each row of a large table; NaN but for the first fold.
+    n_train : int
+    rounds : int or None
+        Of boosting, where early stopping chose them.
+    """
+
+    prediction: NDArray[np.float64] | None
+    model: bytes
+    preparation: str
+    preparations: dict[str, bytes]
+    fit_seconds: float
+    predict_seconds: float
+    n_train: int
+    rounds: int | None = None
+    row_seconds: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no model: status ``failed``, ``memory`` or ``timeout``, and a reason in one line."""
+
+    status: str
+    reason: str
+
+
+class FoldFitter:
+    """Fits configurations on the folds of one task, and shares what they have in common.
+
+    Preparations that do not read the target are fitted once on all rows and shared by all folds and configurations
+    that ask for the same; a preparation with target encoding is fitted inside each fold.
+
+    Parameters
+    ----------
+    task : Task
+    splits : sequence of (train rows, test rows)
+    share : bool, default=True
+        Whether preparations are shared; not where the user's own folds keep the future from the past.
+    sample_weight : ndarray of shape (n_rows,), optional
+    random_state : int, default=0
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        splits: Sequence[Split],
+        *,
+        share: bool = True,
+        sample_weight: NDArray[Any] | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self._splits = list(splits)
+        self._weights = sample_weight
+        self._seed = random_state
+        self._share = share
+        self.y = target_codes(task)
+        coded = pd.Series(self.y, index=task.y.index, name=task.y.name)
+        self._original = task
+        self._task = replace(task, y=coded)
+        self._frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
+        self._order = _nested_order(self.y, task.kind, random_state)
+        # Shared preparations with the whole table as they give it, and the last one of a single fold.
+        self._shared: dict[str, tuple[Any, Any]] = {}
+        self._single: tuple[str, Any, Any] | None = None
+        self._sent: set[str] = set()
+        self._built: tuple[Configuration, str, Pipeline] | None = None
+
+    def __call__(self, job: Job) -> FoldFit | Failure:
+        """Fit; what goes wrong is the answer, not an error."""
+        try:
+            with threadpool_limits(1), warnings.catch_warnings(), config_context(transform_output="default"):
+                warnings.simplefilter("ignore")
+                return self._fit(job)
+        except MemoryError as error:
+            return Failure("memory", f"out of memory: {error}".replace("\n", " ")[:200])
+        except Exception as error:
+            # What a library raises on odd data is a result of the experiment: it is recorded with its reason.
+            return Failure("failed", f"{type(error).__name__}: {error}".replace("\n", " ")[:200])
+
+    def _fit(self, job: Job) -> FoldFit:
+        end = time.monotonic() + job.seconds
+        start = time.process_time()
+        if job.fold is None:
+            train, test = np.arange(len(self.y)), np.array([], dtype=int)
+        else:
+            train, test = self._splits[job.fold]
+        train = self._limited(train, job.max_rows)
+        if job.is_pipeline:
+            return self._fit_pipeline(job, train)
+        name, preparation, model = self._build(job.configuration)
+        if job.rounds is not None and _is_lightgbm(model):
+            model.set_params(n_estimators=job.rounds)
+        name, X_train, X_test = self._prepare(name, preparation, job, train, test)
+        rounds = self._fit_model(model, X_train, X_test, train, test, end)
+        fitted = time.process_time()
+        prediction = self._predict(model, X_test) if len(test) else None
+        done = time.process_time()
+        if prediction is not None and not np.isfinite(prediction).all():
+            raise ValueError("predictions are not finite")
+        return FoldFit(
+            prediction,
+            _dumps(model),
+            name,
+            self._unsent(name),
+            fitted - start,
+            done - fitted,
+            len(train),
+            rounds,
+            self._price(model, X_test) if job.fold == 0 else float("nan"),
+        )
+
+    def _price(self, model: Any, X: Any) -> float:
+        """CPU seconds for each row, on enough rows that what a call takes by itself does not count."""
+        rows = np.arange(PRICE_ROWS) % X.shape[0]
+        start = time.process_time()
+        self._predict(model, X[rows])
+        return (time.process_time() - start) / PRICE_ROWS
+
+    def _fit_pipeline(self, job: Job, rows: NDArray[Any]) -> FoldFit:
+        start = time.process_time()
+        fitted = fit_pipeline(
+            self._original,
+            job.configuration,
+            rows,
+            sample_weight=self._weights,
+            random_state=self._seed,
+            rounds=job.rounds,
+        )
+        spent = time.process_time() - start
+        return FoldFit(None, _dumps(fitted), "", {}, spent, 0.0, len(rows), job.rounds)
+
+    def _limited(self, rows: NDArray[Any], limit: int | None) -> NDArray[Any]:
+        """Return the first rows of the nested order, sorted: more rows always hold those of fewer."""
+        if limit is None or len(rows) <= limit:
+            return rows
+        return np.sort(rows[np.argsort(self._order[rows])[:limit]])
+
+    def _build(self, configuration: Configuration) -> tuple[str, Pipeline, Any]:
+        """Return the name of a configuration's preparation, and fresh copies of it and of its model."""
+        if self._built is None or self._built[0] != configuration:
+            pipeline = build_pipeline(configuration, self._task, random_state=self._seed)
+            # Two preparations that read alike are alike.
+            name = pipeline[:-1].__repr__(N_CHAR_MAX=1_000_000)
+            self._built = configuration, name, pipeline
+        _, name, pipeline = self._built
+        fresh = clone(pipeline)
+        return name, fresh[:-1], fresh[-1]
+
+    def _prepare(
+        self, name: str, preparation: Pipeline, job: Job, train: NDArray[Any], test: NDArray[Any]
+    ) -> tuple[str, Any, Any]:
+        if not self._share or "TargetEncoder(" in name:
+            return self._prepare_fold(f"{job.fold}/{job.max_rows}/{name}", preparation, train, test)
+        if name not in self._shared:
+            rows = self._limited(np.arange(len(self.y)), PREPARATION_ROWS)
+            fitted = preparation.fit(self._frame.iloc[rows], self.y[rows])
+            width = fitted.transform(self._frame.iloc[:2]).shape[1]
+            whole = fitted.transform(self._frame) if width * len(self.y) <= MAX_CELLS else None
+            self._shared[name] = fitted, whole.tocsr() if hasattr(whole, "tocsr") else whole
+        fitted, whole = self._shared[name]
+        if whole is not None:
+            return name, whole[train], whole[test]
+        X_test = fitted.transform(self._frame.iloc[test]) if len(test) else None
+        return name, fitted.transform(self._frame.iloc[train]), X_test
+
+    def _prepare_fold(
+        self, name: str, preparation: Pipeline, train: NDArray[Any], test: NDArray[Any]
+    ) -> tuple[str, Any, Any]:
+        if self._single is None or self._single[0] != name:
+            X_train = preparation.fit_transform(self._frame.iloc[train], self.y[train])
+            self._single = name, preparation, X_train
+            self._sent.discard(name)
+        _, fitted, X_train = self._single
+        return name, X_train, fitted.transform(self._frame.iloc[test]) if len(test) else None
+
+    def _unsent(self, name: str) -> dict[str, bytes]:
+        if name in self._sent:
+            return {}
+        self._sent.add(name)
+        single = self._single is not None and self._single[0] == name
+        fitted = self._single[1] if single and self._single else self._shared[name][0]
+        return {name: _dumps(fitted)}
+
+    def _fit_model(
+        self, model: Any, X: Any, X_test: Any, train: NDArray[Any], test: NDArray[Any], end: float
+    ) -> int | None:
+        y = self.y[train]
+        weights = {} if self._weights is None else {"sample_weight": self._weights[train]}
+        if not _is_lightgbm(model):
+            model.fit(X, y, **weights)
+            return None
+        if len(test) == 0 or len(train) < EARLY_STOPPING_ROWS or len(np.unique(y)) < len(np.unique(self.y[test])):
+            model.fit(X, y, callbacks=[_stop_at(end)], **weights)
+            return None
+        # A small rate needs longer to show that nothing comes any more.
+        patience = int(np.clip(3.0 / model.learning_rate, 30, 100))
+        import lightgbm
+
+        is_known = np.isin(self.y[test], np.unique(y)) if self._task.kind != "regression" else slice(None)
+        balanced = getattr(model, "class_weight", None) == "balanced"
+        model.set_params(n_estimators=MAX_ROUNDS)
+        model.fit(
+            X,
+            y,
+            eval_set=[(X_test[is_known], self.y[test][is_known])],
+            **({"eval_class_weight": ["balanced"]} if balanced else {}),
+            callbacks=[lightgbm.early_stopping(patience, verbose=False), _stop_at(end)],
+            **weights,
+        )
+        rounds = int(model.best_iteration_ or model.n_estimators_)
+        # The rounds that were kept are a parameter like any other, for whoever looks at the model.
+        model.set_params(n_estimators=rounds)
+        return rounds
+
+    def _predict(self, model: Any, X: Any) -> NDArray[np.float64]:
+        if self._task.kind == "regression":
+            return np.ravel(np.asarray(model.predict(X), dtype="float64"))
+        proba = np.zeros((X.shape[0], int(self.y.max()) + 1))
+        proba[:, model.classes_.astype(int)] = model.predict_proba(X)
+        return proba
+
+
+def target_codes(task: Task) -> NDArray[Any]:
+    """Return the target as models of folds see it: floats, or positions in ``task.classes``."""
+    if task.kind == "regression":
+        return task.y.to_numpy(dtype="float64")
+    positions = {label: code for code, label in enumerate(task.classes)}
+    return task.y.map(positions).to_numpy(dtype="int64")
+
+
+def _nested_order(y: NDArray[Any], kind: str, seed: int) -> NDArray[np.float64]:
+    """Return a number for each row; the rows with the smallest hold every class in its share."""
+    rng = np.random.default_rng(seed)
+    order = rng.random(len(y))
+    if kind == "regression":
+        return order
+    for code in np.unique(y):
+        rows = np.flatnonzero(y == code)
+        order[rows] = (np.argsort(np.argsort(order[rows])) + rng.random()) / len(rows)
+    return order
+
+
+def _stop_at(end: float) -> Any:
+    """Return a callback that ends boosting at a moment of the monotonic clock."""
+    from lightgbm import EarlyStopException
+
+    def stop(env: Any) -> None:
+        if time.monotonic() >= end and env.iteration + 1 < env.end_iteration:
+            raise EarlyStopException(env.iteration, env.evaluation_result_list or [])
+
+    stop.order = 40  # type: ignore[attr-defined]  # after early stopping has looked
+    return stop
+
+
+def _is_lightgbm(model: Any) -> bool:
+    return type(model).__name__ in ("LGBMClassifier", "LGBMRegressor")
+
+
+def _dumps(value: Any) -> bytes:
+    try:
+        return pickle.dumps(value, protocol=5)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return cloudpickle.dumps(value)

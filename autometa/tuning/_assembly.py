@@ -1,0 +1,251 @@
+"""From candidates to the model that is handed out: members, weights, threshold, calibration, and their price."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, calibrate
+from autometa.evaluation import FoldFit
+from autometa.tuning._candidate import Candidate, Problem
+from autometa.tuning._selection import MAX_ROWS, choose_calibration, select
+
+Array = NDArray[np.float64]
+
+# Rows for which the seconds of predictions are told and limited.
+PRICED_ROWS: Final = 10_000
+# A model may take ten times a default LightGBM for its predictions; two parts are left for what cannot be measured.
+TIMES_DEFAULT: Final = 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """What the search comes to.
+
+    Attributes
+    ----------
+    candidates : list of Candidate
+        Those that the choice was among.
+    weights : ndarray of shape (n_candidates,)
+        Sum to 1.
+    adds : ndarray of shape (n_candidates,)
+        By how much the metric would be worse without the member, in natural units, positive where it helps.
+    rows : ndarray of int
+        Rows with out-of-fold predictions.
+    prediction : ndarray of shape (len(rows),) or (len(rows), n_classes)
+        Of the ensemble, calibrated.
+    fold_scores : list of float
+        The metric of the ensemble on each fold.
+    temperature, smoothing : float
+        Of the probabilities.
+    tilt : float
+        Exponent of the class shares in the decision.
+    """
+
+    candidates: Sequence[Candidate]
+    weights: Array
+    adds: Array
+    depth: int
+    rows: NDArray[np.intp]
+    prediction: Array
+    fold_scores: list[float]
+    temperature: float = 1.0
+    smoothing: float = 0.0
+    tilt: float = 0.0
+    multipliers: list[float] = field(default_factory=list)
+
+    @property
+    def members(self) -> list[tuple[Candidate, float]]:
+        """Members with their weights, the heaviest first."""
+        order = np.argsort(-self.weights, kind="stable")
+        return [(self.candidates[i], float(self.weights[i])) for i in order if self.weights[i] > 0]
+
+
+def choose(
+    problem: Problem,
+    candidates: Sequence[Candidate],
+    *,
+    size: int,
+    max_seconds: float = math.inf,
+    seed: int = 0,
+) -> Assembly | None:
+    """Choose members and weights on out-of-fold predictions; None where there are none.
+
+    Parameters
+    ----------
+    problem : Problem
+    candidates : sequence of Candidate
+    size : int
+        The most members.
+    max_seconds : float
+        For the predictions of 10,000 rows by one model of each member.
+    seed : int
+    """
+    depth = max((c.depth for c in candidates), default=0)
+    pool = [c for c in candidates if depth and c.depth >= depth]
+    if not pool:
+        return None
+    objective, rows = problem.objective, problem.rows(depth)
+    predictions = [problem.out_of_fold(c, depth) for c in pool]
+    rng = np.random.default_rng(seed)
+    some = np.arange(len(rows))
+    if len(rows) > MAX_ROWS:
+        some = np.sort(rng.choice(len(rows), MAX_ROWS, replace=False))
+    views = [objective.view(p[some], rows[some]) for p in predictions]
+    prices = np.array([predict_seconds(c) for c in pool])
+    weights = _within(
+        lambda kept: select(objective, [views[i] for i in kept], rows[some], size=size, rng=rng), prices, max_seconds
+    )
+    mixed = _mix(weights, predictions)
+    adds = _gains(problem, predictions, weights, rows)
+    temperature, smoothing, tilt = 1.0, 0.0, 0.0
+    if objective.is_about_probabilities:
+        temperature, smoothing = choose_calibration(objective, mixed, rows)
+        mixed = calibrate(mixed, temperature, smoothing, objective.shares)
+    multipliers: list[float] = []
+    if objective.is_about_labels:
+        tilt = objective.best_tilt(mixed, rows)
+        multipliers = (mixed.mean(axis=0) ** -tilt).tolist()
+    return Assembly(
+        pool,
+        weights,
+        adds,
+        depth,
+        rows,
+        mixed,
+        _fold_scores(problem, mixed, rows, depth, multipliers),
+        temperature,
+        smoothing,
+        tilt,
+        multipliers,
+    )
+
+
+def _within(choose_among: Callable[[list[int]], Array], prices: Array, limit: float) -> Array:
+    """Choose weights; as long as one model of each member takes too long to predict, leave the dearest out."""
+    kept = [int(i) for i in np.flatnonzero(prices <= limit)] or [int(np.argmin(prices))]
+    while True:
+        weights = np.zeros(len(prices))
+        weights[kept] = choose_among(kept)
+        members = np.flatnonzero(weights)
+        if len(members) == 1 or prices[members].sum() <= limit:
+            return weights
+        kept.remove(int(members[np.argmax(prices[members] / weights[members])]))
+
+
+def single_members(assembly: Assembly, limit: float) -> list[Candidate]:
+    """Return the members to be fitted once on all rows, so that predictions stay within a limit of seconds.
+
+    The dearest come first: those are kernels, neighbours and forests, which gain least from a model for each fold.
+    """
+    prices = {id(candidate): predict_seconds(candidate) for candidate, _ in assembly.members}
+    total = sum(prices.values()) * assembly.depth
+    found = []
+    for candidate, _ in sorted(assembly.members, key=lambda member: -prices[id(member[0])]):
+        if total <= limit:
+            break
+        total -= prices[id(candidate)] * (assembly.depth - 1)
+        found.append(candidate)
+    return found
+
+
+def predict_seconds(candidate: Candidate) -> float:
+    """CPU seconds that one model of a candidate takes to predict 10,000 rows."""
+    return candidate.fits[0].row_seconds * PRICED_ROWS
+
+
+def _mix(weights: Array, predictions: Sequence[Array]) -> Array:
+    return np.asarray(sum(w * p for w, p in zip(weights, predictions, strict=True) if w > 0))
+
+
+def _gains(
+    problem: Problem, predictions: Sequence[Array], weights: Array, rows: NDArray[np.intp]
+) -> Array:
+    """Return what each member adds to the metric: the whole against the whole without it."""
+    objective, sign = problem.objective, problem.task.metric.sign
+    gains = np.zeros(len(weights))
+    whole = objective.score(_mix(weights, predictions), rows)
+    for i in np.flatnonzero(weights):
+        if weights[i] < 1 - 1e-9:
+            rest = np.where(np.arange(len(weights)) == i, 0.0, weights)
+            gains[i] = sign * (whole - objective.score(_mix(rest / rest.sum(), predictions), rows))
+    return gains
+
+
+def _fold_scores(
+    problem: Problem, prediction: Array, rows: NDArray[np.intp], depth: int, multipliers: Sequence[float]
+) -> list[float]:
+    scores = []
+    weights = np.asarray(multipliers) if multipliers else None
+    for _, test in problem.splits[:depth]:
+        here = np.searchsorted(rows, test)
+        try:
+            scores.append(problem.objective.score(prediction[here], test, weights))
+        except ValueError:
+            scores.append(math.nan)
+    if not all(map(math.isfinite, scores)):
+        return [problem.objective.score(prediction, rows, weights)]
+    return scores
+
+
+def build_model(
+    problem: Problem,
+    members: Sequence[tuple[FoldFit, float]],
+    preparations: Mapping[str, bytes],
+    assembly: Assembly | None = None,
+) -> Any:
+    """Put fitted models together.
+
+    Parameters
+    ----------
+    problem : Problem
+    members : sequence of (FoldFit, float)
+        Fitted models with their weights.
+    preparations : mapping of str to bytes
+        Pickled, by the names in the fits.
+    assembly : Assembly, optional
+        Calibration and decision threshold.
+    """
+    names = list(dict.fromkeys(fit.preparation for fit, _ in members))
+    parts = [pickle.loads(preparations[name]) for name in names]
+    total = sum(weight for _, weight in members)
+    loaded = [
+        (names.index(fit.preparation), pickle.loads(fit.model), weight / total) for fit, weight in members
+    ]
+    task = problem.task
+    columns = [str(name) for name in task.X.columns]
+    if task.kind == "regression":
+        return EnsembleRegressor(parts, loaded, columns, task.is_positional)
+    return EnsembleClassifier(
+        parts,
+        loaded,
+        columns,
+        task.is_positional,
+        classes=task.classes,
+        temperature=1.0 if assembly is None else assembly.temperature,
+        smoothing=0.0 if assembly is None else assembly.smoothing,
+        shares=problem.objective.shares.tolist(),
+        multipliers=[] if assembly is None else assembly.multipliers,
+    )
+
+
+def seconds_of_default(problem: Problem) -> float:
+    """Seconds that a default LightGBM takes to predict 10,000 rows of the task's kind and width, measured here."""
+    import lightgbm
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2_000, min(problem.task.X.shape[1], 200)))
+    y = problem.y[rng.integers(0, len(problem.y), len(X))]
+    kind = lightgbm.LGBMRegressor if problem.task.kind == "regression" else lightgbm.LGBMClassifier
+    model = kind(n_jobs=1, verbosity=-1, n_estimators=20).fit(X, y)
+    rows = np.tile(X, (PRICED_ROWS // len(X), 1))
+    start = time.process_time()
+    (model.predict if problem.task.kind == "regression" else model.predict_proba)(rows)
+    return 5 * (time.process_time() - start)

@@ -1,0 +1,132 @@
+"""How a search spends its time: one fixed schedule, in one place, that a learned one can replace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from autometa.space import Configuration
+
+# Rows of the first, cheap fit that there is something to return after. A default LightGBM takes a tenth of a second.
+FLOOR_ROWS: Final = 2_000
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What is decided about a search before anything is known but its table and its time.
+
+    Attributes
+    ----------
+    folds_by_rows : sequence of (int, int)
+        Folds of tables below so many rows. Where rows are few, more folds leave more to train on and cost little.
+    most_folds : int
+        Folds of all larger tables.
+    repeat_below : int
+        Tables of fewer rows are split twice: one split says little about them.
+    first_share : float
+        Share of the time that all folds of a default LightGBM may take; if they took more, candidates begin on
+        fewer rows.
+    more_rows_at : float
+        Share of the time after which members are fitted on all rows, where they began on fewer.
+    race_after : tuple of int
+        Numbers of folds after which a candidate that cannot help is dropped.
+    zero_shot_share : float
+        Where the two quickest of the first candidates would take more than this share of the time in folds, the first
+        candidates are fitted on all rows without any.
+    n_recommended : int
+        Candidates that experience names; the search proposes others after them.
+    proposal_seconds : float
+        Seconds that must be left for the search to propose anything of its own.
+    patience : int
+        Proposals in a row that do not help, after which a search with a limit on time ends before it.
+    grown_places : sequence of (int, tuple of int)
+        For tables of at least so many rows, places in the order of candidates at which a boosted model stands whose
+        rounds are found by early stopping.
+    """
+
+    folds_by_rows: Sequence[tuple[int, int]] = ((3_000, 8), (8_000, 5))
+    most_folds: int = 4
+    repeat_below: int = 200
+    first_share: float = 0.2
+    more_rows_at: float = 0.4
+    race_after: tuple[int, ...] = (1, 2)
+    zero_shot_share: float = 0.5
+    n_recommended: int = 60
+    proposal_seconds: float = 5.0
+    patience: int = 25
+    grown_places: Sequence[tuple[int, tuple[int, ...]]] = ((8_000, (0, 2, 4, 6)), (3_000, (1, 3, 6, 9)))
+
+    def n_folds(self, n_rows: int) -> int:
+        """Return the number of folds of a table."""
+        return next((folds for limit, folds in self.folds_by_rows if n_rows < limit), self.most_folds)
+
+    def n_repeats(self, n_rows: int) -> int:
+        """Return how many times a table is split."""
+        return 2 if n_rows < self.repeat_below else 1
+
+    def first_rows(self, n_train: int, n_folds: int, seconds: float, floor: tuple[int, float]) -> int | None:
+        """Return on how many rows candidates begin; None for all.
+
+        Parameters
+        ----------
+        n_train : int
+            Rows to train on in a fold.
+        n_folds : int
+        seconds : float
+            Of the search; infinite without a limit.
+        floor : (int, float)
+            Rows of the first fit, and the seconds that it took.
+        """
+        rows, spent = floor
+        allowed = self.first_share * seconds / (n_folds * max(spent, 0.02))
+        # Boosting takes a little less than twice the time for twice the rows.
+        affordable = rows * allowed**1.2
+        return None if affordable >= n_train else max(int(affordable), rows)
+
+    def order(
+        self, recommended: Sequence[Configuration], default: Configuration | None, n_rows: int
+    ) -> list[tuple[Configuration, str]]:
+        """Return the candidates in the order in which they are tried, with where they come from.
+
+        Parameters
+        ----------
+        recommended : sequence of Configuration
+        default : Configuration, optional
+            LightGBM at its defaults, where it may be used: a first mark on every table.
+        n_rows : int
+        """
+        found = [(configuration, "recommended") for configuration in recommended]
+        if default is None:
+            return found
+        found = [(c, o) for c, o in found if c != default]
+        found.insert(0 if n_rows >= self.grown_places[-1][0] else min(1, len(found)), (default, "default"))
+        places = next((places for limit, places in self.grown_places if n_rows >= limit), ())
+        for place, configuration in zip(places, grown(default), strict=False):
+            found.insert(min(place + 1, len(found)), (configuration, "default"))
+        return found
+
+
+def grown(default: Configuration) -> list[Configuration]:
+    """Return boosted models of different size whose rounds early stopping finds.
+
+    Rates, leaves and shares of columns span what gradient boosting is run with on tables of ten thousand rows and
+    more (Gorishniy et al. 2021, table of LightGBM's tuned values; LightGBM's own guide for larger trees).
+    """
+    changes: list[dict[str, float | int]] = [
+        {"learning_rate": 0.05, "num_leaves": 63, "min_child_samples": 10, "colsample_bytree": 0.8},
+        {"learning_rate": 0.03, "num_leaves": 15, "min_child_samples": 30, "colsample_bytree": 0.5},
+        {
+            "learning_rate": 0.03,
+            "num_leaves": 128,
+            "min_child_samples": 5,
+            "colsample_bytree": 0.6,
+            "subsample": 0.8,
+            "reg_lambda": 1.0,
+        },
+        {"learning_rate": 0.05, "num_leaves": 31, "min_child_samples": 40, "reg_lambda": 10.0},
+    ]
+    return [
+        Configuration(default.algorithm, {**default.params, "n_estimators": 400, **change}, "user")
+        for change in changes
+    ]

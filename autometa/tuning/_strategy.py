@@ -1,0 +1,172 @@
+"""Where the next candidate comes from: small strategies, asked one after the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol as Interface
+
+import optuna
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial
+
+from autometa.space import Configuration, SearchSpace
+from autometa.tuning._candidate import Candidate
+from autometa.tuning._warm_start import RANK_ATTRIBUTE
+
+ORIGIN_ATTRIBUTE: Final = "autometa:origin"
+
+
+# Says by a configuration, the seconds that one fit of it should take and a share whether all its folds are done
+# within that share of the time that is left.
+Allows = Callable[[Configuration, float, float], bool]
+
+# What would take more than this share of the time that is left waits until all quicker ones were tried.
+QUICK_SHARE: Final = 0.2
+
+
+class Strategy(Interface):
+    """Something that gives candidates until it has no more."""
+
+    def next(self, allows: Allows) -> Candidate | None:
+        """Return the next candidate, with its trial asked for; None when there is no more.
+
+        Parameters
+        ----------
+        allows : callable
+            Says whether there is time for a configuration.
+        """
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A configuration in line, where it comes from, its rank among the recommendations, and its expected seconds."""
+
+    configuration: Configuration
+    origin: str
+    rank: int | None = None
+    seconds: float = math.nan
+
+
+class Listed:
+    """Gives the configurations of a list in their order, slow ones last, but those that the study has already.
+
+    Parameters
+    ----------
+    study : optuna.Study
+    space : SearchSpace
+    entries : sequence of Entry
+    """
+
+    def __init__(self, study: optuna.Study, space: SearchSpace, entries: Sequence[Entry]) -> None:
+        self._study = study
+        self._space = space
+        self._entries = list(entries)
+        self._slow: list[Entry] = []
+        # Other processes may work on a study in a storage: it is asked each time.
+        self._is_alone = isinstance(study._storage, InMemoryStorage)
+        self._taken: Collection[str] | None = None
+
+    def next(self, allows: Allows) -> Candidate | None:
+        """Return the first candidate that nobody tried and that there is time for."""
+        if self._taken is None or not self._is_alone:
+            self._taken = tried(self._study, self._space)
+        while self._entries or self._slow:
+            is_last = not self._entries
+            entry = (self._slow if is_last else self._entries).pop(0)
+            if entry.configuration.id in self._taken:
+                continue
+            if not allows(entry.configuration, entry.seconds, 1.0 if is_last else QUICK_SHARE):
+                if not is_last:
+                    self._slow.append(entry)
+                continue
+            attributes = {ORIGIN_ATTRIBUTE: entry.origin}
+            if entry.rank is not None:
+                attributes[RANK_ATTRIBUTE] = entry.rank
+            self._study.enqueue_trial(entry.configuration.joint_params(), user_attrs=attributes)
+            trial = self._study.ask()
+            configuration = self._space.suggest(trial)
+            return Candidate(
+                configuration, entry.origin, trial, trial.number, expected_seconds=entry.seconds
+            )
+        return None
+
+
+class Sampled:
+    """Gives what the study's sampler proposes.
+
+    Parameters
+    ----------
+    study : optuna.Study
+    space : SearchSpace
+    has_time : callable
+        Says whether there is time for a proposal: the first one learns from the known tasks, which takes a second
+        or two.
+    """
+
+    def __init__(self, study: optuna.Study, space: SearchSpace, has_time: Callable[[], bool]) -> None:
+        self._study = study
+        self._space = space
+        self._has_time = has_time
+
+    def next(self, allows: Allows) -> Candidate | None:
+        """Return a candidate while there is time for one."""
+        if not self._has_time():
+            return None
+        trial = self._study.ask()
+        return Candidate(self._space.suggest(trial), "search", trial, trial.number)
+
+
+class Repeated:
+    """Gives finished trials of a continued study again: their models are needed, and their scores are there.
+
+    Parameters
+    ----------
+    trials : sequence of FrozenTrial
+        Complete, best first.
+    space : SearchSpace
+    """
+
+    def __init__(self, trials: Sequence[FrozenTrial], space: SearchSpace) -> None:
+        self._trials = list(trials)
+        self._space = space
+
+    def next(self, allows: Allows) -> Candidate | None:
+        """Return the best one that was not given again."""
+        while self._trials:
+            trial = self._trials.pop(0)
+            configuration = self._space.configuration(trial.params)
+            if allows(configuration, math.nan, 1.0):
+                return Candidate(configuration, origin_of(trial), None, trial.number)
+        return None
+
+
+class Chain:
+    """Asks strategies in their order, each until it has no more."""
+
+    def __init__(self, *strategies: Strategy) -> None:
+        self._strategies = list(strategies)
+
+    def next(self, allows: Allows) -> Candidate | None:
+        """Return the next candidate of the first strategy that has one."""
+        while self._strategies:
+            if (candidate := self._strategies[0].next(allows)) is not None:
+                return candidate
+            self._strategies.pop(0)
+        return None
+
+
+def tried(study: optuna.Study, space: SearchSpace) -> set[str]:
+    """Return the ids of the configurations that a study has, finished or not."""
+    return {
+        space.configuration(trial.params).id
+        for trial in study.get_trials(deepcopy=False)
+        if trial.params.get("algorithm") in space
+    }
+
+
+def origin_of(trial: FrozenTrial) -> str:
+    """Return where a trial's configuration came from."""
+    attributes: Mapping[str, object] = trial.user_attrs
+    return str(attributes.get(ORIGIN_ATTRIBUTE, "recommended" if RANK_ATTRIBUTE in attributes else "search"))
