@@ -24,13 +24,18 @@ class _AutoMeta(BaseEstimator):
 
     def __init__(
         self,
+        *,
         n_trials: int = 30,
         timeout: float | None = None,
         metric: Any = None,
         cv: Any = None,
-        ensemble_size: int = 1,
+        ensemble_size: int = 25,
         n_jobs: int = 1,
         random_state: Any = None,
+        algorithms: Any = None,
+        metamodel: Any = None,
+        memory_limit: int | None = None,
+        max_predict_seconds: float | None = None,
     ) -> None:
         self.n_trials = n_trials
         self.timeout = timeout
@@ -39,6 +44,10 @@ class _AutoMeta(BaseEstimator):
         self.ensemble_size = ensemble_size
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.algorithms = algorithms
+        self.metamodel = metamodel
+        self.memory_limit = memory_limit
+        self.max_predict_seconds = max_predict_seconds
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -84,12 +93,17 @@ class _AutoMeta(BaseEstimator):
             n_jobs=self.n_jobs,
             random_state=self.random_state,
             ensemble_size=self.ensemble_size,
+            algorithms=self.algorithms,
+            metamodel=self.metamodel,
+            memory_limit=self.memory_limit,
+            max_predict_seconds=self.max_predict_seconds,
         )
         self.columns_ = frame.columns.tolist()
-        self.best_pipeline_ = result.best_pipeline
+        self.model_ = result.model
         self.best_configuration_ = result.best_configuration
-        self.pipelines_ = [pipeline for _, pipeline in result.pipelines]
         self.leaderboard_ = result.leaderboard
+        self.score_ = result.score
+        self.note_ = result.note
         self.study_ = result.study
         return self
 
@@ -140,18 +154,27 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
     Parameters
     ----------
     n_trials : int, default=30
-        Configurations to try; 0 fits the first recommendation without a search.
+        The most configurations to try; 0 fits the mean of the first recommendations without a search.
     timeout : float or None, default=None
         Seconds of wall-clock time of a fit, everything included.
     metric : str, callable or None, default=None
         scikit-learn's name without a sign, or a scorer; by default ``roc_auc`` or ``log_loss``.
     cv : int, splitter, iterable or None, default=None
         See :func:`autometa.tune`.
-    ensemble_size : int, default=1
-        How many of the best configurations to average.
+    ensemble_size : int, default=25
+        The most configurations in the model; with 1, it is the best pipeline, fitted on all rows.
     n_jobs : int, default=1
-        Trials at a time.
+        Fits at a time, each in a process of its own.
     random_state : int, RandomState or None, default=None
+        With an integer, ``n_jobs=1`` and no timeout, the same model each time.
+    algorithms : sequence of str, optional
+        Search among these algorithms only.
+    metamodel : MetaModel, optional
+        The bundled one by default.
+    memory_limit : int or None, default=None
+        Bytes that the fits may allocate together; candidates that need more fail.
+    max_predict_seconds : float or None, default=None
+        CPU seconds that the model may take to predict 10,000 rows; by default ten times those of a default LightGBM.
 
     Attributes
     ----------
@@ -159,13 +182,16 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where `X` had names that are strings.
-    best_pipeline_ : Pipeline
-        Of scikit-learn and LightGBM objects only.
+    model_ : EnsembleClassifier, EnsembleRegressor or Pipeline
+        What predicts, of scikit-learn and LightGBM models.
     best_configuration_ : Configuration
-    pipelines_ : list of Pipeline
-        All that are averaged.
+        The best single one.
     leaderboard_ : DataFrame
         See :class:`autometa.TuneResult`.
+    score_ : float
+        Of the model on rows that its parts were not fitted on, in natural units of the metric; NaN without folds.
+    note_ : str
+        What there was no time for; empty where there was time enough.
     study_ : optuna.Study
 
     Examples
@@ -191,7 +217,7 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
 
     def fit(self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None) -> Self:  # noqa: D102
         super().fit(X, y, groups=groups, sample_weight=sample_weight)
-        self.classes_ = self.best_pipeline_.classes_
+        self.classes_ = self.model_.classes_
         return self
 
     fit.__doc__ = _AutoMeta.fit.__doc__
@@ -208,10 +234,10 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
         ndarray of shape (n_rows, n_classes)
         """
         frame = self._known_columns(X)
-        return np.asarray(np.mean([pipeline.predict_proba(frame) for pipeline in self.pipelines_], axis=0))
+        return np.asarray(self.model_.predict_proba(frame))
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the most probable class of each row.
+        """Return the class of each row: the most probable one, or that by the threshold that suits the metric.
 
         Parameters
         ----------
@@ -221,8 +247,7 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
         -------
         ndarray of shape (n_rows,)
         """
-        best = self.predict_proba(X).argmax(axis=1)
-        return np.asarray(self.classes_[best])
+        return np.asarray(self.model_.predict(self._known_columns(X)))
 
 
 class AutoMetaRegressor(RegressorMixin, _AutoMeta):
@@ -231,31 +256,43 @@ class AutoMetaRegressor(RegressorMixin, _AutoMeta):
     Parameters
     ----------
     n_trials : int, default=30
-        Configurations to try; 0 fits the first recommendation without a search.
+        The most configurations to try; 0 fits the mean of the first recommendations without a search.
     timeout : float or None, default=None
         Seconds of wall-clock time of a fit, everything included.
     metric : str, callable or None, default=None
         scikit-learn's name without a sign, or a scorer; ``r2`` by default.
     cv : int, splitter, iterable or None, default=None
         See :func:`autometa.tune`.
-    ensemble_size : int, default=1
-        How many of the best configurations to average.
+    ensemble_size : int, default=25
+        The most configurations in the model; with 1, it is the best pipeline, fitted on all rows.
     n_jobs : int, default=1
-        Trials at a time.
+        Fits at a time, each in a process of its own.
     random_state : int, RandomState or None, default=None
+        With an integer, ``n_jobs=1`` and no timeout, the same model each time.
+    algorithms : sequence of str, optional
+        Search among these algorithms only.
+    metamodel : MetaModel, optional
+        The bundled one by default.
+    memory_limit : int or None, default=None
+        Bytes that the fits may allocate together; candidates that need more fail.
+    max_predict_seconds : float or None, default=None
+        CPU seconds that the model may take to predict 10,000 rows; by default ten times those of a default LightGBM.
 
     Attributes
     ----------
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where `X` had names that are strings.
-    best_pipeline_ : Pipeline
-        Of scikit-learn and LightGBM objects only.
+    model_ : EnsembleClassifier, EnsembleRegressor or Pipeline
+        What predicts, of scikit-learn and LightGBM models.
     best_configuration_ : Configuration
-    pipelines_ : list of Pipeline
-        All that are averaged.
+        The best single one.
     leaderboard_ : DataFrame
         See :class:`autometa.TuneResult`.
+    score_ : float
+        Of the model on rows that its parts were not fitted on, in natural units of the metric; NaN without folds.
+    note_ : str
+        What there was no time for; empty where there was time enough.
     study_ : optuna.Study
 
     Examples
@@ -281,4 +318,4 @@ class AutoMetaRegressor(RegressorMixin, _AutoMeta):
         ndarray of shape (n_rows,)
         """
         frame = self._known_columns(X)
-        return np.asarray(np.mean([pipeline.predict(frame) for pipeline in self.pipelines_], axis=0))
+        return np.asarray(self.model_.predict(frame))

@@ -36,6 +36,7 @@ _ESTIMATORS: Final = """
     calibration.CalibratedClassifierCV calibration._CalibratedClassifier calibration._SigmoidCalibration
     compose._column_transformer.ColumnTransformer compose._target.TransformedTargetRegressor
     decomposition._truncated_svd.TruncatedSVD
+    dummy.DummyClassifier dummy.DummyRegressor
     ensemble._forest.ExtraTreesClassifier ensemble._forest.ExtraTreesRegressor
     ensemble._forest.RandomForestClassifier ensemble._forest.RandomForestRegressor
     ensemble._hist_gradient_boosting.binning._BinMapper
@@ -83,7 +84,8 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
         "LossNode": "sklearn._loss._loss.CyHalfBinomialLoss sklearn._loss._loss.CyHalfMultinomialLoss"
         " sklearn._loss._loss.CyHalfSquaredError",
         "TreeNode": "sklearn.tree._tree.Tree",
-        "ObjectNode": "lightgbm.basic.Booster lightgbm.sklearn.LGBMClassifier lightgbm.sklearn.LGBMRegressor"
+        "ObjectNode": "autometa.ensemble.EnsembleClassifier autometa.ensemble.EnsembleRegressor"
+        " lightgbm.basic.Booster lightgbm.sklearn.LGBMClassifier lightgbm.sklearn.LGBMRegressor"
         + "".join(f" sklearn.{name}" for name in _ESTIMATORS.split()),
     }.items()
 }

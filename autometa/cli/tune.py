@@ -27,25 +27,34 @@ if TYPE_CHECKING:
     from autometa.tuning import TuneResult
 
 _ROWS_SHOWN: Final = 10
+# A search that nobody gave a limit ends in a minute: most of the gain is there by then.
+DEFAULT_TIMEOUT: Final = 60.0
+DEFAULT_TRIALS: Final = 50
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_task_arguments(parser)
+    parser.add_argument("--trials", metavar="N", type=whole_number, help="at most so many (default: 50)")
     parser.add_argument(
-        "--trials", metavar="N", type=whole_number, default=50, help="at most so many (default: 50)"
+        "--timeout",
+        metavar="S",
+        type=seconds,
+        help=f"seconds for everything (default: {DEFAULT_TIMEOUT:g}, or no limit where --trials is given)",
     )
+    parser.add_argument("--jobs", metavar="J", type=whole_number, default=1, help="fits at a time (default: 1)")
     parser.add_argument(
-        "--timeout", metavar="S", type=seconds, help="seconds for everything, the last fit included"
-    )
-    parser.add_argument(
-        "--jobs", metavar="J", type=whole_number, default=1, help="trials at a time (default: 1)"
+        "--ensemble-size",
+        metavar="N",
+        type=whole_number,
+        default=25,
+        help="the most configurations in the model; 1 for a single pipeline (default: 25)",
     )
     parser.add_argument(
         "--storage", metavar="URL", help="keep the study: database URL, or NAME.journal for a file"
     )
     parser.add_argument("--study", metavar="NAME", help="its name there; a study of that name is continued")
-    parser.add_argument("--output", metavar="MODEL", help="save the best pipeline, fitted on all rows")
+    parser.add_argument("--output", metavar="MODEL", help="save the model")
     parser.add_argument("--report", metavar="FILE.html", help="write the result as a page")
     add_json_argument(parser)
 
@@ -80,8 +89,8 @@ def run(args: argparse.Namespace) -> int:
         write_text(args.report, render_report(f"Search on {Path(args.data).name}", sections))
         say(f"wrote the report to {args.report}")
     if args.output:
-        save_model(args.output, result.best_pipeline, _model_info(result, task))
-        say(f"wrote the best pipeline, fitted on all {task.n_rows:,} rows, to {args.output}")
+        save_model(args.output, result.model, _model_info(result, task))
+        say(f"wrote the model to {args.output}")
     if result.interrupted:
         say("interrupted; finished trials count" + (" and are kept in the storage" if args.storage else ""))
     return 130 if result.interrupted else 0
@@ -90,7 +99,11 @@ def run(args: argparse.Namespace) -> int:
 def _search(args: argparse.Namespace, task: Task) -> TuneResult:
     from autometa.tuning import tune
 
-    progress = Progress(args.trials)
+    n_trials, timeout = args.trials or DEFAULT_TRIALS, args.timeout
+    if args.trials is None and timeout is None:
+        timeout = DEFAULT_TIMEOUT
+        say(f"searching for at most {timeout:g} seconds; --timeout S or --trials N set another limit")
+    progress = Progress(n_trials)
     done = 0
 
     def on_trial(study: Any, trial: Any) -> None:
@@ -99,19 +112,20 @@ def _search(args: argparse.Namespace, task: Task) -> TuneResult:
         progress.update(done, _best_so_far(study, task.metric.name))
 
     if progress.is_live:
-        say(f"searching with up to {args.trials} trials; Ctrl-C ends the search and keeps what is finished")
+        say(f"searching with up to {n_trials} trials; Ctrl-C ends the search and keeps what is finished")
     try:
         return tune(
             task.X,
             task.y,
             kind=task.kind,
-            n_trials=args.trials,
-            timeout=args.timeout,
+            n_trials=n_trials,
+            timeout=timeout,
             metric=args.metric,
             storage=args.storage,
             study_name=args.study,
             n_jobs=args.jobs,
             callbacks=[on_trial],
+            ensemble_size=args.ensemble_size,
         )
     finally:
         progress.close()
@@ -126,10 +140,8 @@ def _best_so_far(study: Any, metric: str) -> str:
 
 def _leaderboard(result: TuneResult, task: Task, name: str) -> Section:
     board = result.leaderboard
-    failed = board[board["state"] == "fail"]
-    n_complete, n_interrupted = (
-        int((board["state"] == state).sum()) for state in ("complete", "interrupted")
-    )
+    counts = board["state"].value_counts().to_dict()
+    failed = board[board["state"].isin(["failed", "memory"])]
     plus_minus = symbol("\u00b1", "+-")
     rows = [
         (
@@ -137,23 +149,25 @@ def _leaderboard(result: TuneResult, task: Task, name: str) -> Section:
             row["algorithm"],
             number(row["expected"]),
             f"{number(row['score'])} {plus_minus} {number(row['std'])}",
+            f"{row['weight']:.2f}" if row["weight"] else "",
             brief_seconds(row["seconds"]),
             row["origin"],
             brief_params(row["algorithm"], row["params"], task.kind),
         )
         for row in board[board["state"] == "complete"].head(_ROWS_SHOWN).to_dict("records")
     ]
-    n_recommended = int((board["origin"] == "recommended").sum())
+    others = [
+        f"{counts[state]} {words}"
+        for state, words in _STATES.items()
+        if counts.get(state)
+    ]
     lines = [
         describe_data(task, name),
-        f"{counted(len(board), 'trial')}, {n_recommended} of them recommended; {len(failed)} failed"
-        + (f", {n_interrupted} cut off" if n_interrupted else "")
-        + f"; {result.deadline}",
+        f"{counted(len(board), 'trial')}: {', '.join(others) or 'none'}; {result.deadline}",
+        _describe_model(result),
     ]
-    if not n_complete:
-        lines.append(
-            "No trial was finished; the pipeline is the first recommendation that could be fitted, unmeasured."
-        )
+    if result.note:
+        lines.append(f"Note: {result.note}")
     if len(failed):
         lines.append(f"The first failure: {failed.iloc[0]['algorithm']}: {failed.iloc[0]['reason']}")
     titles = (
@@ -161,11 +175,31 @@ def _leaderboard(result: TuneResult, task: Task, name: str) -> Section:
         "algorithm",
         score_title(result.metric.name, result.metric),
         "mean of folds",
+        "weight",
         "seconds",
         "origin",
         "changed hyperparameters",
     )
-    return Section("Leaderboard", lines, titles, rows, "><>>><<")
+    return Section("Leaderboard", lines, titles, rows, "><>>>><<")
+
+
+_STATES: Final = {
+    "complete": "complete",
+    "stopped": "stopped early",
+    "failed": "failed",
+    "memory": "out of memory",
+    "timeout": "too slow",
+    "interrupted": "cut off",
+}
+
+
+def _describe_model(result: TuneResult) -> str:
+    """Say what the model is made of, and how good it is on rows that its parts have not seen."""
+    n_members = len(result.members)
+    what = f"a mean of {n_members} configurations" if n_members > 1 else "one configuration"
+    if math.isnan(result.score):
+        return f"The model: {what if n_members else 'fitted without measuring it'}."
+    return f"The model: {what}, {result.metric.name} {number(result.score)} out of fold."
 
 
 def _to_dict(result: TuneResult, task: Task) -> dict[str, Any]:
@@ -181,6 +215,7 @@ def _to_dict(result: TuneResult, task: Task) -> dict[str, Any]:
             "params": dict(best.params),
             "expected_score": _best_score(result),
         },
+        "model": {"score": result.score, "members": len(result.members), "note": result.note},
         "leaderboard": result.leaderboard.to_dict("records"),
     }
 
@@ -202,7 +237,7 @@ def _model_info(result: TuneResult, task: Task) -> dict[str, Any]:
         {
             "kind": task.kind,
             "metric": result.metric.name,
-            "score": _best_score(result),
+            "score": result.score,
             "target": str(task.y.name),
             "classes": task.classes,
             "columns": _columns(task),

@@ -81,7 +81,7 @@ class Objective:
             return prediction
         if self.metric.stored == "log_loss" and not self.is_about_labels:
             return prediction[np.arange(len(rows)), self._y[rows]]
-        if self.metric.stored == "roc_auc" and self.n_classes == 2:
+        if self.metric.stored == "roc_auc" and self.n_classes == 2 and not self.is_about_labels:
             return prediction[:, 1]
         return prediction
 

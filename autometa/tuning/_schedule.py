@@ -24,6 +24,8 @@ class Schedule:
         Folds of all larger tables.
     repeat_below : int
         Tables of fewer rows are split twice: one split says little about them.
+    floor_share : float
+        Share of the time that the first, cheap fit may take.
     first_share : float
         Share of the time that all folds of a default LightGBM may take; if they took more, candidates begin on
         fewer rows.
@@ -48,6 +50,7 @@ class Schedule:
     folds_by_rows: Sequence[tuple[int, int]] = ((3_000, 8), (8_000, 5))
     most_folds: int = 4
     repeat_below: int = 200
+    floor_share: float = 0.4
     first_share: float = 0.2
     more_rows_at: float = 0.4
     race_after: tuple[int, ...] = (1, 2)

@@ -362,7 +362,10 @@ class Search:
 
     # -- what the study is told ---------------------------------------------------------------------------------
 
-    def _tell(self, candidate: Candidate, duplicate_of: int | None = None) -> None:
+    def _tell(
+        self, candidate: Candidate, duplicate_of: int | None = None, *, is_last: bool = False
+    ) -> None:
+        """Tell the study what came of a trial, and the callbacks, unless the search is being ended."""
         trial = candidate.trial
         if trial is None:
             return
@@ -380,7 +383,7 @@ class Search:
                 frozen = self._study.tell(trial, state=TrialState.PRUNED)
             else:
                 frozen = self._study.tell(trial, state=TrialState.FAIL)
-        for callback in self._callbacks:
+        for callback in () if is_last else self._callbacks:
             callback(self._study, frozen)
 
     def _record(self, candidate: Candidate) -> dict[str, Any]:
@@ -434,7 +437,7 @@ class Search:
             if candidate.state == "running":
                 candidate.state = "interrupted"
                 candidate.reason = INTERRUPTED if self.interrupted else "the time of the search ran out"
-                self._tell(candidate)
+                self._tell(candidate, is_last=True)
 
 
 def _mean(values: Sequence[float]) -> float:

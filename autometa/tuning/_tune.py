@@ -220,8 +220,8 @@ class _Run:
             # What this process has imported, its copies need not.
             import lightgbm  # noqa: F401
 
-            job = Job(self._default, None, FLOOR_ROWS, 0.5 * self._deadline.remaining)
-            self._hands.submit("floor", job, self._deadline.remaining)
+            limit = self._schedule.floor_share * self._deadline.remaining
+            self._hands.submit("floor", Job(self._default, None, FLOOR_ROWS, 0.7 * limit), limit)
 
     @property
     def _default(self) -> Configuration:
