@@ -62,7 +62,9 @@ class _Ensemble(BaseEstimator):
                     "Pass the same columns as at fit.",
                 )
         else:
-            names = X.columns.map(str) if not isinstance(X.columns, pd.MultiIndex) else X.columns.map("_".join)
+            names = (
+                X.columns.map(str) if not isinstance(X.columns, pd.MultiIndex) else X.columns.map("_".join)
+            )
             X = X.set_axis(names, axis=1)
             missing = [name for name in self.columns if name not in names]
             if missing:
@@ -225,7 +227,9 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return np.asarray(
-                sum(weight * np.ravel(model.predict(prepared[place])) for place, model, weight in self.members)
+                sum(
+                    weight * np.ravel(model.predict(prepared[place])) for place, model, weight in self.members
+                )
             )
 
 

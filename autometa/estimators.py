@@ -247,7 +247,8 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
         -------
         ndarray of shape (n_rows,)
         """
-        return np.asarray(self.model_.predict(self._known_columns(X)))
+        frame = self._known_columns(X)
+        return np.asarray(self.model_.predict(frame))
 
 
 class AutoMetaRegressor(RegressorMixin, _AutoMeta):

@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         help=f"seconds for everything (default: {DEFAULT_TIMEOUT:g}, or no limit where --trials is given)",
     )
-    parser.add_argument("--jobs", metavar="J", type=whole_number, default=1, help="fits at a time (default: 1)")
+    parser.add_argument(
+        "--jobs", metavar="J", type=whole_number, default=1, help="fits at a time (default: 1)"
+    )
     parser.add_argument(
         "--ensemble-size",
         metavar="N",
@@ -156,11 +158,7 @@ def _leaderboard(result: TuneResult, task: Task, name: str) -> Section:
         )
         for row in board[board["state"] == "complete"].head(_ROWS_SHOWN).to_dict("records")
     ]
-    others = [
-        f"{counts[state]} {words}"
-        for state, words in _STATES.items()
-        if counts.get(state)
-    ]
+    others = [f"{counts[state]} {words}" for state, words in _STATES.items() if counts.get(state)]
     lines = [
         describe_data(task, name),
         f"{counted(len(board), 'trial')}: {', '.join(others) or 'none'}; {result.deadline}",

@@ -1,6 +1,6 @@
 """One configuration on one task at one fidelity, inside limits of time and memory."""
 
-from autometa.evaluation._fold import FoldFit, FoldFitter, Failure, Job, target_codes
+from autometa.evaluation._fold import Failure, FoldFit, FoldFitter, Job, target_codes
 from autometa.evaluation._protocol import Protocol, Run, Split, evaluate, fit_pipeline, make_splits
 from autometa.evaluation._scoring import area_under_curve, f1_macro, score_predictions
 from autometa.evaluation._worker import WORKER_DIED, Died, Replies, Worker

@@ -235,7 +235,7 @@ class FoldFitter:
             rows = self._limited(np.arange(len(self.y)), PREPARATION_ROWS)
             fitted = preparation.fit(self._frame.iloc[rows], self.y[rows])
             width = fitted.transform(self._frame.iloc[:2]).shape[1]
-            whole = fitted.transform(self._frame) if width * len(self.y) <= MAX_CELLS else None
+            whole: Any = fitted.transform(self._frame) if width * len(self.y) <= MAX_CELLS else None
             self._shared[name] = fitted, whole.tocsr() if hasattr(whole, "tocsr") else whole
         fitted, whole = self._shared[name]
         if whole is not None:
@@ -269,7 +269,11 @@ class FoldFitter:
         if not _is_lightgbm(model):
             model.fit(X, y, **weights)
             return None
-        if len(test) == 0 or len(train) < EARLY_STOPPING_ROWS or len(np.unique(y)) < len(np.unique(self.y[test])):
+        if (
+            len(test) == 0
+            or len(train) < EARLY_STOPPING_ROWS
+            or len(np.unique(y)) < len(np.unique(self.y[test]))
+        ):
             model.fit(X, y, callbacks=[_stop_at(end)], **weights)
             return None
         # A small rate needs longer to show that nothing comes any more.

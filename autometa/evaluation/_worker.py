@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any, Final, Self
 
 import cloudpickle
@@ -291,8 +292,8 @@ def _run_forked(source: IO[bytes], answers: IO[bytes], problem: Problem, memory_
 def _launch(memory_limit: int | None) -> subprocess.Popen[bytes]:
     environment = {**os.environ, **dict.fromkeys(_THREADS, "1")}
     # With -P nothing is imported from the working folder; what the parent can import the child can, too.
-    working = os.path.realpath(os.getcwd())
-    paths = [path for path in sys.path if path and os.path.realpath(path) != working]
+    working = Path.cwd().resolve()
+    paths = [path for path in sys.path if path and Path(path).resolve() != working]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     if memory_limit:
         environment["AUTOMETA_WORKER_MEMORY"] = str(memory_limit)
@@ -381,6 +382,6 @@ def _limit_memory(limit: int | None) -> None:
 
 def _address_space() -> int:
     """Bytes of address space in use, as Linux counts them; 0 where it is not told."""
-    with suppress(OSError, ValueError), open("/proc/self/statm", encoding="ascii") as status:
-        return int(status.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError):
+        return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     return 0

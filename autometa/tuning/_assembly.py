@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, calibrate
 from autometa.evaluation import FoldFit
 from autometa.tuning._candidate import Candidate, Problem
-from autometa.tuning._selection import MAX_ROWS, choose_calibration, select
+from autometa.tuning._objective import Objective
+from autometa.tuning._selection import MAX_ROWS, choose_calibration, lean, select
 
 Array = NDArray[np.float64]
 
@@ -23,6 +24,8 @@ Array = NDArray[np.float64]
 PRICED_ROWS: Final = 10_000
 # A model may take ten times a default LightGBM for its predictions; two parts are left for what cannot be measured.
 TIMES_DEFAULT: Final = 8.0
+# Recommendations that the prior is made of.
+NAMED_FIRST: Final = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +77,7 @@ def choose(
     *,
     size: int,
     max_seconds: float = math.inf,
+    prior_rows: float = 0.0,
     seed: int = 0,
 ) -> Assembly | None:
     """Choose members and weights on out-of-fold predictions; None where there are none.
@@ -86,7 +90,10 @@ def choose(
         The most members.
     max_seconds : float
         For the predictions of 10,000 rows by one model of each member.
-    seed : int
+    prior_rows : float, default=0.0
+        Rows of evidence that the order of the recommendations is worth.
+    seed : int, default=0
+        Of the rows that the choice looks at, where there are many.
     """
     depth = max((c.depth for c in candidates), default=0)
     pool = [c for c in candidates if depth and c.depth >= depth]
@@ -94,14 +101,17 @@ def choose(
         return None
     objective, rows = problem.objective, problem.rows(depth)
     predictions = [problem.out_of_fold(c, depth) for c in pool]
-    rng = np.random.default_rng(seed)
     some = np.arange(len(rows))
     if len(rows) > MAX_ROWS:
-        some = np.sort(rng.choice(len(rows), MAX_ROWS, replace=False))
+        some = np.sort(np.random.default_rng(seed).choice(len(rows), MAX_ROWS, replace=False))
     views = [objective.view(p[some], rows[some]) for p in predictions]
     prices = np.array([predict_seconds(c) for c in pool])
     weights = _within(
-        lambda kept: select(objective, [views[i] for i in kept], rows[some], size=size, rng=rng), prices, max_seconds
+        lambda kept: _weigh(
+            objective, [views[i] for i in kept], rows[some], [pool[i] for i in kept], size, prior_rows
+        ),
+        prices,
+        max_seconds,
     )
     mixed = _mix(weights, predictions)
     adds = _gains(problem, predictions, weights, rows)
@@ -128,6 +138,21 @@ def choose(
     )
 
 
+def _weigh(
+    objective: Objective,
+    views: Sequence[Array],
+    rows: NDArray[np.intp],
+    candidates: Sequence[Candidate],
+    size: int,
+    prior_rows: float,
+) -> Array:
+    weights = select(objective, views, rows, size=size)
+    if size == 1:
+        return weights
+    first = sorted((c.rank, i) for i, c in enumerate(candidates) if c.rank is not None)
+    return lean(objective, weights, views, rows, [i for _, i in first[:NAMED_FIRST]], prior_rows)
+
+
 def _within(choose_among: Callable[[list[int]], Array], prices: Array, limit: float) -> Array:
     """Choose weights; as long as one model of each member takes too long to predict, leave the dearest out."""
     kept = [int(i) for i in np.flatnonzero(prices <= limit)] or [int(np.argmin(prices))]
@@ -140,11 +165,13 @@ def _within(choose_among: Callable[[list[int]], Array], prices: Array, limit: fl
         kept.remove(int(members[np.argmax(prices[members] / weights[members])]))
 
 
-def single_members(assembly: Assembly, limit: float) -> list[Candidate]:
-    """Return the members to be fitted once on all rows, so that predictions stay within a limit of seconds.
+def single_members(assembly: Assembly, limit: float, *, is_small: bool) -> list[Candidate]:
+    """Return the members to be fitted once on all rows: all on small tables, else for quick predictions.
 
     The dearest come first: those are kernels, neighbours and forests, which gain least from a model for each fold.
     """
+    if is_small:
+        return [candidate for candidate, _ in assembly.members]
     prices = {id(candidate): predict_seconds(candidate) for candidate, _ in assembly.members}
     total = sum(prices.values()) * assembly.depth
     found = []
@@ -165,9 +192,7 @@ def _mix(weights: Array, predictions: Sequence[Array]) -> Array:
     return np.asarray(sum(w * p for w, p in zip(weights, predictions, strict=True) if w > 0))
 
 
-def _gains(
-    problem: Problem, predictions: Sequence[Array], weights: Array, rows: NDArray[np.intp]
-) -> Array:
+def _gains(problem: Problem, predictions: Sequence[Array], weights: Array, rows: NDArray[np.intp]) -> Array:
     """Return what each member adds to the metric: the whole against the whole without it."""
     objective, sign = problem.objective, problem.task.metric.sign
     gains = np.zeros(len(weights))

@@ -33,6 +33,8 @@ class Candidate:
         Of the study; candidates that repeat a finished trial have none.
     number : int
         Of the trial; -1 without one.
+    rank : int or None
+        Among the recommendations.
     max_rows : int or None
         Rows to train on; None for all of a fold.
     expected_seconds : float
@@ -51,6 +53,7 @@ class Candidate:
     origin: str
     trial: Trial | None = None
     number: int = -1
+    rank: int | None = None
     max_rows: int | None = None
     expected_seconds: float = math.nan
     fits: dict[int, FoldFit] = field(default_factory=dict)

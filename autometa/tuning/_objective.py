@@ -135,9 +135,7 @@ class Objective:
 
     def best_tilt(self, proba: Array, rows: NDArray[Any]) -> float:
         """Return the exponent of the class shares under which the predicted classes score best."""
-        scores = [
-            self.score(proba, rows, multipliers=proba.mean(axis=0) ** -t if t else None) for t in TILTS
-        ]
+        scores = [self.score(proba, rows, multipliers=proba.mean(axis=0) ** -t if t else None) for t in TILTS]
         gains = np.array(scores) * self.metric.sign
         # Neighbours vote: the best single threshold is in part luck with these rows.
         smooth = np.convolve(np.pad(gains, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
@@ -145,7 +143,6 @@ class Objective:
 
     def score(self, prediction: Array, rows: NDArray[Any], multipliers: Array | None = None) -> float:
         """Return the metric of predictions for some rows, in natural units."""
-        y = self._y[rows]
         name = self.metric.name
         if self.is_stored:
             if multipliers is not None and name in LABEL_METRICS:
@@ -225,5 +222,3 @@ def _area(view: Array, y: NDArray[Any], n_classes: int) -> float:
 def _wants_labels(scorer: Any) -> bool:
     """Whether a scorer asks an estimator for classes."""
     return getattr(scorer, "_response_method", None) in ("predict", None) and hasattr(scorer, "_score_func")
-
-

@@ -143,7 +143,7 @@ def make_leaderboard(
     space: SearchSpace,
     metric: Metric,
     recommendations: Iterable[Recommendation],
-    members: Mapping[int, tuple[float, float]] = {},  # noqa: B006  # read only
+    members: Mapping[int, tuple[float, float]] = {},  # read only
 ) -> pd.DataFrame:
     """Return a row per trial of a search, see :class:`TuneResult`.
 

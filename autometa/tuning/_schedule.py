@@ -19,7 +19,8 @@ class Schedule:
     Attributes
     ----------
     folds_by_rows : sequence of (int, int)
-        Folds of tables below so many rows. Where rows are few, more folds leave more to train on and cost little.
+        Folds of tables below so many rows. On development tables five folds that leave time for more candidates were
+        worth more than eight.
     most_folds : int
         Folds of all larger tables.
     repeat_below : int
@@ -31,6 +32,11 @@ class Schedule:
         fewer rows.
     more_rows_at : float
         Share of the time after which members are fitted on all rows, where they began on fewer.
+    refit_below : int
+        Members of tables of fewer rows are fitted once on all rows; on others the models of the folds are averaged. On
+        development tables more rows were worth more than more models below, as much above.
+    prior_rows : float
+        The ensemble leans on the first recommendations like on so many rows of evidence.
     race_after : tuple of int
         Numbers of folds after which a candidate that cannot help is dropped.
     zero_shot_share : float
@@ -47,12 +53,14 @@ class Schedule:
         rounds are found by early stopping.
     """
 
-    folds_by_rows: Sequence[tuple[int, int]] = ((3_000, 8), (8_000, 5))
+    folds_by_rows: Sequence[tuple[int, int]] = ((8_000, 5),)
     most_folds: int = 4
     repeat_below: int = 200
     floor_share: float = 0.4
     first_share: float = 0.2
     more_rows_at: float = 0.4
+    refit_below: int = 3_000
+    prior_rows: float = 100.0
     race_after: tuple[int, ...] = (1, 2)
     zero_shot_share: float = 0.5
     n_recommended: int = 60
@@ -82,7 +90,7 @@ class Schedule:
             Rows of the first fit, and the seconds that it took.
         """
         rows, spent = floor
-        allowed = self.first_share * seconds / (n_folds * max(spent, 0.02))
+        allowed = self.first_share * seconds / (max(n_folds, 1) * max(spent, 0.02))
         # Boosting takes a little less than twice the time for twice the rows.
         affordable = rows * allowed**1.2
         return None if affordable >= n_train else max(int(affordable), rows)

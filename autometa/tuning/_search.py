@@ -39,6 +39,8 @@ _SLOW_SELECTION_ROWS: Final = 2_000
 _SELECTION_STEPS: Final = 12
 # What is kept of the time for the choice at the end and for putting the model together: a share, and seconds.
 _RESERVE: Final = (0.03, 0.2)
+# A share that this and the last fits together do not exceed.
+_MOST_RESERVED: Final = 0.25
 
 
 class Search:
@@ -93,6 +95,7 @@ class Search:
         self._n_idle_proposals = 0
         self._present: tuple[list[Candidate], Array] | None = None
         self._present_oof: Array | None = None
+        self._refit_seconds = 0.0
         self.candidates: list[Candidate] = []
         self.preparations: dict[str, bytes] = {}
         self.history: list[tuple[float, int, float]] = []
@@ -125,7 +128,12 @@ class Search:
         finally:
             self._end_all()
         failed = self._failures
-        if failed and len(failed) == len(self.candidates) and self._deadline.seconds is None and not self.interrupted:
+        if (
+            failed
+            and len(failed) == len(self.candidates)
+            and self._deadline.seconds is None
+            and not self.interrupted
+        ):
             raise self._all_failed()
 
     # -- what comes next ----------------------------------------------------------------------------------------
@@ -136,9 +144,8 @@ class Search:
         if self._deadline.seconds is None:
             return math.inf
         share, constant = _RESERVE
-        return self._deadline.remaining - min(
-            share * self._deadline.seconds + constant, 0.25 * self._deadline.seconds
-        )
+        reserve = share * self._deadline.seconds + constant + self._refit_seconds
+        return self._deadline.remaining - min(reserve, _MOST_RESERVED * self._deadline.seconds)
 
     def _next(self) -> tuple[Candidate, int] | None:
         if self.left <= 0:
@@ -146,8 +153,8 @@ class Search:
         for candidate in self.candidates:
             if candidate.state == "running" and (fold := self._next_fold(candidate)) is not None:
                 return candidate, fold
-        candidate = self._next_candidate()
-        return None if candidate is None else (candidate, 0)
+        found = self._next_candidate()
+        return None if found is None else (found, 0)
 
     def _next_fold(self, candidate: Candidate) -> int | None:
         """Return the fold that a candidate needs next, if it may begin: a race is waited for."""
@@ -155,7 +162,9 @@ class Search:
         fold = len(started)
         if fold == len(self._problem.splits):
             return None
-        is_waiting = candidate.pending and any(len(candidate.fits) < n <= fold for n in self._schedule.race_after)
+        is_waiting = candidate.pending and any(
+            len(candidate.fits) < n <= fold for n in self._schedule.race_after
+        )
         return None if is_waiting else fold
 
     def _next_candidate(self) -> Candidate | None:
@@ -203,7 +212,11 @@ class Search:
             order = np.argsort(-weights)
             self._more_rows = [
                 Candidate(
-                    members[i].configuration, "more rows", number=members[i].number, expected_seconds=members[i].expected_seconds
+                    members[i].configuration,
+                    "more rows",
+                    number=members[i].number,
+                    rank=members[i].rank,
+                    expected_seconds=members[i].expected_seconds,
                 )
                 for i in order
                 if weights[i] > 0
@@ -218,7 +231,9 @@ class Search:
 
     def _is_affordable(self, configuration: Configuration, seconds: float, share: float) -> bool:
         """Whether all folds of a configuration should be done in a share of the time that is left."""
-        return self._fit_expected(configuration, seconds, self._max_rows) * self._n_rounds <= share * self.left
+        return (
+            self._fit_expected(configuration, seconds, self._max_rows) * self._n_rounds <= share * self.left
+        )
 
     @property
     def _n_rounds(self) -> float:
@@ -266,7 +281,10 @@ class Search:
         if n_done == len(self._problem.splits):
             self._finish(candidate)
         elif n_done in self._schedule.race_after and not self._may_help(candidate):
-            candidate.state, candidate.reason = "stopped", f"after {n_done} fold(s) it could not help the ensemble"
+            candidate.state, candidate.reason = (
+                "stopped",
+                f"after {n_done} fold(s) it could not help the ensemble",
+            )
             self._tell(candidate)
             candidate.fits = {}
             self._count_idle(candidate)
@@ -284,7 +302,9 @@ class Search:
         share = fit.n_train / len(self._problem.y)
         if math.isfinite(candidate.expected_seconds) and candidate.expected_seconds > 0:
             self._speed.append(seconds / (candidate.expected_seconds * share))
-        self._seconds_by_algorithm.setdefault(candidate.configuration.algorithm, []).append(seconds / fit.n_train)
+        self._seconds_by_algorithm.setdefault(candidate.configuration.algorithm, []).append(
+            seconds / fit.n_train
+        )
 
     def _may_help(self, candidate: Candidate) -> bool:
         if self._present_oof is None:
@@ -296,9 +316,7 @@ class Search:
         objective = self._problem.objective
         present = self._present_oof[np.searchsorted(rows, tested)]
         newcomer = self._problem.out_of_fold(candidate, depth)
-        return can_help(
-            objective, objective.view(present, tested), objective.view(newcomer, tested), tested
-        )
+        return can_help(objective, objective.view(present, tested), objective.view(newcomer, tested), tested)
 
     def _finish(self, candidate: Candidate) -> None:
         candidate.scores = self._problem.fold_scores(candidate)
@@ -343,6 +361,10 @@ class Search:
         views = [objective.view(p[some], rows[some]) for p in predictions]
         weights = select(objective, views, rows[some], size=_SELECTION_STEPS)
         self._present = candidates, weights
+        if len(self._problem.y) < self._schedule.refit_below:
+            # Members are fitted once more at the end, on a few more rows than in a fold.
+            spent = [c.seconds / len(c.fits) for c, w in zip(candidates, weights, strict=True) if w > 0]
+            self._refit_seconds = 1.2 * float(np.sum(spent))
         self._present_oof = np.asarray(sum(w * p for w, p in zip(weights, predictions, strict=True) if w > 0))
 
     def _forget(self) -> None:
@@ -352,7 +374,9 @@ class Search:
             return
         members = {id(c) for c, w in zip(*self._present, strict=True) if w > 0}
         sign = self._problem.task.metric.sign
-        others = sorted((c for c in candidates if id(c) not in members), key=lambda c: sign * float(np.mean(c.scores)))
+        others = sorted(
+            (c for c in candidates if id(c) not in members), key=lambda c: sign * float(np.mean(c.scores))
+        )
         total = sum(c.n_bytes for c in candidates)
         for candidate in others:
             if total <= MODEL_BYTES:
@@ -362,9 +386,7 @@ class Search:
 
     # -- what the study is told ---------------------------------------------------------------------------------
 
-    def _tell(
-        self, candidate: Candidate, duplicate_of: int | None = None, *, is_last: bool = False
-    ) -> None:
+    def _tell(self, candidate: Candidate, duplicate_of: int | None = None, *, is_last: bool = False) -> None:
         """Tell the study what came of a trial, and the callbacks, unless the search is being ended."""
         trial = candidate.trial
         if trial is None:
@@ -442,5 +464,3 @@ class Search:
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else math.nan
-
-

@@ -18,21 +18,14 @@ MAX_ROWS: Final = 10_000
 # Shares at which a newcomer is mixed into the present ensemble, to see whether it can help.
 _SHARES: Final = (0.1, 0.25, 0.5, 1.0)
 _TEMPERATURES: Final = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.7, 2.0)
-_SMOOTHINGS: Final = (0.0, 0.002, 0.01, 0.03)
-# Bootstraps of the rows that weights are averaged over where rows are few (bagged selection, Caruana et al. 2006).
-_N_BAGS: Final = 10
-_BAG_ROWS: Final = 3_000
+_SMOOTHINGS: Final = (0.0, 0.0005, 0.002, 0.01, 0.03)
+# Candidates that the choice is among: the best alone.
+POOL: Final = 30
+# Steps without a gain after which the choice ends.
+PATIENCE: Final = 4
 
 
-def select(
-    objective: Objective,
-    views: Sequence[Array],
-    rows: NDArray[np.intp],
-    *,
-    size: int,
-    penalties: Array | None = None,
-    rng: np.random.Generator | None = None,
-) -> Array:
+def select(objective: Objective, views: Sequence[Array], rows: NDArray[np.intp], *, size: int) -> Array:
     """Choose weights greedily, with replacement (Caruana et al. 2004, "Ensemble selection from libraries of models").
 
     Parameters
@@ -43,72 +36,66 @@ def select(
     rows : ndarray of int, shape (n_rows,)
     size : int
         At most so many steps, and so at most so many members.
-    penalties : ndarray of shape (n_candidates,), optional
-        Added to the loss by the share of each candidate: what experience and cost hold against it.
-    rng : Generator, optional
-        With it, where rows are few, weights are the mean over bootstraps of the rows.
 
     Returns
     -------
     ndarray of shape (n_candidates,)
-        Weights, which sum to 1.
+        Weights, which sum to 1: those of the step that left the least loss, so never worse than the best single one.
     """
-    stacked = np.stack(list(views))
-    penalties = np.zeros(len(views)) if penalties is None else penalties
-    weights = _greedy(objective, stacked, rows, size, penalties)
-    if rng is not None and len(rows) < _BAG_ROWS and len(views) > 1:
-        for _ in range(_N_BAGS):
-            drawn = rng.integers(0, len(rows), len(rows))
-            weights += _greedy(objective, stacked[:, drawn], rows[drawn], size, penalties)
-        weights = _trimmed(weights / weights.sum(), size)
-    single = np.eye(len(views))[_best_single(objective, stacked, rows, penalties)]
-    mixed, alone = (objective.loss(np.tensordot(w, stacked, 1), rows) for w in (weights, single))
-    return weights if mixed <= alone else single
-
-
-def _greedy(
-    objective: Objective, stacked: Array, rows: NDArray[np.intp], size: int, penalties: Array
-) -> Array:
-    """Return the weights after the step that left the least loss."""
-    alone = np.array([objective.loss(view, rows) for view in stacked]) + penalties
-    # Whoever is far behind alone hardly ever joins: the best thirty are looked at.
-    pool = np.argsort(alone)[:30]
-    counts = np.zeros(len(stacked))
+    alone = np.array([objective.loss(view, rows) for view in views])
+    # Whoever is far behind alone hardly ever joins.
+    pool = np.argsort(alone)[:POOL]
+    counts = np.zeros(len(views))
     counts[pool[0]] = 1
-    total = stacked[pool[0]].copy()
+    total = views[pool[0]].copy()
     best_loss, best_counts = alone[pool[0]], counts.copy()
-    spent = penalties[pool[0]]
     misses = 0
     for step in range(1, size):
-        losses = np.array(
-            [
-                objective.loss((total + stacked[i]) / (step + 1), rows) + (spent + penalties[i]) / (step + 1)
-                for i in pool
-            ]
-        )
+        losses = np.array([objective.loss((total + views[i]) / (step + 1), rows) for i in pool])
         pick = int(pool[int(np.argmin(losses))])
         counts[pick] += 1
-        total += stacked[pick]
-        spent += penalties[pick]
+        total = total + views[pick]
         if losses.min() < best_loss - 1e-9 * abs(best_loss):
             best_loss, best_counts, misses = float(losses.min()), counts.copy(), 0
         else:
             misses += 1
-            if misses == 4:
+            if misses == PATIENCE:
                 break
     return np.asarray(best_counts / best_counts.sum())
 
 
-def _best_single(objective: Objective, stacked: Array, rows: NDArray[np.intp], penalties: Array) -> int:
-    return int(np.argmin(np.array([objective.loss(view, rows) for view in stacked]) + penalties))
+def lean(
+    objective: Objective,
+    weights: Array,
+    views: Sequence[Array],
+    rows: NDArray[np.intp],
+    expected: Sequence[int],
+    strength: float,
+) -> Array:
+    """Move weights towards what experience expects, the more the fewer the rows.
 
-
-def _trimmed(weights: Array, size: int) -> Array:
-    """Leave out what hardly counts: members cost time at every prediction."""
-    kept = np.where(weights >= 0.02, weights, 0.0)
-    order = np.argsort(-kept)
-    kept[order[size:]] = 0.0
-    return np.asarray(kept / kept.sum())
+    Parameters
+    ----------
+    weights : ndarray of shape (n_candidates,)
+        Chosen by the folds.
+    expected : sequence of int
+        Candidates that experience names first; those whose loss here is more than a tenth above the best are left out.
+    strength : float
+        Rows of evidence that experience is worth.
+    """
+    alone = np.array([objective.loss(view, rows) for view in views])
+    named = [i for i in expected if alone[i] <= alone.min() + 0.1 * abs(alone.min())]
+    if not named:
+        return weights
+    share = strength / (strength + len(rows))
+    prior = np.zeros(len(weights))
+    prior[named] = 1.0 / len(named)
+    moved = (1 - share) * weights + share * prior
+    mixed, before = (
+        objective.loss(np.asarray(sum(w * v for w, v in zip(chosen, views, strict=True) if w)), rows)
+        for chosen in (moved, weights)
+    )
+    return moved if mixed <= max(before, float(alone.min())) else weights
 
 
 def can_help(objective: Objective, present: Array, newcomer: Array, rows: NDArray[np.intp]) -> bool:

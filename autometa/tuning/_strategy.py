@@ -81,14 +81,14 @@ class Listed:
                 if not is_last:
                     self._slow.append(entry)
                 continue
-            attributes = {ORIGIN_ATTRIBUTE: entry.origin}
+            attributes: dict[str, object] = {ORIGIN_ATTRIBUTE: entry.origin}
             if entry.rank is not None:
                 attributes[RANK_ATTRIBUTE] = entry.rank
             self._study.enqueue_trial(entry.configuration.joint_params(), user_attrs=attributes)
             trial = self._study.ask()
             configuration = self._space.suggest(trial)
             return Candidate(
-                configuration, entry.origin, trial, trial.number, expected_seconds=entry.seconds
+                configuration, entry.origin, trial, trial.number, entry.rank, expected_seconds=entry.seconds
             )
         return None
 
@@ -138,7 +138,8 @@ class Repeated:
             trial = self._trials.pop(0)
             configuration = self._space.configuration(trial.params)
             if allows(configuration, math.nan, 1.0):
-                return Candidate(configuration, origin_of(trial), None, trial.number)
+                rank = trial.user_attrs.get(RANK_ATTRIBUTE)
+                return Candidate(configuration, origin_of(trial), None, trial.number, rank)
         return None
 
 

@@ -57,7 +57,7 @@ def test_json_holds_every_trial_and_the_best(run, data):
     assert answer["schema"] == "autometa/tune/1"
     assert answer["study"] == "first"
     assert len(answer["leaderboard"]) == 2
-    assert {row["origin"] for row in answer["leaderboard"]} <= {"recommended", "search"}
+    assert {row["origin"] for row in answer["leaderboard"]} <= {"recommended", "default", "search"}
     assert answer["best"]["algorithm"]
     again = run("tune", data, *TUNE, "--json", "--storage", "s.journal", "--study", "first").json
     assert len(again["leaderboard"]) == 4

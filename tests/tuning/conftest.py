@@ -14,7 +14,7 @@ from sklearn.datasets import load_iris, make_regression
 from autometa.recommendation import Recommendation
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
-from autometa.tuning import _sampler, _tune, _warm_start
+from autometa.tuning import _run, _sampler, _warm_start
 
 QUICK = ("linear", "knn", "hist_gradient_boosting", "svm", "random_forest", "extra_trees", "mlp", "lightgbm")
 
@@ -49,7 +49,7 @@ def fake_recommendations(
 
 @pytest.fixture(autouse=True)
 def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (_sampler, _tune, _warm_start):
+    for module in (_sampler, _run, _warm_start):
         monkeypatch.setattr(module, "recommend_for_task", fake_recommendations)
 
 

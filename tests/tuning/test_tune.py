@@ -43,7 +43,6 @@ class Slow(ClassifierMixin, BaseEstimator):
         self.seconds = seconds
 
     def fit(self, X: Any, y: Any) -> Slow:
-        import time
 
         time.sleep(self.seconds)
         import numpy
@@ -66,7 +65,9 @@ class Failing(Slow):
         raise RuntimeError("no luck today")
 
 
-def test_the_first_trials_are_the_recommendations_and_the_model_is_a_mean_of_the_best(iris, suggested) -> None:
+def test_the_first_trials_are_the_recommendations_and_the_model_is_a_mean_of_the_best(
+    iris, suggested
+) -> None:
     result = tune(*iris, n_trials=12, cv=2, metric="accuracy", random_state=0, algorithms=QUICK)
     board = result.leaderboard
     assert board["rank"].tolist() == list(range(1, 13))
@@ -355,7 +356,6 @@ def test_what_cannot_be_fitted_on_all_rows_in_time_stands_by_its_models_of_the_f
         """Perfect here, and slow on more than the rows of a fold."""
 
         def fit(self, X: Any, y: Any) -> Growing:
-            import time
 
             time.sleep(500.0 if len(X) > 60 else 0.0)
             return super().fit(X, y)

@@ -1,0 +1,429 @@
+"""The steps of one search, and what they hand on to each other."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import optuna
+import pandas as pd
+from numpy.typing import NDArray
+from optuna.trial import TrialState
+
+from autometa.errors import EvaluationError
+from autometa.evaluation import FoldFit, Job
+from autometa.metabase import describe_for_study
+from autometa.metamodel import MetaModel
+from autometa.metrics import baseline_scores
+from autometa.recommendation import Recommendation, Recommendations, recommend_for_task
+from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
+from autometa.task import Task
+from autometa.tuning._assembly import (
+    TIMES_DEFAULT,
+    Assembly,
+    build_model,
+    choose,
+    seconds_of_default,
+    single_members,
+)
+from autometa.tuning._candidate import Candidate, Problem
+from autometa.tuning._deadline import Deadline
+from autometa.tuning._hands import Hands
+from autometa.tuning._identity import sampler_seed
+from autometa.tuning._result import TuneResult, make_leaderboard
+from autometa.tuning._sampler import MetaSampler
+from autometa.tuning._schedule import FLOOR_ROWS, Schedule
+from autometa.tuning._search import Callback, Search
+from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, Strategy
+
+_LEAST_FIT_BUDGET: Final = 1e-3
+# Defaults of algorithms that the user registered come after so many recommendations.
+N_BEFORE_OWN: Final = 2
+# Without folds, so many recommended pipelines are averaged.
+ZERO_SHOT_MEMBERS: Final = 5
+# Trials of a continued study that are fitted again, so that the model can have them.
+MAX_REPEATED: Final = 10
+
+
+class SearchRun:
+    """One call of :func:`tune`: what its steps hand on to each other."""
+
+    def __init__(
+        self,
+        task: Task,
+        problem: Problem,
+        space: SearchSpace,
+        study: optuna.Study,
+        hands: Hands,
+        deadline: Deadline,
+        schedule: Schedule,
+        size: int,
+        seed: int,
+    ) -> None:
+        self._task = task
+        self._problem = problem
+        self._space = space
+        self._study = study
+        self._hands = hands
+        self._deadline = deadline
+        self._schedule = schedule
+        self._size = size
+        self._seed = seed
+        self._floor: FoldFit | None = None
+        self._recommendations: Sequence[Recommendation] = ()
+        self._zero_shot: list[tuple[Configuration, FoldFit]] = []
+        self._preparations: dict[str, bytes] = {}
+        self._search: Search | None = None
+        self._failure = "there was no time left"
+
+    # -- a floor, and what experience says -------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin the first, cheap fit: there is a model after it, whatever comes."""
+        if self._deadline.seconds is not None:
+            # What this process has imported, its copies need not.
+            import lightgbm  # noqa: F401
+
+            limit = self._schedule.floor_share * self._deadline.remaining
+            self._hands.submit("floor", Job(self._default, None, FLOOR_ROWS, 0.7 * limit), limit)
+
+    @property
+    def _default(self) -> Configuration:
+        """LightGBM at its defaults, or the first algorithm that may be used."""
+        name = "lightgbm" if "lightgbm" in self._space else next(iter(self._space)).name
+        return self._space[name].default_configuration()
+
+    def recommend(self, metamodel: MetaModel | None) -> None:
+        """Ask experience, while the first fit runs."""
+        own = registered_algorithms()[target_of(self._task.kind)]
+        names = [name for name in self._space.algorithms if name not in own]
+        if names:
+            self._recommendations = recommend_for_task(
+                self._task,
+                k=self._schedule.n_recommended,
+                time_budget=self._fit_budget,
+                algorithms=names,
+                metamodel=metamodel,
+                random_state=self._seed,
+            )
+        known = self._recommendations if isinstance(self._recommendations, Recommendations) else None
+        if known is not None:
+            # With this, the trials can become experience: MetaBase.from_studies.
+            description = describe_for_study(
+                self._task, name=self._study.study_name, metafeatures=known.metafeatures
+            )
+            self._study.set_user_attr("task", description)
+        self._study.sampler = MetaSampler.from_configurations(
+            (), self._space, recommendations=known, seed=sampler_seed(self._seed, self._study)
+        )
+        self._take_floor()
+
+    @property
+    def _fit_budget(self) -> float | None:
+        """Seconds that one fit may take, if time is limited: no candidate gets more than half of the time."""
+        if self._deadline.seconds is None:
+            return None
+        return max(self._deadline.remaining / (2 * max(len(self._problem.splits), 1)), _LEAST_FIT_BUDGET)
+
+    def _take_floor(self) -> None:
+        if self._hands.is_busy:
+            for _, outcome, _ in self._hands.wait():
+                if isinstance(outcome, FoldFit):
+                    self._floor = outcome
+                    self._preparations |= outcome.preparations
+                else:
+                    self._failure = outcome.reason
+
+    # -- the search ----------------------------------------------------------------------------------------------
+
+    def search(self, n_trials: int, callbacks: Sequence[Callback]) -> None:
+        """Fit candidates in folds, or without any where there is no time or no row for them."""
+        repeated = self._finished_trials()
+        entries = self._entries()
+        if not self._problem.splits and repeated:
+            # Without a search, the best of a continued study is all that is wanted.
+            entries = [Entry(self._space.configuration(t.params), "known") for t in repeated[:1]]
+        if not self._problem.splits or self._is_hurried(entries):
+            self._fit_without_folds(entries)
+            return
+        strategies: list[Strategy] = [
+            Repeated(repeated[:MAX_REPEATED], self._space),
+            Listed(self._study, self._space, entries),
+            Sampled(self._study, self._space, self._has_time_for_proposals),
+        ]
+        self._search = Search(
+            self._study,
+            self._problem,
+            self._hands,
+            Chain(*strategies),
+            self._deadline,
+            self._schedule,
+            n_trials=n_trials,
+            max_rows=self._first_rows(),
+            callbacks=callbacks,
+            seed=self._seed,
+        )
+        self._search.run()
+        self._preparations |= self._search.preparations
+        if not self._search.complete and not self._search.interrupted:
+            self._fit_without_folds(entries)
+
+    def _has_time_for_proposals(self) -> bool:
+        return self._deadline.remaining > self._schedule.proposal_seconds
+
+    def _finished_trials(self) -> list[optuna.trial.FrozenTrial]:
+        """Complete trials of a continued study, best first."""
+        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        sign = self._task.metric.sign
+        return sorted(
+            (t for t in trials if "duplicate_of" not in t.user_attrs.get("run", {})),
+            key=lambda t: -sign * float(t.value or 0.0),
+        )
+
+    def _entries(self) -> list[Entry]:
+        """The candidates in their order: recommendations, defaults, and what the user registered."""
+        recommended = [r.configuration for r in self._recommendations]
+        default = self._default if self._deadline.seconds is not None and "lightgbm" in self._space else None
+        order = self._schedule.order(recommended, default, self._task.n_rows)
+        ranks = {r.configuration: r.rank for r in self._recommendations}
+        seconds = {r.configuration: r.expected_seconds for r in self._recommendations}
+        entries = [
+            Entry(c, origin, ranks.get(c) if origin == "recommended" else None, seconds.get(c, math.nan))
+            for c, origin in order
+        ]
+        known = {entry.configuration.algorithm for entry in entries}
+        own = registered_algorithms()[target_of(self._task.kind)]
+        added = [
+            Entry(self._space[name].default_configuration(), "default")
+            for name in own
+            if name in self._space and name not in known
+        ]
+        return [*entries[:N_BEFORE_OWN], *added, *entries[N_BEFORE_OWN:]]
+
+    def _is_hurried(self, entries: Sequence[Entry]) -> bool:
+        """Whether the first candidates would take too much of the time in folds."""
+        if self._deadline.seconds is None:
+            return False
+        first = sorted(e.seconds for e in entries[:8] if math.isfinite(e.seconds))[:2]
+        slow = self._slowness
+        seconds = slow * float(np.sum(first)) * len(self._problem.splits)
+        rows = self._first_rows()
+        if rows is not None:
+            seconds *= rows / self._problem.n_train
+        return seconds > self._schedule.zero_shot_share * self._deadline.remaining
+
+    @property
+    def _slowness(self) -> float:
+        """How many times longer than experience says a fit took here."""
+        expected = next(
+            (r.expected_seconds for r in self._recommendations if r.configuration == self._default), math.nan
+        )
+        if self._floor is None or not math.isfinite(expected):
+            return 1.0
+        share = self._floor.n_train / self._task.n_rows
+        return float(np.clip(self._floor.fit_seconds / max(expected * share, 1e-3), 1.0, 5.0))
+
+    def _first_rows(self) -> int | None:
+        if self._deadline.seconds is None or self._floor is None:
+            return None
+        floor = self._floor.n_train, self._floor.fit_seconds
+        return self._schedule.first_rows(
+            self._problem.n_train, len(self._problem.splits), self._deadline.seconds, floor
+        )
+
+    def _fit_without_folds(self, entries: Sequence[Entry]) -> None:
+        """Fit the first recommendations on all rows, or on as many as there is time for."""
+        size = min(self._size, ZERO_SHOT_MEMBERS)
+        rows = self._first_rows()
+        for entry in entries[: size + 5]:
+            left = self._deadline.remaining
+            if len(self._zero_shot) == size or left <= 0:
+                return
+            is_hopeless = (
+                self._slowness * entry.seconds * (rows or self._task.n_rows) / self._task.n_rows > left
+            )
+            if is_hopeless and self._deadline.seconds is not None:
+                continue
+            job = Job(entry.configuration, None, rows, 0.8 * left, is_pipeline=self._size == 1)
+            self._hands.submit(entry.configuration, job, left if math.isinf(left) else 0.9 * left)
+            for configuration, outcome, _ in self._hands.wait():
+                if isinstance(outcome, FoldFit):
+                    self._zero_shot.append((configuration, outcome))
+                    self._preparations |= outcome.preparations
+                else:
+                    self._failure = outcome.reason
+
+    # -- the model -------------------------------------------------------------------------------------------------
+
+    def finish(self, weights: NDArray[np.float64] | None, max_predict_seconds: float | None) -> TuneResult:
+        """Choose the ensemble and put the model together."""
+        search, problem, task = self._search, self._problem, self._task
+        interrupted = search is not None and search.interrupted
+        assembly: Assembly | None = None
+        if search is not None and search.complete:
+            if max_predict_seconds is None:
+                max_predict_seconds = TIMES_DEFAULT * seconds_of_default(problem)
+            assembly = choose(
+                problem,
+                search.complete,
+                size=self._size,
+                max_seconds=max_predict_seconds,
+                prior_rows=self._schedule.prior_rows,
+                seed=self._seed,
+            )
+        if assembly is None and interrupted and not self._zero_shot and self._floor is None:
+            raise KeyboardInterrupt
+        members = {} if assembly is None else self._members(assembly)
+        leaderboard = make_leaderboard(self._study, self._space, task.metric, self._recommendations, members)
+        model, best, note = self._model(assembly, leaderboard, max_predict_seconds or math.inf)
+        return TuneResult(
+            model=model,
+            leaderboard=leaderboard,
+            study=self._study,
+            best_configuration=best,
+            best_by_cv=_best_by_cv(leaderboard, task.metric.sign),
+            metric=task.metric,
+            deadline=self._deadline.report(),
+            interrupted=interrupted,
+            note=note,
+            score=math.nan if assembly is None else float(np.mean(assembly.fold_scores)),
+            fold_scores=[] if assembly is None else assembly.fold_scores,
+            baselines=self._baselines(leaderboard),
+            history=pd.DataFrame(search.history if search else [], columns=["seconds", "trial", "score"]),
+            oof=self._out_of_fold(assembly),
+            recommendations=self._recommendations,
+            task=task,
+            rounds=self._rounds(best),
+            sample_weight=weights,
+            random_state=self._seed,
+        )
+
+    def _members(self, assembly: Assembly) -> dict[int, tuple[float, float]]:
+        found: dict[int, tuple[float, float]] = {}
+        for candidate, weight, adds in zip(assembly.candidates, assembly.weights, assembly.adds, strict=True):
+            before = found.get(candidate.number, (0.0, 0.0))
+            found[candidate.number] = before[0] + float(weight), before[1] + float(adds)
+        return found
+
+    def _model(
+        self, assembly: Assembly | None, leaderboard: pd.DataFrame, limit: float
+    ) -> tuple[Any, Configuration, str]:
+        """Return the model, the best single configuration, and a word about what there was no time for."""
+        if assembly is not None:
+            best = self._best_single(assembly, leaderboard)
+            if self._size == 1 and (fit := self._refit(best, is_pipeline=True)) is not None:
+                return pickle.loads(fit.model), best.configuration, ""
+            note = "" if self._size > 1 else "no time was left to fit the best pipeline on all rows."
+            fits = self._fits(assembly, limit) if self._size > 1 else _bag(best, 1.0, assembly.depth)
+            if assembly.depth < len(self._problem.splits):
+                note = f"only {assembly.depth} of {len(self._problem.splits)} folds were fitted in time."
+            return build_model(self._problem, fits, self._preparations, assembly), best.configuration, note
+        if self._zero_shot:
+            best_configuration, first = self._zero_shot[0]
+            note = (
+                ""
+                if self._deadline.seconds is None
+                else "the time was too short for folds: nothing was measured."
+            )
+            if self._size == 1:
+                return pickle.loads(first.model), best_configuration, note
+            fits = [(fit, 1.0) for _, fit in self._zero_shot]
+            return build_model(self._problem, fits, self._preparations), best_configuration, note
+        if self._floor is not None:
+            note = f"the time allowed one default model on {self._floor.n_train:,} rows only."
+            return build_model(self._problem, [(self._floor, 1.0)], self._preparations), self._default, note
+        if self._deadline.seconds is None:
+            raise EvaluationError(
+                "AM803", f"none of the recommendations could be fitted: {self._failure}.", "Check the data."
+            )
+        return _constant(self._problem), self._default, "the time allowed a constant prediction only."
+
+    def _fits(self, assembly: Assembly, limit: float) -> list[tuple[FoldFit, float]]:
+        """Return the models of the members with their weights: those of the folds, or one where these take too long."""
+        is_small = self._task.n_rows < self._schedule.refit_below
+        singles = single_members(assembly, limit, is_small=is_small)
+        found: list[tuple[FoldFit, float]] = []
+        for candidate, weight in assembly.members:
+            if candidate not in singles:
+                found += _bag(candidate, weight, assembly.depth)
+            elif (fit := self._refit(candidate)) is not None:
+                found.append((fit, weight))
+            elif is_small:
+                found += _bag(candidate, weight, assembly.depth)
+            else:
+                # One fold's model has seen most of the rows.
+                found.append((candidate.fits[0], weight))
+        return found
+
+    def _best_single(self, assembly: Assembly, leaderboard: pd.DataFrame) -> Candidate:
+        by_number = {c.number: c for c in assembly.candidates}
+        done = leaderboard[leaderboard["state"] == "complete"]
+        return next((by_number[n] for n in done["trial"] if n in by_number), assembly.members[0][0])
+
+    def _refit(self, candidate: Candidate, *, is_pipeline: bool = False) -> FoldFit | None:
+        """Fit one configuration on all rows; None where the time does not allow it."""
+        left = self._deadline.remaining
+        if 1.2 * candidate.seconds / len(candidate.fits) > left:
+            return None
+        rounds = _mean_rounds(candidate)
+        job = Job(candidate.configuration, None, candidate.max_rows, left, rounds, is_pipeline)
+        self._hands.submit("refit", job, left)
+        for _, outcome, _ in self._hands.wait():
+            if isinstance(outcome, FoldFit):
+                self._preparations |= outcome.preparations
+                return outcome
+            self._failure = outcome.reason
+        return None
+
+    def _rounds(self, configuration: Configuration) -> int | None:
+        candidates = self._search.complete if self._search else []
+        return next((_mean_rounds(c) for c in candidates if c.configuration == configuration), None)
+
+    def _baselines(self, leaderboard: pd.DataFrame) -> dict[str, float]:
+        constants = baseline_scores(self._task.kind, self._task.y)
+        found = {}
+        if self._task.metric.name in constants:
+            found["constant"] = constants[self._task.metric.name]
+        for row in leaderboard[leaderboard["state"] == "complete"].to_dict("records"):
+            if Configuration(row["algorithm"], row["params"]) == self._default:
+                found["default"] = row["score"]
+        return found
+
+    def _out_of_fold(self, assembly: Assembly | None) -> NDArray[np.float64]:
+        width = () if self._task.kind == "regression" else (len(self._task.classes),)
+        found = np.full((self._task.n_rows, *width), np.nan)
+        if assembly is not None:
+            found[assembly.rows] = assembly.prediction
+        return found
+
+
+def _bag(candidate: Candidate, weight: float, depth: int) -> list[tuple[FoldFit, float]]:
+    return [(candidate.fits[fold], weight / depth) for fold in range(depth)]
+
+
+def _mean_rounds(candidate: Candidate) -> int | None:
+    rounds = [fit.rounds for fit in candidate.fits.values() if fit.rounds]
+    return round(float(np.mean(rounds))) if rounds else None
+
+
+def _constant(problem: Problem) -> Any:
+    """The best constant prediction, where the time was too short for anything else."""
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+    from sklearn.preprocessing import FunctionTransformer
+
+    X = np.zeros((len(problem.y), 1))
+    is_regression = problem.task.kind == "regression"
+    model = (DummyRegressor() if is_regression else DummyClassifier(strategy="prior")).fit(X, problem.y)
+    fit = FoldFit(None, pickle.dumps(model), "", {}, 0.0, 0.0, len(X))
+    return build_model(problem, [(fit, 1.0)], {"": pickle.dumps(FunctionTransformer().fit(problem.task.X))})
+
+
+def _best_by_cv(leaderboard: pd.DataFrame, sign: int) -> Configuration | None:
+    done = leaderboard[leaderboard["state"] == "complete"]
+    if done.empty:
+        return None
+    best = done.loc[(sign * done["score"]).idxmax()]
+    return Configuration(best["algorithm"], best["params"])
