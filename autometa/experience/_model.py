@@ -6,11 +6,34 @@ from functools import lru_cache
 from pathlib import Path
 
 from autometa.errors import StorageError
+from autometa.experience._extension import Addition
 from autometa.experience._store import newest, read
-from autometa.metabase import read_manifest
+from autometa.metabase import MetaBase, read_manifest
 from autometa.metamodel import MetaModel
-from autometa.metamodel.extension import Addition
 from autometa.task import DataIssue
+
+
+def load_metamodel(source: MetaModel | MetaBase | str | Path | None = None) -> MetaModel:
+    """Return a meta-model; what is read from files is read once per process.
+
+    Parameters
+    ----------
+    source : MetaModel, MetaBase, path or None, default=None
+        A meta-model; a metadata base, on which one is trained; or the folder of one. By default the bundled one with
+        the user's own experience; ``"bundled"`` for the first alone.
+    """
+    if source is None:
+        return load_experienced_metamodel()
+    if isinstance(source, MetaModel):
+        return source
+    if isinstance(source, MetaBase):
+        return MetaModel.fit(source)
+    return load_bundled_metamodel() if source == "bundled" else _read_metamodel(str(source))
+
+
+@lru_cache(maxsize=4)
+def _read_metamodel(path: str) -> MetaModel:
+    return MetaModel.load(path)
 
 
 def load_experienced_metamodel() -> MetaModel:

@@ -58,14 +58,18 @@ class TunedRuns:
         )
 
     @cached_property
-    def configurations(self) -> list[Configuration]:
-        """The configuration of each run."""
-        return [Configuration(*json.loads(line)) for line in gzip.decompress(self.packed).splitlines()]
+    def _lines(self) -> list[bytes]:
+        return gzip.decompress(self.packed).splitlines()
 
-    def on(self, task: int, metric: str) -> tuple[list[Configuration], FloatArray]:
-        """Return the configurations that were run on a task, and their levels."""
+    def on(self, task: int, metric: str) -> tuple[list[bytes], FloatArray]:
+        """Return the configurations that were run on a task, packed, and their levels."""
         rows = np.flatnonzero((self.tasks == task) & np.isfinite(self.levels[metric]))
-        return [self.configurations[row] for row in rows], self.levels[metric][rows]
+        return [self._lines[row] for row in rows], self.levels[metric][rows]
+
+    @staticmethod
+    def unpack(line: bytes) -> Configuration:
+        """Return the configuration that a line spells."""
+        return Configuration(*json.loads(line))
 
     def extended(self, other: TunedRuns, places: NDArray[np.int64]) -> TunedRuns:
         """Add runs on further tasks.

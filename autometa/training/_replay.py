@@ -9,23 +9,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autometa.metamodel.portfolio import greedy_portfolio
-from autometa.metamodel.target import METHODS, TargetModel
+from autometa.metamodel import Neighbourhood, greedy_portfolio
+from autometa.metamodel.known import KnownTasks
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
-Ranker = Callable[[TargetModel, int, str, IntArray], list[int]]
+Ranker = Callable[[KnownTasks, int, str, IntArray], list[int]]
 
 DEPTHS: Final = (1, 3, 5, 10)
 TREE_ENSEMBLES: Final = ("lightgbm", "hist_gradient_boosting", "random_forest", "extra_trees")
 DEFAULTS_ROW: Final = "best of four tree ensembles' defaults"
+PRODUCT: Final = "autometa"
+N_NEAREST: Final = 5
 
 
-def judge(
-    part: TargetModel,
-    rankers: Mapping[str, Ranker] | None = None,
-    only: Collection[str] | None = None,
-    truth: Mapping[str, FloatArray] | None = None,
+def replay(
+    part: KnownTasks, rankers: Mapping[str, Ranker] | None = None, only: Collection[str] | None = None
 ) -> pd.DataFrame:
     """Replay ways of choosing configurations on every task, its family left out.
 
@@ -33,14 +32,12 @@ def judge(
 
     Parameters
     ----------
-    part : TargetModel
+    part : KnownTasks
     rankers : mapping of str to callable, optional
         Each takes the part, the position of a task, a metric and the columns to choose from, and returns columns,
-        best first. By default the library defaults, the static portfolio and every method of the part.
+        best first. By default :func:`standard_rankers`.
     only : collection of str, optional
         Ids of the tasks; all by default.
-    truth : mapping of str to ndarray of shape (n_tasks, n_configurations), optional
-        Regrets to judge by, for each metric; those of the part by default.
 
     Returns
     -------
@@ -49,7 +46,7 @@ def judge(
     """
     rankers = standard_rankers() if rankers is None else rankers
     rows = []
-    for metric, table in (part.regrets if truth is None else truth).items():
+    for metric, table in part.regrets.items():
         for i, task_id in enumerate(part.tasks["task_id"]):
             candidates = np.flatnonzero(np.isfinite(table[i]))
             if not len(candidates) or (only is not None and task_id not in only):
@@ -64,20 +61,21 @@ def judge(
 
 
 def standard_rankers() -> dict[str, Ranker]:
-    """Return the baselines and the methods of a part, by name."""
+    """Return the product and its baselines, by name."""
     return {
+        PRODUCT: recommended(),
         "lightgbm default": defaults_of("lightgbm"),
         "random_forest default": defaults_of("random_forest"),
         DEFAULTS_ROW: defaults_of(*TREE_ENSEMBLES),
         "portfolio": static_portfolio(),
-        **{method: ranked_by(method) for method in METHODS[1:]},
+        "nearest": nearest_tasks(),
     }
 
 
 def defaults_of(*algorithms: str) -> Ranker:
     """Choose the library defaults of some algorithms, in their order."""
 
-    def rank(part: TargetModel, task: int, metric: str, candidates: IntArray) -> list[int]:
+    def rank(part: KnownTasks, task: int, metric: str, candidates: IntArray) -> list[int]:
         configurations = list(part.configurations.values())
         allowed = set(candidates.tolist()) & set(part.defaults)
         found = {configurations[i].algorithm: i for i in allowed}
@@ -90,7 +88,7 @@ def static_portfolio() -> Ranker:
     """Choose the set that is best on average over the tasks of all other families."""
     known: dict[tuple[str, str, bytes], list[int]] = {}
 
-    def rank(part: TargetModel, task: int, metric: str, candidates: IntArray) -> list[int]:
+    def rank(part: KnownTasks, task: int, metric: str, candidates: IntArray) -> list[int]:
         key = (metric, str(part.families[task]), candidates.tobytes())
         if key not in known:
             others = part.regrets[metric][part.families != part.families[task]][:, candidates]
@@ -100,21 +98,32 @@ def static_portfolio() -> Ranker:
     return rank
 
 
-def ranked_by(method: str, other: TargetModel | None = None, rows: FloatArray | None = None) -> Ranker:
-    """Choose as a part of a meta-model does.
+def nearest_tasks() -> Ranker:
+    """Choose the set that is best on the five tasks that are nearest in standardised meta-features."""
+
+    def rank(part: KnownTasks, task: int, metric: str, candidates: IntArray) -> list[int]:
+        others = np.flatnonzero(part.families != part.families[task])
+        distance = part.similarity.distances(part.metafeatures[task])[others]
+        nearest = np.argsort(distance, kind="stable")[:N_NEAREST]
+        table = part.filled[metric][0][np.ix_(others[nearest], candidates)]
+        # A task that is the same in all respects counts no more than thrice as much as one at the usual distance.
+        chosen = greedy_portfolio(table, max(DEPTHS), weights=1.0 / (0.1 + distance[nearest]))
+        return candidates[chosen].tolist()
+
+    return rank
+
+
+def recommended(other: KnownTasks | None = None) -> Ranker:
+    """Choose as autometa does.
 
     Parameters
     ----------
-    method : str
-        One of the methods of the part.
-    other : TargetModel, optional
-        Another part to ask, trained on other tasks or without something; it chooses among the configurations that
-        it knows.
-    rows : ndarray of shape (n_tasks,), optional
-        Training rows to choose for; those that the tasks were run on by default.
+    other : KnownTasks, optional
+        What to ask in place of the part; it chooses among the configurations that it knows.
     """
+    known: dict[int, Neighbourhood] = {}
 
-    def rank(part: TargetModel, task: int, metric: str, candidates: IntArray) -> list[int]:
+    def rank(part: KnownTasks, task: int, metric: str, candidates: IntArray) -> list[int]:
         model = other or part
         columns = pd.Index(list(model.configurations)).get_indexer(
             np.array(list(part.configurations))[candidates]
@@ -122,10 +131,10 @@ def ranked_by(method: str, other: TargetModel | None = None, rows: FloatArray | 
         candidates, columns = candidates[columns >= 0], columns[columns >= 0]
         if not len(columns):
             return []
-        x = model.row(pd.Series(part.metafeatures[task], index=part.metafeature_names))
-        family = str(part.families[task])
-        sizes = part.sizes[task] if rows is None else np.array([rows[task], *part.sizes[task, 1:]])
-        prediction = model.predict_task(x, metric, exclude=(family,), sizes=sizes.tolist(), method=method)
+        if task not in known:
+            x = model.row(pd.Series(part.metafeatures[task], index=part.metafeature_names))
+            known[task] = Neighbourhood(model, x, (str(part.families[task]),))
+        prediction = known[task].predict(metric, part.sizes[task].tolist())
         allowed = np.zeros(len(model.configurations), dtype=bool)
         allowed[columns] = True
         place = dict(zip(columns.tolist(), candidates.tolist(), strict=True))

@@ -9,22 +9,16 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from autometa.metamodel.target import METHODS
-from autometa.training._replay import DEPTHS
+from autometa.training._replay import DEPTHS, PRODUCT
 
-PRODUCT: Final = "autometa"
 OWN: Final = "with your runs"
 WITHOUT_OWN: Final = "without your runs"
-WITH_FIDELITIES: Final = "with fidelities"
-WITHOUT_FIDELITIES: Final = "without fidelities"
 LABELS: Final = {
     "portfolio": "static portfolio (without meta-features)",
-    "nearest": "nearest tasks (without embedding)",
+    "nearest": "nearest tasks (raw meta-features)",
 }
 SLICES: Final = {"all": (), "kind": ("kind",), "rows": ("rows",), "metric": ("metric",)}
 ROW_LIMITS: Final = (500, 2000)
-# Candidates for what the product does: one of them is the product, so they are not ranked against it.
-INTERNAL: Final = METHODS[2:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,23 +29,16 @@ class TrainingReport:
     ----------
     regrets : DataFrame
         A row per target, metric, method and task; columns family, kind, rows (the size as a class), ``regret@1``,
-        ``regret@3``, ``regret@5``, ``regret@10``. The method ``autometa`` is, on each half of the families, the one
-        that did best on the other half: what was chosen is not judged by the figures that it was chosen by.
-    chosen : dict of str to str
-        The method that orders the configurations, by target; chosen on all families.
+        ``regret@3``, ``regret@5``, ``regret@10``.
     coverage : dict of str to dict of str to float
         Share of the left-out results inside the 80 % interval, by target and metric.
     own : DataFrame or None
         Likewise, on the tasks of one's own, from the known base alone and with one's own runs added.
-    larger : DataFrame or None
-        Likewise, on more training rows, with and without what several fidelities tell about them.
     """
 
     regrets: pd.DataFrame
-    chosen: dict[str, str]
     coverage: dict[str, dict[str, float]]
     own: pd.DataFrame | None = None
-    larger: pd.DataFrame | None = None
 
     def to_frame(self, by: Sequence[str] = ("target", "method")) -> pd.DataFrame:
         """Return mean regrets, paired differences to autometa, mean ranks, and the number of tasks.
@@ -96,27 +83,19 @@ class TrainingReport:
                 f"{'':42s}{'first 1':>15s}{'3':>8s}{'5':>8s}{'10':>8s}{'first 1, more':>16s}{'rank':>7s}"
             )
             lines += [_line(row) for row in rows.to_dict("records")]
-            lines.append(f"autometa ranks by: {self.chosen[str(target)]}")
             covered = ", ".join(f"{m} {share:.0%}" for m, share in self.coverage[str(target)].items())
             lines.append(f"80 % intervals hold: {covered}")
-        return "\n".join([*lines, *self.larger_lines(), *self.own_lines()])
+        return "\n".join([*lines, *self.own_lines()])
 
     def own_lines(self) -> list[str]:
         """Say whether the runs of one's own help on tasks like them."""
         title = "Do your runs help? Regret on your tasks, each family left out in turn"
         return [] if self.own is None else _compare(title, self.own, OWN, WITHOUT_OWN)
 
-    def larger_lines(self) -> list[str]:
-        """Say whether runs at several fidelities help to choose for more training rows."""
-        title = "Do several fidelities help? Regret on more training rows than most runs had"
-        return (
-            [] if self.larger is None else _compare(title, self.larger, WITH_FIDELITIES, WITHOUT_FIDELITIES)
-        )
-
     def to_dict(self) -> dict[str, Any]:
-        """Return the table, the choices and the coverage as plain JSON types."""
+        """Return the table and the coverage as plain JSON types."""
         table = self.to_frame().round(5)
-        return {"table": table.to_dict("records"), "chosen": self.chosen, "coverage": self.coverage}
+        return {"table": table.to_dict("records"), "coverage": self.coverage}
 
 
 def _compare(title: str, regrets: pd.DataFrame, method: str, reference: str) -> list[str]:
@@ -151,10 +130,9 @@ def summarise(regrets: pd.DataFrame, reference: str, by: Sequence[str]) -> pd.Da
     table = regrets.groupby([*task, "method"], sort=False)[columns].mean().reset_index()
     others = table[table["method"] == reference].drop(columns="method")
     table = table.merge(others, on=task, how="left", suffixes=("", " of reference"))
-    ranked = ~table["method"].isin(INTERNAL)
     for depth in DEPTHS:
         table[f"more@{depth}"] = table[f"regret@{depth}"] - table[f"regret@{depth} of reference"]
-        table[f"rank@{depth}"] = table[ranked].groupby(task, sort=False)[f"regret@{depth}"].rank()
+        table[f"rank@{depth}"] = table.groupby(task, sort=False)[f"regret@{depth}"].rank()
     return pd.DataFrame(
         [
             dict(zip(by, key, strict=True)) | _means(group)
