@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from autometa.metabase import BASELINE_PREFIX, MAX_REGRET, MetaBase, level_of, regret_of
 from autometa.metamodel.belief import fill_rows
-from autometa.metamodel.known import KnownTasks
-from autometa.metamodel.tuned import TunedRuns
+from autometa.metamodel.known import KnownTasks, TunedRuns
 from autometa.metrics import as_gain, perfect_score
 from autometa.space import Configuration, SearchSpace, target_of
 

@@ -13,8 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.experience._extension import Addition
-from autometa.experience._model import load_bundled_metamodel
-from autometa.experience._store import home, locked, newest, read, write
+from autometa.experience._store import home, load_bundled_metamodel, locked, newest, read, write
 from autometa.experience._studies import read_studies
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel, Neighbourhood

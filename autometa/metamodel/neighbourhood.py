@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from autometa.metamodel.belief import FewShot
 from autometa.metamodel.forest import weighted_mean
-from autometa.metamodel.known import KnownTasks
+from autometa.metamodel.known import KnownTasks, TunedRuns
 from autometa.metamodel.portfolio import safe_portfolio
-from autometa.metamodel.tuned import TunedRuns
 from autometa.space import Configuration
 
 FloatArray = NDArray[np.float64]

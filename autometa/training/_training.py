@@ -11,8 +11,7 @@ import pandas as pd
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
 from autometa.metamodel.known import KnownTasks
-from autometa.training._replay import recommended, replay
-from autometa.training._report import OWN, WITHOUT_OWN, TrainingReport, size_class
+from autometa.training._report import OWN, WITHOUT_OWN, TrainingReport, recommended, replay, size_class
 
 # Models for the comparison on one's own tasks: each takes as long as the training itself.
 MAX_FITS: Final = 4
