@@ -6,7 +6,7 @@ nowhere else.
 
 from autometa.metabase._manifest import metabase_directory, read_manifest, verify_files, write_manifest
 from autometa.metabase._metabase import MetaBase
-from autometa.metabase._regret import MAX_REGRET, level_of, regret_of
+from autometa.metabase._regret import LEAST_LEVEL, MAX_REGRET, level_of, regret_of
 from autometa.metabase._schema import (
     BASELINE_PREFIX,
     RUN_COLUMNS,
@@ -17,6 +17,7 @@ from autometa.metabase._schema import (
 
 __all__ = [
     "BASELINE_PREFIX",
+    "LEAST_LEVEL",
     "MAX_REGRET",
     "RUN_COLUMNS",
     "TUNED",

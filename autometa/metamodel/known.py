@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.errors import StorageError
-from autometa.metabase import MetaBase
+from autometa.metabase import LEAST_LEVEL, MAX_REGRET, MetaBase
 from autometa.metamodel.belief import TaskMixture, fill_rows
 from autometa.metamodel.costs import PowerLaw
 from autometa.metamodel.forest import ProximityForest, weighted_mean
@@ -207,7 +207,13 @@ class KnownTasks:
     @cached_property
     def filled(self) -> dict[str, tuple[FloatArray, FloatArray]]:
         """Regrets and levels for each stored metric without holes; see :func:`fill_rows`."""
-        return {m: (fill_rows(regrets), fill_rows(self.levels[m])) for m, regrets in self.regrets.items()}
+        return {
+            metric: (
+                np.clip(fill_rows(regrets), 0.0, MAX_REGRET),
+                np.clip(fill_rows(self.levels[metric]), LEAST_LEVEL, 1.0),
+            )
+            for metric, regrets in self.regrets.items()
+        }
 
     def row(self, metafeatures: pd.Series) -> FloatArray:
         """Order a task's meta-features as those of the known tasks."""
@@ -215,11 +221,11 @@ class KnownTasks:
 
     def mixture(self, metric: str, exclude: Collection[str] = ()) -> TaskMixture:
         """Return the prior over a new task's levels, without the tasks of some families unless all are of these."""
-        # What nearly all tables ask for, those that nobody has seen, is made once.
-        if metric not in self._mixtures:
-            self._mixtures[metric] = TaskMixture.fit(self.levels[metric], self.similarity.between)
         speaks = self.speaking(exclude)
         if speaks.all():
+            # What nearly all tables ask for, those that nobody has seen, is made once.
+            if metric not in self._mixtures:
+                self._mixtures[metric] = TaskMixture.fit(self.levels[metric], self.similarity.between)
             return self._mixtures[metric]
         return TaskMixture.fit(self.levels[metric][speaks], self.similarity.between[np.ix_(speaks, speaks)])
 

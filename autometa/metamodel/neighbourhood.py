@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autometa.metabase import LEAST_LEVEL
 from autometa.metamodel.belief import FewShot
 from autometa.metamodel.forest import weighted_mean
 from autometa.metamodel.known import KnownTasks, TunedRuns
@@ -51,7 +53,6 @@ class Prediction:
         How much each known task counts; sums to 1.
     defaults : list of int
         Positions of the library defaults.
-    novelty : float in [0, 1]
     """
 
     configuration_ids: list[str]
@@ -64,7 +65,6 @@ class Prediction:
     scenarios: FloatArray
     weights: FloatArray
     defaults: list[int]
-    novelty: float
 
     def portfolio(
         self, k: int, allowed: NDArray[np.bool_] | None = None, time_budget: float | None = None
@@ -161,8 +161,6 @@ class Neighbourhood:
     ----------
     shares, signed : ndarray of shape (n_tasks,)
         How much each known task says; see :class:`autometa.metamodel.similarity.Weights`.
-    novelty : float
-        See :meth:`autometa.metamodel.similarity.Similarity.novelty`.
     """
 
     def __init__(self, known: KnownTasks, x: FloatArray, exclude: Collection[str] = ()) -> None:
@@ -171,7 +169,11 @@ class Neighbourhood:
         self.exclude = tuple(exclude)
         weights = known.similarity.weigh(x[None, :], [self.exclude])
         self.shares, self.signed = weights.shares[0], weights.signed[0]
-        self.novelty = known.similarity.novelty(x, self.exclude)
+
+    @cached_property
+    def novelty(self) -> float:
+        """How far the task lies from all known ones, 0 to 1; see :class:`autometa.metamodel.similarity.Similarity`."""
+        return self.known.similarity.novelty(self.x, self.exclude)
 
     def predict(self, metric: str, sizes: Sequence[float] | None = None) -> Prediction:
         """Predict the stored configurations.
@@ -195,13 +197,12 @@ class Neighbourhood:
             regret=regret,
             regret_spread=spread,
             level=level,
-            lower=np.maximum(level - half, -1.0),
+            lower=np.maximum(level - half, LEAST_LEVEL),
             upper=np.minimum(level + half, 1.0),
             seconds=known.seconds.predict(*(np.median(known.sizes, axis=0) if sizes is None else sizes)),
             scenarios=regrets + (regret - plain),
             weights=shares,
             defaults=known.defaults,
-            novelty=self.novelty,
         )
 
     def _of_those_that_know(self, metric: str) -> tuple[FloatArray, FloatArray]:

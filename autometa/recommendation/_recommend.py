@@ -144,7 +144,7 @@ def recommend_for_task(
             "Allow more algorithms, or tune without recommendations.",
         )
     chosen = prediction.portfolio(k, allowed, time_budget)
-    issues += _model_issues(task, prediction, seen)
+    issues += _model_issues(task, near.novelty, seen)
     result = Recommendations(
         _items(task, near, prediction, chosen),
         task=task,
@@ -197,7 +197,7 @@ def _affordable(
     return np.asarray(within)
 
 
-def _model_issues(task: Task, prediction: Prediction, seen: Sequence[str]) -> list[DataIssue]:
+def _model_issues(task: Task, novelty: float, seen: Sequence[str]) -> list[DataIssue]:
     issues = []
     if seen:
         issues.append(
@@ -208,12 +208,12 @@ def _model_issues(task: Task, prediction: Prediction, seen: Sequence[str]) -> li
                 "Pass exclude_seen=False to use it.",
             )
         )
-    if prediction.novelty >= FAR:
+    if novelty >= FAR:
         issues.append(
             DataIssue(
                 "AM404",
                 (),
-                f"the table is unlike the known ones (novelty {prediction.novelty:.2f}).",
+                f"the table is unlike the known ones (novelty {novelty:.2f}).",
                 "Trust a search more than this ranking.",
             )
         )

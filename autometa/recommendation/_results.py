@@ -128,7 +128,7 @@ class Recommendations(Sequence[Recommendation]):
         seconds: dict[str, float],
         few_shot: FewShot,
         past: PastRuns,
-        algorithms: Sequence[str] | None = None,
+        algorithms: str | Sequence[str] | None = None,
         costs: FloatArray | None = None,
     ) -> None:
         self._items = tuple(items)
@@ -253,11 +253,11 @@ class Suitable:
     Parameters
     ----------
     task : Task
-    algorithms : str, sequence of str or None
-        Of which they must be.
+    algorithms : str, sequence of str or None, default=None
+        Of which they must be; None for all.
     """
 
-    def __init__(self, task: Task, algorithms: str | Sequence[str] | None) -> None:
+    def __init__(self, task: Task, algorithms: str | Sequence[str] | None = None) -> None:
         self._space = SearchSpace.for_kind(task.kind, algorithms)
         self._n_rows = task.n_rows
         is_regression = task.kind == "regression"

@@ -145,8 +145,8 @@ def test_intervals_hold_the_expected_level(base, model):
 
 def test_far_tasks_are_said_to_be_new(base, model):
     near = task(base, "binary", 0)
-    assert model.predict(near + 1000.0, "binary", "accuracy").novelty == 1.0
-    assert model.predict(near, "binary", "accuracy").novelty < 0.5
+    assert model.about(near + 1000.0, "binary").novelty == 1.0
+    assert model.about(near, "binary").novelty < 0.5
 
 
 def test_a_task_on_which_nothing_is_known_under_a_metric_says_nothing_about_it(base):
