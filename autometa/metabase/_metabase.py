@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from autometa.errors import StorageError, UsageError
 from autometa.metabase._cells import Cells
+from autometa.metabase._checks import find_problems, find_twins
 from autometa.metabase._manifest import SCHEMA, metabase_directory, read_manifest, write_manifest
 from autometa.metabase._regret import MAX_REGRET, level_of, regret_of
 from autometa.metabase._schema import (
@@ -33,10 +34,7 @@ from autometa.metabase._schema import (
     typed,
     write_parquet,
 )
-from autometa.metabase._twins import find_twins
 from autometa.metrics import (
-    CLASSIFICATION_METRICS,
-    REGRESSION_METRICS,
     as_gain,
     perfect_score,
     stored_metrics,
@@ -433,28 +431,7 @@ class MetaBase:
 
     def verify(self) -> list[str]:
         """Return what is wrong with the content, a line each: invalid configurations, twins, runs without scores."""
-        problems = []
-        for target, configurations in self._configurations.items():
-            space = SearchSpace.for_kind(target)
-            for configuration_id, configuration in configurations.items():
-                found = space.problems(configuration)
-                if configuration.id != configuration_id:
-                    found.append("its id does not match its content")
-                problems += [
-                    f"configuration {configuration_id} ({configuration.algorithm}): {text}" for text in found
-                ]
-        problems += [
-            f"tasks {first} and {second} are twins in different families: {reason}"
-            for first, second, reason in self.twins()
-        ]
-        regression = self.runs["task_id"].isin(self.task_ids("regression"))
-        for metrics, rows in ((REGRESSION_METRICS, regression), (CLASSIFICATION_METRICS, ~regression)):
-            holes = int(
-                self.runs.loc[rows & (self.runs["status"] == "ok"), list(metrics)].isna().any(axis=1).sum()
-            )
-            if holes:
-                problems.append(f"{holes} successful runs lack a metric")
-        return problems
+        return find_problems(self._configurations, self.twins(), self.runs, self.task_ids("regression"))
 
 
 def _counts(values: pd.Series) -> dict[str, int]:

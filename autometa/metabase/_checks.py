@@ -1,13 +1,16 @@
-"""Tasks that are copies of each other."""
+"""What can be wrong with the content of a metadata base: invalid configurations, copies of tasks, missing scores."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autometa.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS
+from autometa.space import Configuration, SearchSpace
 from autometa.task import KINDS
 
 FloatArray = NDArray[np.float64]
@@ -15,6 +18,45 @@ FloatArray = NDArray[np.float64]
 TWIN_SPREAD: Final = 0.02
 TWIN_AGREEMENT: Final = 0.65
 LEAST_VARIED: Final = 20
+
+
+def find_problems(
+    configurations: Mapping[str, Mapping[str, Configuration]],
+    twins: Sequence[tuple[str, str, str]],
+    runs: pd.DataFrame,
+    regression_ids: Sequence[str],
+) -> list[str]:
+    """Return what is wrong, a line each.
+
+    Parameters
+    ----------
+    configurations : mapping of target to mapping of id to Configuration
+    twins : sequence of (task_id, task_id, str)
+        See :func:`find_twins`.
+    runs : DataFrame
+    regression_ids : sequence of str
+        Ids of the regression tasks.
+    """
+    problems = []
+    for target, known in configurations.items():
+        space = SearchSpace.for_kind(target)
+        for configuration_id, configuration in known.items():
+            found = space.problems(configuration)
+            if configuration.id != configuration_id:
+                found.append("its id does not match its content")
+            problems += [
+                f"configuration {configuration_id} ({configuration.algorithm}): {text}" for text in found
+            ]
+    problems += [
+        f"tasks {first} and {second} are twins in different families: {reason}"
+        for first, second, reason in twins
+    ]
+    regression = runs["task_id"].isin(regression_ids)
+    for metrics, rows in ((REGRESSION_METRICS, regression), (CLASSIFICATION_METRICS, ~regression)):
+        holes = int(runs.loc[rows & (runs["status"] == "ok"), list(metrics)].isna().any(axis=1).sum())
+        if holes:
+            problems.append(f"{holes} successful runs lack a metric")
+    return problems
 
 
 def find_twins(tasks: pd.DataFrame, metafeatures: pd.DataFrame) -> list[tuple[str, str, str]]:
