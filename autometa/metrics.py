@@ -193,3 +193,38 @@ def as_gain(values: Any, metric: str) -> Any:
     """Turn values of a stored metric into greater-is-better."""
     table = {**_CLASSIFICATION, **_REGRESSION}
     return values if table[metric][1] else -values
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Turns levels of a task (0 as its best constant prediction, 1 perfect) into scores of a metric, and back.
+
+    Attributes
+    ----------
+    baseline, perfect : float
+        Scores of the best constant and of a perfect prediction, in natural units.
+    """
+
+    baseline: float
+    perfect: float
+
+    @classmethod
+    def of(cls, metric: str, kind: str, y: Any) -> Scale:
+        """Return the scale of a stored metric for a target.
+
+        Parameters
+        ----------
+        metric : str
+        kind : {"binary", "multiclass", "regression"}
+        y : array-like of shape (n_rows,)
+        """
+        return cls(baseline_scores(kind, y)[metric], perfect_score(metric))
+
+    def score(self, level: float) -> float:
+        """Return the score at a level."""
+        return self.baseline + level * (self.perfect - self.baseline)
+
+    def level(self, score: float) -> float:
+        """Return the level of a score; 0 where a constant prediction is perfect."""
+        way = self.perfect - self.baseline
+        return (score - self.baseline) / way if abs(way) > 1e-12 else 0.0

@@ -31,7 +31,8 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from autometa.space import CALIBRATION_FOLDS, Algorithm, Configuration, SearchSpace
+from autometa.algorithms import CALIBRATION_FOLDS, Algorithm, Configuration
+from autometa.space import SearchSpace
 from autometa.task import Task
 
 DATE_PARTS: Final = ("year", "month", "day", "day_of_week", "day_of_year", "hour")

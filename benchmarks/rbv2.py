@@ -31,7 +31,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler,
 from rbv2_peers import RGPE, NearestTask, PastModels
 
 from autometa import MetaSampler
-from autometa.tuning._adapt import fit_value
+from autometa.axis import Axis
 from autometa.tuning._past import read_history
 from autometa.tuning._prior import History, leading_points
 
@@ -109,7 +109,10 @@ class Benchmark:
         history = self.history(fold)
         known = self.surrogate.distributions
         return tuple(
-            {name: fit_value(value, known[name]) for name, value in history.encoder.decode(point).items()}
+            {
+                name: Axis.of(known[name]).nearest(value)
+                for name, value in history.encoder.decode(point).items()
+            }
             for point in leading_points(history, 10, rounds=0)
         )
 

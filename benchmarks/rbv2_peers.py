@@ -21,7 +21,7 @@ from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from autometa.tuning._adapt import fit_value
+from autometa.axis import Axis
 from autometa.tuning._prior import History
 
 Array = NDArray[np.float64]
@@ -105,7 +105,7 @@ class _Peer(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         if param_name in self._now:
-            return fit_value(self._now[param_name], param_distribution)
+            return Axis.of(param_distribution).nearest(self._now[param_name])
         return self._rest.sample_independent(study, trial, param_name, param_distribution)
 
 

@@ -26,7 +26,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +40,13 @@ from sklearn.model_selection import train_test_split
 import autometa
 from autometa.collection import read_catalog
 from autometa.evaluation import Protocol, evaluate, make_splits
-from autometa.metamodel import MetaModel, Prediction, greedy_portfolio
-from autometa.metamodel.posterior import FewShot
+from autometa.metamodel import MetaModel, Neighbourhood, Prediction, greedy_portfolio
+from autometa.metamodel.belief import FewShot
 from autometa.metrics import as_gain
 from autometa.pipelines import build_pipeline
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
-from autometa.training import train
-from autometa.training._replay import static_portfolio
+from autometa.training import nearest_tasks, static_portfolio, train
 from autometa.tuning._result import make_leaderboard
 from autometa.tuning._suggestions import N_CANDIDATES
 
@@ -299,7 +297,7 @@ def record(base: autometa.MetaBase, model: MetaModel, target: str, metric: str) 
     seconds = cpu.pivot_table(index="task_id", columns="configuration_id", values="cpu").reindex(
         part.tasks["task_id"], columns=list(part.configurations)
     )
-    static = static_portfolio()
+    static, nearest = static_portfolio(), nearest_tasks()
     for i, family in enumerate(part.families.tolist()):
         known = np.array([part.regrets[metric][i], part.levels[metric][i], seconds.to_numpy()[i]])
         is_known = np.isfinite(known).all(axis=0)
@@ -307,19 +305,15 @@ def record(base: autometa.MetaBase, model: MetaModel, target: str, metric: str) 
             continue
         known[:, ~is_known] = np.nan
         candidates = np.flatnonzero(is_known)
-        x, sizes = part.metafeatures[i], part.sizes[i].tolist()
-        ask = partial(part.predict_task, x, metric, exclude=(family,), sizes=sizes)
-        prediction = ask()
-        kind = "regression" if target == "regression" else "binary"
-        described = pd.Series(x, index=part.metafeature_names)
-        few_shot = model.few_shot(described, kind, metric, exclude=(family,), n_train=int(sizes[0]))
+        near = Neighbourhood(part, part.metafeatures[i], (family,))
+        prediction = near.predict(metric, part.sizes[i].tolist())
         orders = {
             "random": rng.permutation(candidates).tolist(),
             "static portfolio": static(part, i, metric, candidates),
-            "nearest tasks": ask(method="nearest").portfolio(PORTFOLIO_SIZE, is_known),
+            "nearest tasks": nearest(part, i, metric, candidates),
             "recommended list": prediction.portfolio(PORTFOLIO_SIZE, is_known),
         }
-        yield Recorded(family, *known, prediction, few_shot, orders)
+        yield Recorded(family, *known, prediction, near.few_shot(metric), orders)
 
 
 def replay(metabase: str | None) -> None:

@@ -5,7 +5,7 @@
 Replays the metadata base. Two rules choose twenty tasks of one kind, for classification and for regression: `alike`
 takes the task whose neighbours in standardised meta-features are nearest, with its nearest ones; `peculiar` takes from
 the clusters (Ward) of tasks on which the same configurations do well the one of at least twenty tasks that is farthest
-from the mean. The meta-model knows the other tasks alone (the forest, without the surrogate). The twenty come one
+from the mean. The meta-model knows the other tasks alone. The twenty come one
 after the other, in random orders: five configurations are suggested and judged by the recorded runs, then a search of
 25 trials is simulated (ten suggestions, fifteen random ones) and learned from; learned tasks count four times, as they
 do for users at first. As a control, `random` takes any twenty tasks.
@@ -27,12 +27,13 @@ import pandas as pd
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from autometa.experience import DEFAULT_IMPORTANCE
+from autometa.experience._extension import Addition
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
-from autometa.metamodel.extension import Addition
+from autometa.metamodel.forest import ProximityForest
+from autometa.metamodel.known import KnownTasks
 from autometa.metamodel.portfolio import fill_with_column_means, greedy_portfolio
-from autometa.metamodel.proximity import ProximityForest
-from autometa.metamodel.target import TargetModel
+from autometa.metamodel.similarity import Similarity
 
 N_TASKS = 20
 N_TRIALS = 25
@@ -41,16 +42,16 @@ DEPTHS = (1, 5)
 BINS = ((0, 0), (1, 4), (5, 9), (10, 14), (15, 19))
 
 
-def capped_regrets(part: TargetModel) -> np.ndarray:
+def capped_regrets(part: KnownTasks) -> np.ndarray:
     """Return which configurations do well on each task, all metrics side by side."""
     return np.hstack([np.minimum(fill_with_column_means(table), 1.0) for table in part.regrets.values()])
 
 
-def choose_tasks(part: TargetModel, rule: str) -> np.ndarray:
+def choose_tasks(part: KnownTasks, rule: str) -> np.ndarray:
     """Return the rows of tasks of one kind among those that have regrets under every metric."""
     rows = np.flatnonzero(np.all([np.isfinite(t).any(axis=1) for t in part.regrets.values()], axis=0))
     if rule == "alike":
-        distances = np.array([part.distances(part.metafeatures[i])[rows] for i in rows])
+        distances = np.array([part.similarity.distances(part.metafeatures[i])[rows] for i in rows])
         centre = np.sort(distances, axis=1)[:, :N_TASKS].mean(axis=1).argmin()
         return rows[np.argsort(distances[centre], kind="stable")[:N_TASKS]]
     if rule == "random":
@@ -68,27 +69,24 @@ def choose_tasks(part: TargetModel, rule: str) -> np.ndarray:
     return chosen
 
 
-def without(part: TargetModel, rows: np.ndarray) -> TargetModel:
-    """Train the forests anew without some tasks."""
+def without(part: KnownTasks, rows: np.ndarray) -> KnownTasks:
+    """Learn anew without some tasks."""
     rest = np.setdiff1d(np.arange(len(part.tasks)), rows)
     families = part.families[rest].tolist()
     X = part.metafeatures[rest]
     return replace(
         part,
         tasks=part.tasks.iloc[rest].reset_index(drop=True),
-        metafeatures=X,
         regrets={metric: table[rest] for metric, table in part.regrets.items()},
         levels={metric: table[rest] for metric, table in part.levels.items()},
-        ranking=ProximityForest.fit(X, capped_regrets(part)[rest], families),
+        similarity=Similarity.fit(X, capped_regrets(part)[rest], families),
         levelling=ProximityForest.fit(
             X, np.hstack([table[rest] for table in part.levels.values()]), families, random_state=1
         ),
-        surrogates={},
-        method="forest",
     )
 
 
-def suggest(part: TargetModel, x: np.ndarray, metric: str, k: int) -> list[int]:
+def suggest(part: KnownTasks, x: np.ndarray, metric: str, k: int) -> list[int]:
     """Return the columns of the first `k` suggestions for a task."""
     kind = "regression" if part.target == "regression" else "binary"
     metafeatures = pd.Series(x, index=part.metafeature_names)
@@ -96,7 +94,7 @@ def suggest(part: TargetModel, x: np.ndarray, metric: str, k: int) -> list[int]:
 
 
 def replay(
-    bundled: TargetModel, base: TargetModel, metabase: MetaBase, tasks: np.ndarray, seed: int
+    bundled: KnownTasks, base: KnownTasks, metabase: MetaBase, tasks: np.ndarray, seed: int
 ) -> list[dict[str, Any]]:
     """Let the tasks come in a random order, and record the regrets of every method on each."""
     rng = np.random.default_rng(seed)
@@ -172,7 +170,7 @@ def main() -> None:
     key = ["rule", "target", "order"]
     done = pd.read_csv(arguments.output) if arguments.output.is_file() else pd.DataFrame(columns=key)
     streams = [(rule, target) for rule in ("alike", "peculiar", "random") for target in model.parts]
-    bases: dict[tuple[str, str], tuple[np.ndarray, TargetModel]] = {}
+    bases: dict[tuple[str, str], tuple[np.ndarray, KnownTasks]] = {}
     for order, (rule, target) in product(range(arguments.orders), streams):
         if (done[key] == [rule, target, order]).all(axis=1).any():
             continue

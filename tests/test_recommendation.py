@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import autometa
 from autometa import DataError, Task, UsageError
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
-from autometa.recommendation import fits_size, recommend_for_task
+from autometa.recommendation import Suitable, recommend_for_task
 from autometa.space import Configuration, SearchSpace
 
 
@@ -45,43 +46,43 @@ def test_the_bundled_model_answers_and_its_first_pick_is_no_worse_than_a_constan
 
 
 def test_the_list_is_distinct_and_holds_library_defaults(iris, model):
-    rec = autometa.recommend(*iris, k=8, metabase=model)
+    rec = autometa.recommend(*iris, k=8, metamodel=model)
     assert len({r.configuration for r in rec}) == 8
     assert sum(r.configuration.origin == "default" for r in rec[:5]) >= 1
 
 
 def test_the_longer_list_begins_with_the_shorter(iris, model):
-    long, short = (autometa.recommend(*iris, k=k, metabase=model, random_state=0) for k in (8, 3))
+    long, short = (autometa.recommend(*iris, k=k, metamodel=model, random_state=0) for k in (8, 3))
     assert [r.configuration for r in long][:3] == [r.configuration for r in short]
 
 
 def test_rows_and_columns_may_come_in_any_order(iris, model):
     X, y = iris
     order = np.random.default_rng(0).permutation(len(X))
-    one = autometa.recommend(X, y, metabase=model)
-    two = autometa.recommend(X.iloc[order, ::-1], y.iloc[order], metabase=model)
+    one = autometa.recommend(X, y, metamodel=model)
+    two = autometa.recommend(X.iloc[order, ::-1], y.iloc[order], metamodel=model)
     assert [r.configuration for r in one] == [r.configuration for r in two]
 
 
 def test_only_the_algorithms_asked_for(iris, model):
-    rec = autometa.recommend(*iris, algorithms=["linear", "knn"], metabase=model)
+    rec = autometa.recommend(*iris, algorithms=["linear", "knn"], metamodel=model)
     assert {r.algorithm for r in rec} == {"linear", "knn"}
     with pytest.raises(UsageError, match=r"AM504.*'linear'"):
-        autometa.recommend(*iris, algorithms=["liner"], metabase=model)
+        autometa.recommend(*iris, algorithms=["liner"], metamodel=model)
 
 
 def test_a_time_budget_leaves_slow_ones_out(iris, model):
-    rec = autometa.recommend(*iris, metabase=model)
+    rec = autometa.recommend(*iris, metamodel=model)
     limit = float(np.median([r.expected_seconds for r in rec]))
-    quick = autometa.recommend(*iris, time_budget=limit, metabase=model)
+    quick = autometa.recommend(*iris, time_budget=limit, metamodel=model)
     assert all(r.expected_seconds <= limit for r in quick)
-    tiny = autometa.recommend(*iris, time_budget=1e-9, metabase=model)
+    tiny = autometa.recommend(*iris, time_budget=1e-9, metamodel=model)
     assert len(tiny) >= 1
     assert "AM402" in {w.code for w in tiny.warnings}
     with pytest.raises(UsageError, match="AM510"):
-        autometa.recommend(*iris, time_budget=0, metabase=model)
+        autometa.recommend(*iris, time_budget=0, metamodel=model)
     with pytest.raises(UsageError, match="AM510"):
-        autometa.recommend(*iris, k=0, metabase=model)
+        autometa.recommend(*iris, k=0, metamodel=model)
 
 
 def test_with_a_time_budget_results_reorder_by_gain_per_second(iris):
@@ -96,11 +97,11 @@ def test_with_a_time_budget_results_reorder_by_gain_per_second(iris):
     )
 
     def seconds_of_next(time_budget):
-        found = autometa.recommend(*iris, k=16, time_budget=time_budget, metabase=model)
+        found = autometa.recommend(*iris, k=16, time_budget=time_budget, metamodel=model)
         following = found.order_after({1: found[0].expected_score})[:5]
         return np.mean([item.expected_seconds for item in following])
 
-    slowest = max(r.expected_seconds for r in autometa.recommend(*iris, k=16, metabase=model))
+    slowest = max(r.expected_seconds for r in autometa.recommend(*iris, k=16, metamodel=model))
     assert slowest > 1.0
     assert seconds_of_next(slowest) < seconds_of_next(1e6 * slowest)
 
@@ -110,19 +111,19 @@ def test_with_a_time_budget_results_reorder_by_gain_per_second(iris):
     [("log_loss", "log_loss"), ("neg_log_loss", "log_loss"), ("matthews_corrcoef", "f1_macro")],
 )
 def test_unknown_metrics_are_answered_by_the_nearest_known(iris, model, metric, stored):
-    rec = autometa.recommend(*iris, metric=metric, metabase=model)
+    rec = autometa.recommend(*iris, metric=metric, metamodel=model)
     assert rec.metric.stored == stored
     assert ("AM405" in {w.code for w in rec.warnings}) == (metric == "matthews_corrcoef")
 
 
 def test_scores_are_in_natural_units(model):
     X, y = load_diabetes(return_X_y=True, as_frame=True)
-    rmse = autometa.recommend(X, y, metric="rmse", metabase=model)[0]
+    rmse = autometa.recommend(X, y, metric="rmse", metamodel=model)[0]
     assert 0 < rmse.lower <= rmse.expected_score <= rmse.upper <= 2 * y.std()
 
 
 def test_json_is_plain_and_finite(iris, model):
-    answer = autometa.recommend(*iris, k=2, metabase=model).to_dict()
+    answer = autometa.recommend(*iris, k=2, metamodel=model).to_dict()
     text = json.dumps(answer, allow_nan=False)
     assert set(json.loads(text)) >= {
         "schema",
@@ -155,7 +156,7 @@ def test_the_code_runs_without_autometa_and_predicts_the_same(tmp_path, model, m
     frame = make_mixed(90).drop(columns="mixed")  # Parquet has no columns of mixed types
     y = make_target(frame, "binary")
     frame.assign(target=y).to_parquet(tmp_path / "data.parquet")
-    rec = autometa.recommend(frame, y, metabase=model, algorithms=["linear"])[0]
+    rec = autometa.recommend(frame, y, metamodel=model, algorithms=["linear"])[0]
     code = rec.to_code(target="target", data=str(tmp_path / "data.parquet"))
     assert "autometa" not in code
     namespace: dict[str, object] = {"__name__": "script"}
@@ -171,31 +172,31 @@ def test_the_code_runs_without_autometa_and_predicts_the_same(tmp_path, model, m
 def test_no_configuration_that_cannot_work_on_so_few_rows(model):
     X = pd.DataFrame({"a": np.arange(30.0) % 7, "b": np.arange(30.0) % 5})
     y = pd.Series(np.arange(30) % 2)
-    task = Task.from_frame(X, y)
+    suits = Suitable(Task.from_frame(X, y))
     wide = {"n_neighbors": 40, "weights": "uniform", "p": 2, "scaler": "standard"}
-    assert not fits_size(Configuration("knn", wide), task)
+    assert not suits(Configuration("knn", wide))
     leaf = {**SearchSpace.for_kind("binary")["random_forest"].default, "min_samples_leaf": 30}
-    assert not fits_size(Configuration("random_forest", leaf), task)
+    assert not suits(Configuration("random_forest", leaf))
     svm = Configuration("svm", SearchSpace.for_kind("binary")["svm"].default)
-    assert fits_size(svm, task)
-    assert not fits_size(svm, Task.from_frame(X, pd.Series(["rare"] * 4 + ["usual"] * 26)))
-    rec = autometa.recommend(X, y, metabase=model)
+    assert suits(svm)
+    assert not Suitable(Task.from_frame(X, pd.Series(["rare"] * 4 + ["usual"] * 26)))(svm)
+    rec = autometa.recommend(X, y, metamodel=model)
     assert "AM406" in {w.code for w in rec.warnings}
     for item in rec:
         item.pipeline.fit(X, y)
 
 
 def test_past_runs_are_those_that_could_be_made_here(iris, model):
-    everything = autometa.recommend(*iris, metabase=model).past_runs
+    everything = autometa.recommend(*iris, metamodel=model).past_runs
     assert {c.algorithm for runs, _ in everything for c in runs} == set(
         SearchSpace.for_kind("multiclass").algorithms
     )
-    few = autometa.recommend(iris[0][::5], iris[1][::5], algorithms=["knn", "linear"], metabase=model)
+    few = autometa.recommend(iris[0][::5], iris[1][::5], algorithms=["knn", "linear"], metamodel=model)
     assert len(few.past_runs) > 1
     for runs, levels in few.past_runs:
         assert len(runs) == len(levels)
         assert {c.algorithm for c in runs} <= {"knn", "linear"}
-        assert all(fits_size(c, few.task) for c in runs)
+        assert all(Suitable(few.task)(c) for c in runs)
     assert sum(len(runs) for runs, _ in few.past_runs) < sum(
         c.algorithm in ("knn", "linear") for runs, _ in everything for c in runs
     )
@@ -218,7 +219,7 @@ def test_each_entry_says_why(iris):
 
 def test_results_reorder_what_is_left(iris, model):
     """In the simulated base either linear models or trees do well: one bad result of a kind sends its like back."""
-    found = autometa.recommend(*iris, k=16, metric="log_loss", metabase=model)
+    found = autometa.recommend(*iris, k=16, metric="log_loss", metamodel=model)
     smooth = {r.rank for r in found if r.algorithm in ("linear", "svm", "mlp")}
     rest = {r.rank for r in found} - smooth
     worst, best = 0.25 * np.log(3), 0.1 * np.log(3)  # of the log loss, as the base has them
@@ -230,10 +231,44 @@ def test_results_reorder_what_is_left(iris, model):
 
 
 def test_order_after_leaves_out_what_runs_or_failed_and_keeps_the_order_without_results(iris, model):
-    found = autometa.recommend(*iris, k=6, metabase=model)
+    found = autometa.recommend(*iris, k=6, metamodel=model)
     assert [r.rank for r in found.order_after({})] == [1, 2, 3, 4, 5, 6]
     assert [r.rank for r in found.order_after({1: float("nan")}, running=[3])] == [2, 4, 5, 6]
     after = found.order_after({1: found[0].expected_score}, running=[2])
     assert {r.rank for r in after} == {3, 4, 5, 6}
     with pytest.raises(UsageError, match="AM510"):
         found.order_after({7: 0.5})
+
+
+def test_the_former_name_of_the_meta_model_warns(iris, model):
+    with pytest.warns(FutureWarning, match="metamodel="):
+        old = autometa.recommend(*iris, k=2, metabase=model)
+    assert [r.configuration for r in old] == [
+        r.configuration for r in autometa.recommend(*iris, k=2, metamodel=model)
+    ]
+
+
+def test_a_meta_model_may_be_given_as_a_folder_and_an_algorithm_as_its_name(iris, model, tmp_path):
+    base = simulate_metabase(n_tasks=12)
+    base.save(tmp_path)
+    model.save(tmp_path)
+    for source in (tmp_path, str(tmp_path)):
+        found = autometa.recommend(*iris, algorithms="linear", metamodel=source)
+        assert {r.algorithm for r in found} == {"linear"}
+        assert [r.configuration for r in found] == [
+            r.configuration for r in autometa.recommend(*iris, algorithms=["linear"], metamodel=model)
+        ]
+
+
+def test_recommendations_are_data_and_small(iris):
+    found = autometa.recommend(*iris, k=40)
+    found.past_runs  # what was worked out on the way does not travel
+    packed = pickle.dumps(found)
+    assert len(packed) < 300_000
+    back = pickle.loads(packed)
+    observed = {1: found[0].lower, 3: found[2].upper}
+    assert [r.rank for r in back.order_after(observed, [2])] == [
+        r.rank for r in found.order_after(observed, [2])
+    ]
+    assert [runs for runs, _ in back.past_runs] == [runs for runs, _ in found.past_runs]
+    assert back[0].reason == found[0].reason

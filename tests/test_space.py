@@ -6,6 +6,7 @@ import importlib
 import math
 import pickle
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import given, strategies as st
@@ -99,8 +100,7 @@ def test_corners_of_the_unit_cube_are_valid_too(family, name, corner):
 def test_a_configuration_lies_in_the_unit_cube_and_inactive_parameters_nowhere(data):
     _, algorithm, configuration = draw(data)
     encoded = algorithm.encode(configuration.params)
-    assert list(encoded) == list(algorithm.distributions)
-    for name, value in encoded.items():
+    for name, value in zip(algorithm.distributions, encoded, strict=True):
         assert 0 <= value <= 1 if name in configuration.params else math.isnan(value)
 
 
@@ -108,13 +108,24 @@ def test_a_configuration_lies_in_the_unit_cube_and_inactive_parameters_nowhere(d
 def test_distinct_values_stand_in_distinct_places(data):
     _, algorithm, one = draw(data)
     other = algorithm.from_unit(data.draw(units(algorithm)))
-    same = all(
-        a == b or (math.isnan(a) and math.isnan(b))
-        for a, b in zip(
-            algorithm.encode(one.params).values(), algorithm.encode(other.params).values(), strict=True
-        )
-    )
+    same = np.array_equal(algorithm.encode(one.params), algorithm.encode(other.params), equal_nan=True)
     assert same == (one == other)
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_codes_tell_configurations_apart(kind):
+    space = SearchSpace.for_kind(kind)
+    design = space.design(6)
+    table = space.encode(design)
+    assert len({tuple(np.nan_to_num(row, nan=-1)) for row in table}) == len({c.id for c in design})
+    known = table[np.isfinite(table)]
+    assert known.min() >= 0
+    assert known.max() <= 1
+
+
+def test_a_space_is_asked_for_by_one_name_or_several():
+    assert list(SearchSpace.for_kind("binary", "svm").algorithms) == ["svm"]
+    assert list(SearchSpace.for_kind("binary", ("svm", "knn")).algorithms) == ["svm", "knn"]
 
 
 @given(st.data())

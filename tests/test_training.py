@@ -11,11 +11,9 @@ from simulation import simulate_metabase
 
 from autometa.metabase import MetaBase, verify_files
 from autometa.metamodel import MetaModel
-from autometa.metamodel.target import METHODS
 from autometa.report.training import render_training_report
-from autometa.training import DEFAULTS_ROW, DEPTHS, LABELS, PRODUCT, judge, ranked_by, train
+from autometa.training import DEFAULTS_ROW, LABELS, PRODUCT, recommended, replay, train
 from autometa.training._report import OWN, WITHOUT_OWN, clustered_error, size_class, verdict
-from autometa.training._training import chosen_crosswise
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +25,7 @@ def trained(tmp_path_factory):
 
 def test_the_report_names_every_method_and_baseline(trained):
     _, _, report = trained
-    expected = {"lightgbm default", "random_forest default", DEFAULTS_ROW, PRODUCT, *METHODS}
+    expected = {"lightgbm default", "random_forest default", DEFAULTS_ROW, PRODUCT, "portfolio", "nearest"}
     assert set(report.regrets["method"]) == expected
     text = report.text
     assert all(LABELS.get(name, name) in text for name in expected)
@@ -41,7 +39,6 @@ def test_where_meta_features_decide_the_portfolio_loses(trained):
         assert table.loc[(target, "portfolio"), "more@1"] > 0
         assert table.loc[(target, PRODUCT), "more@1"] == 0
         assert table.loc[(target, PRODUCT), "rank@1"] < table.loc[(target, "portfolio"), "rank@1"]
-        assert report.chosen[target] != "portfolio"
 
 
 def test_regret_does_not_grow_with_tries(trained):
@@ -66,8 +63,8 @@ def test_the_page_has_a_chart_for_each_target_and_a_table_for_each_slice(trained
     assert page.count("<svg") == 2
     assert page.count("<table") == len(report.slices().groupby(["target", "slice", "value"]))
     assert "nan" not in page
-    own = report.regrets[report.regrets["method"].isin(["forest", "portfolio"])]
-    own = own.assign(method=own["method"].map({"forest": OWN, "portfolio": WITHOUT_OWN}))
+    own = report.regrets[report.regrets["method"].isin([PRODUCT, "portfolio"])]
+    own = own.assign(method=own["method"].map({PRODUCT: OWN, "portfolio": WITHOUT_OWN}))
     assert "they help" in render_training_report(replace(report, own=own))
 
 
@@ -84,8 +81,8 @@ def test_what_is_written_is_whole_and_loads(trained):
     assert verify_files(path) == []
     assert MetaBase.load(path).verify() == []
     loaded = MetaModel.load(path)
-    assert loaded.part("binary").method == model.part("binary").method
-    assert loaded.report["chosen"] == model.report["chosen"]
+    assert loaded.part("binary").widths == model.part("binary").widths
+    assert loaded.report["coverage"] == model.report["coverage"]
     pd.testing.assert_frame_equal(
         pd.read_parquet(path / "leave_one_family_out.parquet"), report.regrets, check_dtype=False
     )
@@ -110,23 +107,11 @@ def test_only_what_was_run_can_be_chosen():
 
     def spy(part, i, metric, candidates):
         chosen.append(candidates.tolist())
-        return ranked_by("forest")(part, i, metric, candidates)
+        return recommended()(part, i, metric, candidates)
 
-    judge(part, {"spy": spy}, only=[task])
+    replay(part, {"spy": spy}, only=[task])
     assert chosen
     assert all(len(candidates) <= 2 for candidates in chosen)
-
-
-def test_the_choice_is_not_judged_by_what_it_was_chosen_by():
-    """Each of two methods is perfect on the one half of the families and useless on the other."""
-    rows = [
-        {"family": f"f{i}", "method": method, **{f"regret@{d}": float(i % 2 == place) for d in DEPTHS}}
-        for i in range(10)
-        for place, method in enumerate(("forest", "surrogate"))
-    ]
-    crosswise = chosen_crosswise(pd.DataFrame(rows))
-    assert len(crosswise) == 10
-    assert (crosswise["regret@1"] == 1.0).all()
 
 
 def test_errors_count_families_not_tasks():
@@ -179,10 +164,3 @@ def test_runs_from_another_world_help_there():
     assert means[OWN] < means[WITHOUT_OWN]
     assert set(report.own["task_id"]) == set(mine(linear_is_good=False).tasks["task_id"])
     assert "Do your runs help?" in report.text
-
-
-def test_intervals_of_configurations_that_are_not_stored_are_no_narrower_on_the_whole():
-    model, _ = train(simulate_metabase(n_tasks=16, n_configurations=3))
-    for part in model.parts.values():
-        assert set(part.widths_between) == set(part.levels)
-        assert np.mean(list(part.widths_between.values())) > np.mean(list(part.widths.values()))

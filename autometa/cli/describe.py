@@ -46,7 +46,6 @@ def run(args: argparse.Namespace) -> int:
                 "fingerprint": task.fingerprint(),
                 "metafeatures": found.metafeatures.to_dict(),
                 "novelty": answer["novelty"],
-                "coordinates": found.coordinates.tolist(),
                 "similar_tasks": answer["similar_tasks"],
                 "warnings": [issue.to_dict() for issue in issues],
             }

@@ -63,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    from autometa.experience import load_metamodel
     from autometa.persistence import save_model
-    from autometa.recommendation import load_metamodel
 
     if args.study and not args.storage:
         raise UsageError(

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from autometa.errors import DataError
-from autometa.evaluation._memory import PeakMemory
 from autometa.evaluation._scoring import align_probabilities, score_predictions
 from autometa.metrics import stored_metrics
 from autometa.pipelines import build_pipeline
@@ -62,9 +61,6 @@ class Run:
         The scores of each fold.
     fit_seconds, predict_seconds : float
         CPU seconds per fold, of one thread.
-    memory_mb : float
-        Peak memory of a fold's fit and prediction above what the process held before, in 10^6 bytes: the largest over
-        folds; NaN where the system does not tell.
     n_train : int
         Training rows per fold.
     reason : str
@@ -78,7 +74,6 @@ class Run:
     folds: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
     fit_seconds: float = float("nan")
     predict_seconds: float = float("nan")
-    memory_mb: float = float("nan")
     n_train: int = 0
     n_folds: int = 0
     reason: str = ""
@@ -90,7 +85,7 @@ class Run:
 
     def to_record(self) -> dict[str, Any]:
         """Return everything but the configuration as one flat mapping of plain types."""
-        names = ("status", "reason", "fit_seconds", "predict_seconds", "memory_mb", "n_train", "n_folds")
+        names = ("status", "reason", "fit_seconds", "predict_seconds", "n_train", "n_folds")
         spread = {f"{name}_std": value for name, value in self.spread.items()}
         return {**{name: getattr(self, name) for name in names}, **self.scores, **spread}
 
@@ -222,14 +217,12 @@ def evaluate(
     """
     folds: list[dict[str, float]] = []
     seconds: list[tuple[float, float]] = []
-    memory: list[float] = []
     n_train = round(float(np.mean([len(train) for train, _ in splits])))
     for number, (train, test) in enumerate(splits):
         try:
-            with PeakMemory() as peak:
-                scores, spent = _evaluate_fold(
-                    task, configuration, train, test, scorer, sample_weight, random_state, n_jobs
-                )
+            scores, spent = _evaluate_fold(
+                task, configuration, train, test, scorer, sample_weight, random_state, n_jobs
+            )
         except MemoryError as error:
             reason = f"out of memory: {error}".replace("\n", " ")[:200]
             return Run(configuration, "memory", n_train=n_train, reason=reason)
@@ -239,7 +232,6 @@ def evaluate(
             return Run(configuration, "failed", n_train=n_train, reason=reason)
         folds.append(scores)
         seconds.append(spent)
-        memory.append(peak.megabytes)
         if on_fold is not None:
             on_fold(number, scores)
     values = {name: np.array([fold[name] for fold in folds]) for name in folds[0]}
@@ -255,7 +247,6 @@ def evaluate(
         folds={name: tuple(v.tolist()) for name, v in values.items()},
         fit_seconds=float(np.mean([fit for fit, _ in seconds])),
         predict_seconds=float(np.mean([predict for _, predict in seconds])),
-        memory_mb=float(np.max(memory)),
         n_train=n_train,
         n_folds=len(folds),
     )

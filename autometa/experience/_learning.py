@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -11,13 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autometa.experience._model import load_bundled_metamodel
-from autometa.experience._store import home, locked, newest, read, write
+from autometa.experience._extension import Addition
+from autometa.experience._store import home, load_bundled_metamodel, locked, newest, read, write
 from autometa.experience._studies import read_studies
 from autometa.metabase import MetaBase
-from autometa.metamodel import MetaModel
-from autometa.metamodel.extension import Addition
-from autometa.metamodel.target import TargetModel
+from autometa.metamodel import MetaModel, Neighbourhood
+from autometa.metamodel.known import KnownTasks
 from autometa.storage import open_existing_storage
 from autometa.task import Task
 
@@ -146,7 +146,7 @@ def learn(
         folder = newest()
         before = None if folder is None else read(folder)
         after, n_taken = _joined(before, reading.to_metabase() if reading.runs else None)
-        importance, comparison = judge(load_bundled_metamodel(), after)
+        importance, comparison = compare(load_bundled_metamodel(), after)
         if after is not None and n_taken:
             folder = write(after, {"importance": importance})
     return LearnReport(
@@ -163,7 +163,7 @@ def learn(
     )
 
 
-def judge(model: MetaModel, base: MetaBase | None) -> tuple[dict[str, float], pd.DataFrame]:
+def compare(model: MetaModel, base: MetaBase | None) -> tuple[dict[str, float], pd.DataFrame]:
     """Choose how much the user's tasks count, and compare the meta-model with and without them.
 
     Returns
@@ -204,33 +204,31 @@ def _replay(addition: Addition) -> tuple[list[str], FloatArray]:
         if not metrics or set(addition.tasks["family"]) <= set(families):
             continue
         parts = [addition.part, *(addition.extend(factor, without=families) for factor in IMPORTANCES)]
-        metafeatures = pd.Series(addition.metafeatures[number], index=addition.part.metafeature_names)
-        by_metric = [
-            [
-                _regrets_of(part, metafeatures, str(task["kind"]), metric, seen[metric], families)
-                for part in parts
-            ]
-            for metric in metrics
+        by_part = [
+            _regrets_of(part, addition.metafeatures[number], seen, metrics, families) for part in parts
         ]
         task_ids.append(str(task["task_id"]))
-        regrets.append(np.mean(by_metric, axis=0))
+        regrets.append(by_part)
     return task_ids, np.array(regrets).reshape(len(regrets), 1 + len(IMPORTANCES), len(DEPTHS))
 
 
 def _regrets_of(
-    part: TargetModel,
-    metafeatures: pd.Series,
-    kind: str,
-    metric: str,
-    actual: FloatArray,
+    part: KnownTasks,
+    x: FloatArray,
+    seen: Mapping[str, FloatArray],
+    metrics: Sequence[str],
     families: tuple[str, ...],
 ) -> list[float]:
-    """Regret of the best of the first ones among what was run."""
-    allowed = np.zeros(len(part.configurations), dtype=bool)
-    allowed[: len(actual)] = np.isfinite(actual)
-    prediction = MetaModel({part.target: part}).predict(metafeatures, kind, metric, exclude=families)
-    order = prediction.portfolio(max(DEPTHS), allowed)
-    return [float(actual[order[:depth]].min()) for depth in DEPTHS]
+    """Regret of the best of the first ones among what was run, mean over the metrics."""
+    near = Neighbourhood(part, x, families)
+    found = []
+    for metric in metrics:
+        actual = seen[metric]
+        allowed = np.zeros(len(part.configurations), dtype=bool)
+        allowed[: len(actual)] = np.isfinite(actual)
+        order = near.predict(metric).portfolio(max(DEPTHS), allowed)
+        found.append([float(actual[order[:depth]].min()) for depth in DEPTHS])
+    return np.mean(found, axis=0).tolist()
 
 
 def _choose(regrets: FloatArray) -> tuple[float, FloatArray]:

@@ -1,4 +1,6 @@
-"""Where the user's own metadata base is kept: numbered folders, of which the newest that is complete counts.
+"""Where the user's own metadata base is kept, and the meta-model with it.
+
+Numbered folders, of which the newest that is complete counts.
 
 A folder is written under another name and renamed when it is whole, so a reader never sees half of one and a writer
 that is killed leaves the one before. Writers wait for each other by a lock that the system releases when they end.
@@ -10,13 +12,17 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from autometa.errors import AutometaError, StorageError
+from autometa.experience._extension import Addition
 from autometa.metabase import MetaBase, read_manifest, verify_files, write_manifest
 from autometa.metafeatures import METAFEATURES_VERSION
+from autometa.metamodel import MetaModel
 from autometa.space import SPACE_VERSION
+from autometa.task import DataIssue
 
 HOME_VARIABLE: Final = "AUTOMETA_HOME"
 _PREFIX: Final = "metabase-"
@@ -118,3 +124,62 @@ def forget() -> int:
         for folder in folders:
             shutil.rmtree(folder)
     return len(folders)
+
+
+def load_metamodel(source: MetaModel | MetaBase | str | Path | None = None) -> MetaModel:
+    """Return a meta-model; what is read from files is read once per process.
+
+    Parameters
+    ----------
+    source : MetaModel, MetaBase, path or None, default=None
+        A meta-model; a metadata base, on which one is trained; or the folder of one. By default the bundled one with
+        the user's own experience; ``"bundled"`` for the first alone.
+    """
+    if source is None:
+        return load_experienced_metamodel()
+    if isinstance(source, MetaModel):
+        return source
+    if isinstance(source, MetaBase):
+        return MetaModel.fit(source)
+    return load_bundled_metamodel() if source == "bundled" else _read_metamodel(str(source))
+
+
+@lru_cache(maxsize=4)
+def _read_metamodel(path: str) -> MetaModel:
+    return MetaModel.load(path)
+
+
+def load_experienced_metamodel() -> MetaModel:
+    """Return the bundled meta-model, extended by the user's own metadata base where there is one.
+
+    What cannot be used of it is said in ``notices`` of the model. Read once per process, and again when the base has
+    changed.
+    """
+    folder = newest()
+    if folder is None:
+        return load_bundled_metamodel()
+    # A folder that was forgotten may be followed by another of its name.
+    return _extended(folder, folder.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def load_bundled_metamodel() -> MetaModel:
+    """Return the bundled meta-model alone, read once per process."""
+    return MetaModel.load()
+
+
+@lru_cache(maxsize=1)
+def _extended(folder: Path, modified: int) -> MetaModel:
+    model = load_bundled_metamodel()
+    try:
+        base = read(folder)
+    except StorageError as error:
+        return MetaModel(
+            model.parts, model.report, notices=(DataIssue("AM409", (), error.message, error.fix),)
+        )
+    importance = read_manifest(folder)["summary"].get("importance", {})
+    parts = {
+        target: Addition.of(part, base).extend(importance[target]) if importance.get(target) else part
+        for target, part in model.parts.items()
+    }
+    return MetaModel(parts, model.report)

@@ -5,7 +5,8 @@ nowhere else.
 """
 
 from autometa.metabase._manifest import metabase_directory, read_manifest, verify_files, write_manifest
-from autometa.metabase._metabase import MAX_REGRET, MetaBase
+from autometa.metabase._metabase import MetaBase
+from autometa.metabase._regret import LEAST_LEVEL, MAX_REGRET, level_of, regret_of
 from autometa.metabase._schema import (
     BASELINE_PREFIX,
     RUN_COLUMNS,
@@ -16,13 +17,16 @@ from autometa.metabase._schema import (
 
 __all__ = [
     "BASELINE_PREFIX",
+    "LEAST_LEVEL",
     "MAX_REGRET",
     "RUN_COLUMNS",
     "TUNED",
     "MetaBase",
     "describe_for_study",
+    "level_of",
     "metabase_directory",
     "read_manifest",
+    "regret_of",
     "task_row",
     "verify_files",
     "write_manifest",

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from autometa.errors import StorageError, UsageError
 from autometa.metabase._cells import Cells
+from autometa.metabase._checks import find_problems, find_twins
 from autometa.metabase._manifest import SCHEMA, metabase_directory, read_manifest, write_manifest
+from autometa.metabase._regret import MAX_REGRET, level_of, regret_of
 from autometa.metabase._schema import (
     BASELINE_PREFIX,
     CONFIGURATION_COLUMNS,
@@ -32,10 +34,7 @@ from autometa.metabase._schema import (
     typed,
     write_parquet,
 )
-from autometa.metabase._twins import find_twins
 from autometa.metrics import (
-    CLASSIFICATION_METRICS,
-    REGRESSION_METRICS,
     as_gain,
     perfect_score,
     stored_metrics,
@@ -46,7 +45,6 @@ from autometa.task import KINDS
 
 FloatArray = NDArray[np.float64]
 
-MAX_REGRET: Final = 2.0
 TABLES: Final = ("tasks", "configurations", "runs")
 # Differences below this share of the best score are within the rounding.
 LEAST_GAP: Final = 2e-5
@@ -341,7 +339,8 @@ class MetaBase:
         scale = (best - middle).where(
             lambda gap: np.isfinite(gap) & (gap > LEAST_GAP * best.abs().clip(lower=1e-3))
         )
-        regrets = gains.rsub(best, axis=0).div(scale, axis=0).clip(0.0, MAX_REGRET)
+        found = regret_of(gains, best.to_numpy()[:, None], scale.to_numpy()[:, None])
+        regrets = pd.DataFrame(found, gains.index, gains.columns)
         regrets = regrets.mask(gains.isna() & is_made, MAX_REGRET).where(scale.notna(), np.nan, axis=0)
         return self._of_kind(regrets, kind)
 
@@ -375,8 +374,8 @@ class MetaBase:
         if column not in self.tasks:
             return scores * np.nan
         baseline = self.tasks.set_index("task_id")[column].reindex(scores.index).astype("float64")
-        way = (perfect_score(metric) - baseline).where(lambda gap: gap.abs() > 1e-12)
-        return scores.sub(baseline, axis=0).div(way, axis=0).clip(lower=-1.0)
+        levels = level_of(scores, baseline.to_numpy()[:, None], perfect_score(metric))
+        return pd.DataFrame(levels, scores.index, scores.columns)
 
     def _values(self, column: str) -> FloatArray:
         return self.runs[column].to_numpy(dtype="float64")
@@ -432,28 +431,7 @@ class MetaBase:
 
     def verify(self) -> list[str]:
         """Return what is wrong with the content, a line each: invalid configurations, twins, runs without scores."""
-        problems = []
-        for target, configurations in self._configurations.items():
-            space = SearchSpace.for_kind(target)
-            for configuration_id, configuration in configurations.items():
-                found = space.problems(configuration)
-                if configuration.id != configuration_id:
-                    found.append("its id does not match its content")
-                problems += [
-                    f"configuration {configuration_id} ({configuration.algorithm}): {text}" for text in found
-                ]
-        problems += [
-            f"tasks {first} and {second} are twins in different families: {reason}"
-            for first, second, reason in self.twins()
-        ]
-        regression = self.runs["task_id"].isin(self.task_ids("regression"))
-        for metrics, rows in ((REGRESSION_METRICS, regression), (CLASSIFICATION_METRICS, ~regression)):
-            holes = int(
-                self.runs.loc[rows & (self.runs["status"] == "ok"), list(metrics)].isna().any(axis=1).sum()
-            )
-            if holes:
-                problems.append(f"{holes} successful runs lack a metric")
-        return problems
+        return find_problems(self._configurations, self.twins(), self.runs, self.task_ids("regression"))
 
 
 def _counts(values: pd.Series) -> dict[str, int]:

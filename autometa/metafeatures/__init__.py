@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from autometa.metafeatures.definition import MetaFeature
-from autometa.metafeatures.registry import GROUPS, Group, select_groups
-from autometa.metafeatures.summary import MAX_ROWS, Summary
+from autometa.errors import UsageError
+from autometa.metafeatures import information, labels, landmarkers, simple, statistical, structure
+from autometa.metafeatures.summary import MAX_ROWS, MetaFeature, Summary
 from autometa.task import Task
 
 if TYPE_CHECKING:
@@ -27,6 +29,51 @@ __all__ = [
 ]
 
 METAFEATURES_VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class Group:
+    """Meta-features that are computed together.
+
+    Attributes
+    ----------
+    name : str
+    title : str
+        What the group describes, in a few words.
+    features : tuple of MetaFeature
+        In the order in which they are reported.
+    compute : callable
+        Pure function of the summary that returns a value for each feature.
+    """
+
+    name: str
+    title: str
+    features: tuple[MetaFeature, ...]
+    compute: Callable[[Summary], dict[str, float]]
+
+
+GROUPS: Final[Mapping[str, Group]] = MappingProxyType(
+    {
+        group.name: group
+        for group in (
+            Group("simple", "size and types of columns", simple.FEATURES, simple.compute),
+            Group(
+                "structure", "missing values, categories, duplicates", structure.FEATURES, structure.compute
+            ),
+            Group("statistical", "distribution of the numbers", statistical.FEATURES, statistical.compute),
+            Group(
+                "information",
+                "what single columns tell of the target",
+                information.FEATURES,
+                information.compute,
+            ),
+            Group("target", "distribution of the target", labels.FEATURES, labels.compute),
+            Group(
+                "landmarkers", "scores of cheap models on few rows", landmarkers.FEATURES, landmarkers.compute
+            ),
+        )
+    }
+)
 
 
 def extract_metafeatures(
@@ -106,3 +153,23 @@ def metafeature_names(groups: Groups = "all") -> list[str]:
         AM506 when a group is unknown.
     """
     return [feature.name for group in select_groups(groups) for feature in group.features]
+
+
+def select_groups(groups: str | Sequence[str]) -> list[Group]:
+    """Find groups by name, in the fixed order.
+
+    Raises
+    ------
+    UsageError
+        AM506 when a name is unknown.
+    """
+    if isinstance(groups, str):
+        groups = list(GROUPS) if groups == "all" else [groups]
+    for name in groups:
+        if name not in GROUPS:
+            raise UsageError(
+                "AM506",
+                f"meta-feature group {name!r} is not known.",
+                f"Choose 'all' or some of: {', '.join(GROUPS)}.",
+            )
+    return [group for name, group in GROUPS.items() if name in groups]

@@ -1,4 +1,7 @@
-"""Rows and columns of a task as arrays, and which of them are looked at."""
+"""Rows and columns of a task as arrays, which of them are looked at, and in which order.
+
+The order depends on content alone, and so do the hashes that it rests on.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from autometa.metafeatures._arrays import FloatArray, HashArray, IntArray, count_own_level, rank_columns
-from autometa.metafeatures._canonical import mix
+from autometa.metafeatures._arrays import (
+    FloatArray,
+    HashArray,
+    IntArray,
+    count_own_level,
+    rank_columns,
+    scale_columns,
+)
 from autometa.task import Task
 
 MAX_COLUMNS: Final = 100
@@ -143,3 +152,160 @@ def _read_levels(task: Task, frame: pd.DataFrame, names: list[str]) -> IntArray:
             column = column.astype("object").map(str, na_action="ignore")
         codes[:, i] = pd.factorize(column)[0]
     return codes
+
+
+_N_ROUNDS: Final = 3
+_MAX_MARKS: Final = 12
+
+
+def arrange(
+    numeric: FloatArray,
+    ranks: IntArray,
+    levels: IntArray,
+    target: FloatArray,
+    *,
+    class_counts: IntArray,
+    random_state: int,
+) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
+    """Find the canonical order of rows and numeric columns, and number categories and classes by frequency.
+
+    Parameters
+    ----------
+    numeric, ranks : ndarray of shape (n, p)
+        Values and what :func:`rank_columns` makes of them.
+    levels : ndarray of shape (n, q)
+        Codes from -1 (missing).
+    target : ndarray of shape (n,)
+        Numbers, or positions in `class_counts`.
+    class_counts : ndarray of shape (n_classes,)
+        Rows of each class in the whole table, descending; empty if the target is numeric.
+    random_state : int
+        Seed of the permutation of the canonical order that shuffles the rows.
+
+    Returns
+    -------
+    rows : ndarray of shape (n,)
+    columns : ndarray of shape (p,)
+        Positions of rows and numeric columns in canonical order.
+    levels : ndarray of shape (n, q)
+        In canonical order of columns, rows as given; 0 is the most frequent category.
+    target : ndarray of shape (n,)
+        As given; equally frequent classes in canonical order.
+    """
+    if len(class_counts):
+        ordered, nominal = ranks, np.hstack([levels, target[:, None].astype("int64")])
+    else:
+        ordered, nominal = np.hstack([ranks, rank_columns(target[:, None])]), levels
+    row_keys, column_keys, nominal_keys = _colour(ordered, nominal)
+    levels = _number_levels(levels, nominal_keys[:, : levels.shape[1]], row_keys)
+    if len(class_counts):
+        target = _number_classes(target, class_counts, nominal_keys[:, -1])
+    rows = np.argsort(row_keys, kind="stable")
+    rows = rows[np.random.default_rng(random_state).permutation(len(rows))]
+    # Columns with equal ranks, such as x and log x, have equal keys.
+    columns = np.lexsort((_mean_positions(numeric[rows]), column_keys[: numeric.shape[1]]))
+    return rows, columns, levels, target
+
+
+def hash_rows(cells: IntArray) -> HashArray:
+    """Hash each row of integers; equal rows have equal hashes."""
+    salts = mix(np.arange(cells.shape[1], dtype="uint64"))
+    return np.asarray(mix(cells.astype("uint64") ^ salts).sum(axis=1))
+
+
+def _colour(ordered: IntArray, nominal: IntArray) -> tuple[HashArray, HashArray, HashArray]:
+    """Hash rows, ordered columns and categories so that the hashes tell nothing of positions and labels.
+
+    Each is coloured in turn by the colours of what it meets, as Weisfeiler and Leman (1968) do with a graph's vertices.
+    Where that leaves rows that differ with one colour, as in a factorial design, one of them is marked and the others
+    are coloured anew: if they are mirror images of each other, it does not matter which (McKay, 1981).
+
+    Parameters
+    ----------
+    ordered : ndarray of shape (n, p)
+        Ranks.
+    nominal : ndarray of shape (n, q)
+        Codes from -1.
+
+    Returns
+    -------
+    row_keys : ndarray of shape (n,)
+    column_keys : ndarray of shape (p,)
+    nominal_keys : ndarray of shape (n, q)
+        Hash of the category in each cell of `nominal`.
+    """
+    hashed = mix(ordered.astype("uint64"))
+    flat, n_levels = _flatten_levels(nominal)
+    content = hash_rows(np.hstack([ordered, nominal]))
+    n_contents = len(np.unique(content))
+    marks = np.zeros(len(ordered), dtype="uint64")
+    row_keys = marks
+    for i in range(_MAX_MARKS):
+        for _ in range(_N_ROUNDS):
+            column_keys = mix(hashed ^ row_keys[:, None]).sum(axis=0)
+            # Below 2**32, sums over rows are exact in floating point.
+            weights = np.repeat((mix(row_keys) >> np.uint64(32)).astype("float64"), nominal.shape[1])
+            level_keys = mix(np.bincount(flat.ravel(), weights=weights, minlength=n_levels).astype("uint64"))
+            nominal_keys = level_keys[flat]
+            row_keys = mix(mix(hashed ^ column_keys).sum(axis=1) + mix(nominal_keys).sum(axis=1) + marks)
+        if len(np.unique(row_keys)) == n_contents:
+            break
+        marks[content == content[_find_tie(row_keys, content)]] = i + 1
+    return row_keys, column_keys, nominal_keys
+
+
+def _find_tie(row_keys: HashArray, content: HashArray) -> int:
+    """Position of a row that shares its key with a different row; the key is the least such."""
+    order = np.lexsort((content, row_keys))
+    is_tied = np.diff(row_keys[order]) == 0
+    is_other = np.diff(content[order]) != 0
+    return int(order[np.flatnonzero(is_tied & is_other)[0]])
+
+
+def _flatten_levels(levels: IntArray) -> tuple[IntArray, int]:
+    """Give the levels (missing included) of all columns different codes; return them and their number."""
+    if levels.shape[1] == 0:
+        return levels, 0
+    width = levels.max(axis=0) + 2
+    offset = np.cumsum(width) - width
+    return levels + 1 + offset, int(width.sum())
+
+
+def _number_levels(levels: IntArray, level_keys: HashArray, row_keys: HashArray) -> IntArray:
+    """Number the levels of each column by descending frequency, equal ones by their key, and sort the columns."""
+    result = np.empty_like(levels)
+    for i, codes in enumerate(levels.T):
+        counts = np.where(codes >= 0, count_own_level(codes), len(codes) + 1)
+        order = np.lexsort((codes, level_keys[:, i], -counts))
+        is_new = np.diff(codes[order], prepend=codes[order[:1]]) != 0
+        result[order, i] = np.cumsum(is_new) - int(codes.min() < 0)
+    column_keys = mix(level_keys ^ row_keys[:, None]).sum(axis=0)
+    return result[:, np.argsort(column_keys, kind="stable")]
+
+
+def _number_classes(target: FloatArray, class_counts: IntArray, keys: HashArray) -> FloatArray:
+    """Number the classes by descending count, equal ones by their key; those outside the sample come last."""
+    codes, first = np.unique(target.astype("int64"), return_index=True)
+    key_of_class = np.full(len(class_counts), np.iinfo("uint64").max, dtype="uint64")
+    key_of_class[codes] = keys[first]
+    position = np.empty(len(class_counts))
+    position[np.lexsort((key_of_class, -class_counts))] = np.arange(len(class_counts))
+    return position[target.astype("int64")]
+
+
+def _mean_positions(values: FloatArray) -> FloatArray:
+    """Mean position of the values between the least and the greatest: tells apart columns with equal ranks."""
+    scaled = scale_columns(values)
+    is_present = ~np.isnan(scaled)
+    low = np.min(scaled, axis=0, where=is_present, initial=1.0)
+    span = np.max(scaled, axis=0, where=is_present, initial=-1.0) - low
+    mean = np.where(is_present, scaled, 0.0).sum(axis=0) / np.maximum(is_present.sum(axis=0), 1)
+    return np.asarray(np.where(span > 0, (mean - low) / np.where(span > 0, span, 1.0), 0.0))
+
+
+def mix(values: HashArray) -> HashArray:
+    """Scramble 64-bit integers (the finaliser of SplitMix64; Steele, Lea and Flood, 2014)."""
+    mixed = values + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))

@@ -15,8 +15,7 @@ from autometa.metafeatures._arrays import (
     explain_linearly,
     standardise_columns,
 )
-from autometa.metafeatures.definition import MetaFeature
-from autometa.metafeatures.summary import Summary
+from autometa.metafeatures.summary import MetaFeature, Summary
 
 _INF: Final = float("inf")
 _NAN: Final = float("nan")

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autometa.metafeatures._arrays import FloatArray, IntArray, count_levels, rank_columns
-from autometa.metafeatures.definition import MetaFeature
-from autometa.metafeatures.summary import Summary
+from autometa.metafeatures.summary import MetaFeature, Summary
 
 MAX_LANDMARK_ROWS: Final = 500
 MIN_LANDMARK_ROWS: Final = 10

@@ -7,8 +7,7 @@ from typing import Final
 import numpy as np
 
 from autometa.metafeatures._arrays import mean_or_nan
-from autometa.metafeatures.definition import MetaFeature
-from autometa.metafeatures.summary import Summary
+from autometa.metafeatures.summary import MetaFeature, Summary
 
 _INF: Final = float("inf")
 _STATLOG: Final = "Michie, Spiegelhalter and Taylor (1994)"

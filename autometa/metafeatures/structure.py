@@ -15,9 +15,8 @@ from autometa.metafeatures._arrays import (
     standardise_columns,
     std_or_nan,
 )
-from autometa.metafeatures._canonical import hash_rows
-from autometa.metafeatures.definition import MetaFeature
-from autometa.metafeatures.summary import Summary
+from autometa.metafeatures._sampling import hash_rows
+from autometa.metafeatures.summary import MetaFeature, Summary
 
 _INF: Final = float("inf")
 _MANY_LEVELS: Final = 30

@@ -23,13 +23,39 @@ from autometa.metafeatures._arrays import (
     scale_columns,
     standardise_columns,
 )
-from autometa.metafeatures._canonical import arrange
-from autometa.metafeatures._sampling import encode_target, sample_columns, sample_rows
+from autometa.metafeatures._sampling import arrange, encode_target, sample_columns, sample_rows
 from autometa.task import ColumnType, Task
 
 MAX_ROWS: Final = 3000
 MAX_CLASSES: Final = 20
 _CLIP: Final = 4.0
+
+
+@dataclass(frozen=True)
+class MetaFeature:
+    """The definition of one meta-feature.
+
+    Attributes
+    ----------
+    name : str
+    definition : str
+        One line.
+    range : tuple of float
+        Closed interval of possible values.
+    undefined : str, default=""
+        When the value is NaN by design; empty if never.
+    source : str, default=""
+        Paper or book of the definition; empty if it is our own.
+    is_scale_invariant : bool, default=True
+        Whether a positive factor on a numeric column leaves the value as it is.
+    """
+
+    name: str
+    definition: str
+    range: tuple[float, float]
+    undefined: str = ""
+    source: str = ""
+    is_scale_invariant: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,18 +14,17 @@ from numpy.typing import NDArray
 
 from autometa.errors import StorageError, UsageError
 from autometa.metabase import MetaBase, metabase_directory, read_manifest, write_manifest
-from autometa.metamodel._files import read_part, write_part
-from autometa.metamodel.portfolio import fill_with_column_means
-from autometa.metamodel.posterior import FewShot, TaskMixture
-from autometa.metamodel.prediction import Prediction
-from autometa.metamodel.target import TargetModel
+from autometa.metamodel.costs import PowerLaw
+from autometa.metamodel.forest import ProximityForest
+from autometa.metamodel.known import KnownTasks, TunedRuns
+from autometa.metamodel.neighbourhood import Neighbourhood, Prediction
+from autometa.metamodel.similarity import Similarity
 from autometa.space import Configuration, target_of
 from autometa.task import DataIssue
 
 FloatArray = NDArray[np.float64]
 
-MODEL_SCHEMA: Final = 2
-N_PAST_TASKS: Final = 48
+MODEL_SCHEMA: Final = 3
 
 
 class MetaModel:
@@ -33,7 +32,7 @@ class MetaModel:
 
     Parameters
     ----------
-    parts : mapping of {"classification", "regression"} to TargetModel
+    parts : mapping of {"classification", "regression"} to KnownTasks
     report : mapping, optional
         Figures of the leave-one-family-out report.
     notices : sequence of DataIssue, default=()
@@ -42,7 +41,7 @@ class MetaModel:
 
     def __init__(
         self,
-        parts: Mapping[str, TargetModel],
+        parts: Mapping[str, KnownTasks],
         report: Mapping[str, Any] | None = None,
         *,
         notices: Sequence[DataIssue] = (),
@@ -53,7 +52,7 @@ class MetaModel:
 
     @classmethod
     def fit(cls, metabase: MetaBase, *, random_state: int = 0) -> Self:
-        """Train on a metadata base; see :func:`autometa.training.train` for the report and the choice of method.
+        """Train on a metadata base; see :func:`autometa.training.train` for the report.
 
         Raises
         ------
@@ -65,10 +64,10 @@ class MetaModel:
             raise StorageError(
                 "AM607", "the metadata base holds no two tasks of one target with runs.", "Collect more."
             )
-        return cls({target: TargetModel.fit(metabase, target, random_state) for target in targets})
+        return cls({target: KnownTasks.fit(metabase, target, random_state) for target in targets})
 
-    def part(self, kind: str) -> TargetModel:
-        """Return the parts for a kind of task.
+    def part(self, kind: str) -> KnownTasks:
+        """Return what is known about tasks of a kind.
 
         Raises
         ------
@@ -84,6 +83,26 @@ class MetaModel:
             )
         return self.parts[target]
 
+    def about(self, metafeatures: pd.Series, kind: str, *, exclude: Collection[str] = ()) -> Neighbourhood:
+        """Return what the known tasks say about a new one, their weights worked out once.
+
+        Parameters
+        ----------
+        metafeatures : Series
+            As :func:`autometa.extract_metafeatures` returns it.
+        kind : {"binary", "multiclass", "regression"}
+            Of the task.
+        exclude : collection of str, default=()
+            Families whose runs must not count.
+
+        Raises
+        ------
+        UsageError
+            AM507 when the model was trained without tasks of this kind.
+        """
+        part = self.part(kind)
+        return Neighbourhood(part, part.row(metafeatures), exclude)
+
     def predict(
         self,
         metafeatures: pd.Series,
@@ -92,146 +111,36 @@ class MetaModel:
         *,
         exclude: Collection[str] = (),
         sizes: Sequence[float] | None = None,
-        configurations: Sequence[Configuration] | None = None,
     ) -> Prediction:
-        """Predict configurations on one task.
+        """Predict the stored configurations on one task.
 
         Parameters
         ----------
-        metafeatures : Series
-            As :func:`autometa.extract_metafeatures` returns it.
-        kind : {"binary", "multiclass", "regression"}
+        metafeatures, kind, exclude
+            See :meth:`about`.
         metric : str
             A stored metric.
-        exclude : collection of str, default=()
-            Families whose runs must not count.
         sizes : sequence of three numbers, optional
-            Training rows, columns and classes of the task. Without them, costs are those of the median task, and
-            results those of the rows that the known tasks were run on.
-        configurations : sequence of Configuration, optional
-            Any of the search space; the stored ones by default.
-
-        Returns
-        -------
-        Prediction
-
-        Raises
-        ------
-        UsageError
-            AM507 for a kind, AM511 for an algorithm of which there is no experience.
+            Training rows, columns and classes of the task, on which the seconds depend. Those of the median task by
+            default.
         """
-        part = self.part(kind)
-        x = part.row(metafeatures)
-        prediction = part.predict_task(x, metric, exclude=exclude, sizes=sizes)
-        if configurations is None:
-            return prediction
-        unknown = sorted(
-            {c.algorithm for c in configurations} - {c.algorithm for c in part.configurations.values()}
-        )
-        if unknown:
-            raise UsageError(
-                "AM511", f"the meta-model knows no {unknown[0]}.", "Leave out algorithms without experience."
-            )
-        return part.predict_between(prediction, configurations, x, metric, exclude)
-
-    def few_shot(
-        self,
-        metafeatures: pd.Series,
-        kind: str,
-        metric: str,
-        *,
-        exclude: Collection[str] = (),
-        n_train: float | None = None,
-    ) -> FewShot:
-        """Return what results on a new task are to change, over the stored configurations.
-
-        Performance is the level: 0 that of the best constant prediction, 1 perfect; on `n_train` training rows, or on
-        those that the known tasks were run on.
-        """
-        part = self.part(kind)
-        x = part.row(metafeatures)
-        weights, novelty = part.weights(x, "blend", exclude), part.novelty(x, exclude)
-        kept = ~np.isin(part.families, list(exclude))
-        if not kept.any():
-            kept[:] = True
-        share = max(2.0 * novelty - 1.0, 0.0)
-        weights = (1 - share) * weights[kept] + share / kept.sum()
-        return FewShot(
-            TaskMixture.fit(part.tables(metric, n_train)[1][kept], part.similarity[np.ix_(kept, kept)]),
-            weights,
-        )
-
-    def past_runs(
-        self,
-        metafeatures: pd.Series,
-        kind: str,
-        metric: str,
-        *,
-        exclude: Collection[str] = (),
-        n_tasks: int = N_PAST_TASKS,
-    ) -> list[tuple[list[Configuration], FloatArray]]:
-        """Return what was run on the known tasks that are most alike, tuned configurations included.
-
-        Returns
-        -------
-        list of (list of Configuration, ndarray)
-            For each task, most similar first, the configurations and how well they did: 0 as the best constant
-            prediction, 1 perfect.
-        """
-        part = self.part(kind)
-        weights = part.weights(part.row(metafeatures), "blend", exclude)
-        order = np.argsort(-weights, kind="stable")[:n_tasks]
-        return [part.runs_on(i, metric) for i in order.tolist() if weights[i] > 0.0]
+        return self.about(metafeatures, kind, exclude=exclude).predict(metric, sizes)
 
     def rank(
         self, metafeatures: pd.Series, kind: str, metric: str, *, k: int = 10, exclude: Collection[str] = ()
     ) -> list[Configuration]:
-        """Return the `k` stored configurations to try first, chosen as a set."""
-        part = self.part(kind)
+        """Return the `k` stored configurations to try first, chosen as a set.
+
+        Parameters
+        ----------
+        metafeatures, kind, metric, exclude
+            See :meth:`predict`.
+        k : int, default=10
+            How many.
+        """
         prediction = self.predict(metafeatures, kind, metric, exclude=exclude)
-        return [part.configurations[prediction.configuration_ids[i]] for i in prediction.portfolio(k)]
-
-    def embed(self, metafeatures: pd.Series, kind: str, *, exclude: Collection[str] = ()) -> FloatArray:
-        """Return the coordinates of a task in the embedding, shape (n_dimensions,); see :class:`TaskEmbedding`."""
-        part = self.part(kind)
-        return part.embedding.place(part.smoother.weights(part.row(metafeatures)[None, :], [exclude]))[0]
-
-    def similar_tasks(
-        self, metafeatures: pd.Series, kind: str, *, k: int = 5, exclude: Collection[str] = ()
-    ) -> pd.DataFrame:
-        """Return the known tasks on which the same configurations are expected to do well.
-
-        Returns
-        -------
-        DataFrame
-            task_id, name, openml_id, distance: Euclidean, in the embedding.
-        """
-        part = self.part(kind)
-        distance = part.embedding.distances(self.embed(metafeatures, kind, exclude=exclude))
-        table = part.tasks[["task_id", "name", "openml_id"]].assign(distance=distance)
-        allowed = ~np.isin(part.families, list(exclude))
-        return table[allowed].nsmallest(k, "distance").reset_index(drop=True)
-
-    def explain(
-        self,
-        metafeatures: pd.Series,
-        kind: str,
-        metric: str,
-        columns: Sequence[int],
-        *,
-        exclude: Collection[str] = (),
-    ) -> pd.DataFrame:
-        """Return what each meta-feature adds to the expected regret of some stored configurations.
-
-        Returns
-        -------
-        DataFrame of shape (n_metafeatures, n_columns)
-            Negative speaks for a configuration.
-        """
-        part = self.part(kind)
-        table = np.minimum(fill_with_column_means(part.filled[metric][0])[:, list(columns)], 1.0)
-        found = part.ranking.contributions(part.row(metafeatures), part.metafeatures, table, exclude)
-        return pd.DataFrame(found, index=part.metafeature_names, columns=list(columns))
+        known = self.part(kind).configurations
+        return [known[prediction.configuration_ids[i]] for i in prediction.portfolio(k)]
 
     def seen_families(self, fingerprint: str, kind: str) -> list[str]:
         """Return the families of the known tasks with this fingerprint."""
@@ -243,12 +152,12 @@ class MetaModel:
     # -- storing ------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Write the model into ``<path>/metamodel`` as JSON, npz and LightGBM text, and update the manifest."""
+        """Write the model into ``<path>/metamodel`` as JSON and npz, and update the manifest."""
         final, directory = Path(path) / "metamodel", Path(path) / "metamodel.partial"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         for part in self.parts.values():
-            write_part(part, directory)
+            _write_part(part, directory)
         text = json.dumps(
             {"schema": MODEL_SCHEMA, "targets": list(self.parts), "report": self.report}, indent=1
         )
@@ -276,7 +185,13 @@ class MetaModel:
                 raise StorageError(
                     "AM606", f"{directory} was written by a newer autometa.", "Update autometa."
                 )
-            parts = {target: read_part(directory, target) for target in description["targets"]}
+            if description["schema"] < MODEL_SCHEMA:
+                raise StorageError(
+                    "AM608",
+                    f"{directory} was written by an older autometa.",
+                    "Train it again: autometa train.",
+                )
+            parts = {target: _read_part(directory, target) for target in description["targets"]}
         except (OSError, ValueError, KeyError) as error:
             if isinstance(error, StorageError):
                 raise
@@ -284,3 +199,76 @@ class MetaModel:
                 "AM608", f"the meta-model in {directory} cannot be read: {error}.", "Train it again."
             ) from error
         return cls(parts, description.get("report"))
+
+
+def _write_part(part: KnownTasks, directory: Path) -> None:
+    """Write what is known about one target into a folder, in files that begin with its name."""
+    target = part.target
+    np.savez_compressed(directory / f"{target}.npz", **_arrays(part))
+    _tuned_file(directory, target).write_bytes(part.tuned.packed)
+    part.tasks.to_json(directory / f"{target}.tasks.json", orient="records", indent=0)
+    text = json.dumps(_description(part), indent=1)
+    (directory / f"{target}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _arrays(part: KnownTasks) -> dict[str, Any]:
+    arrays: dict[str, NDArray[Any]] = {
+        "metafeatures": part.metafeatures.astype(np.float32),
+        "sizes": part.sizes,
+        "tuned": part.tuned.tasks.astype(np.int32),
+    }
+    for metric in part.regrets:
+        arrays[f"regrets/{metric}"] = part.regrets[metric].astype(np.float32)
+        arrays[f"levels/{metric}"] = part.levels[metric].astype(np.float32)
+        arrays[f"tuned/{metric}"] = part.tuned.levels[metric].astype(np.float32)
+    for name in ("similarity", "levelling", "seconds"):
+        arrays |= {f"{name}/{key}": value for key, value in getattr(part, name).to_arrays().items()}
+    return arrays
+
+
+def _description(part: KnownTasks) -> dict[str, Any]:
+    return {
+        "target": part.target,
+        "metafeatures": part.metafeature_names,
+        "configurations": {
+            i: {"algorithm": c.algorithm, "params": dict(c.params), "origin": c.origin}
+            for i, c in part.configurations.items()
+        },
+        "metrics": list(part.regrets),
+        "widths": part.widths,
+    }
+
+
+def _read_part(directory: Path, target: str) -> KnownTasks:
+    """Read what is known about one target; the inverse of :func:`_write_part`."""
+    description = json.loads((directory / f"{target}.json").read_text(encoding="utf-8"))
+    with np.load(directory / f"{target}.npz", allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+
+    def own(name: str) -> dict[str, NDArray[Any]]:
+        return {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}
+
+    def tables(name: str) -> dict[str, NDArray[np.float64]]:
+        return {m: arrays[f"{name}/{m}"].astype("float64") for m in description["metrics"]}
+
+    return KnownTasks(
+        target=target,
+        metafeature_names=description["metafeatures"],
+        tasks=pd.DataFrame(json.loads((directory / f"{target}.tasks.json").read_text(encoding="utf-8"))),
+        configurations={
+            i: Configuration(c["algorithm"], c["params"], c["origin"])
+            for i, c in description["configurations"].items()
+        },
+        regrets=tables("regrets"),
+        levels=tables("levels"),
+        sizes=arrays["sizes"],
+        similarity=Similarity.from_arrays(own("similarity"), arrays["metafeatures"].astype("float64")),
+        levelling=ProximityForest.from_arrays(own("levelling")),
+        seconds=PowerLaw.from_arrays(own("seconds")),
+        tuned=TunedRuns(arrays["tuned"], _tuned_file(directory, target).read_bytes(), tables("tuned")),
+        widths=description["widths"],
+    )
+
+
+def _tuned_file(directory: Path, target: str) -> Path:
+    return directory / f"{target}.tuned.jsonl.gz"

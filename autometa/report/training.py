@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from autometa.metamodel import MetaModel
-from autometa.metamodel.target import TargetModel
+from autometa.metamodel.forest import principal_components
+from autometa.metamodel.known import KnownTasks
 from autometa.report import Dot, Point, Section, render_report
 from autometa.training import DEPTHS, LABELS, PRODUCT, TrainingReport, with_error
 
@@ -29,11 +31,10 @@ def render_training_report(report: TrainingReport, model: MetaModel | None = Non
         "better. Every task was judged by what was learned without its family; metrics of a task count as one.",
         "After +- stands the standard error over families. 'More' is how much more regret than autometa's, paired, "
         "after the first pick and after five; the rank is that of the first pick among the methods on a task.",
-        "Which method autometa uses was chosen, for each half of the families, on the other half.",
     ]
     sections = [Section("How to read this", about), *_sections(report)]
-    for title, *lines in filter(None, (report.larger_lines(), report.own_lines())):
-        sections.insert(1, Section(title.strip(), [line.strip() for line in lines]))
+    if own := report.own_lines():
+        sections.insert(1, Section(own[0].strip(), [line.strip() for line in own[1:]]))
     if model is not None:
         sections += [_map(target, part) for target, part in model.parts.items()]
     return render_report("What the meta-model learned", sections)
@@ -45,9 +46,7 @@ def _sections(report: TrainingReport) -> Iterator[Section]:
         is_all = name == "all"
         heading = f"{target}: all tasks" if is_all else f"{target}, {name}: {value}"
         covered = ", ".join(f"{m} {share:.0%}" for m, share in report.coverage[target].items())
-        lines = (
-            [f"autometa ranks by: {report.chosen[target]}. 80 % intervals hold: {covered}."] if is_all else []
-        )
+        lines = [f"80 % intervals hold: {covered}."] if is_all else []
         dots = (
             [Dot(_label(row), row["regret@1"], row["regret@1_se"]) for _, row in table.iterrows()]
             if is_all
@@ -57,18 +56,30 @@ def _sections(report: TrainingReport) -> Iterator[Section]:
         yield Section(heading, lines, TITLES, rows, "<" + ">" * (len(TITLES) - 1), dots)
 
 
-def _map(target: str, part: TargetModel) -> Section:
+def _map(target: str, part: KnownTasks) -> Section:
     about = (
-        "Each circle is a task, in the first two dimensions of the embedding: where two are near, configurations come "
-        "in the same order. Its colour is the algorithm of the configuration that is best over all metrics."
+        "Each circle is a task, placed by the ranks of all configurations under all metrics: where two are near, "
+        "configurations come in the same order. Its colour is the algorithm of the configuration that is best over all "
+        "metrics."
     )
     names = [
         task if pd.isna(name) else name
         for task, name in zip(part.tasks["task_id"], part.tasks["name"], strict=True)
     ]
-    table = zip(names, part.embedding.coordinates[:, :2].tolist(), part.best_algorithms(), strict=True)
+    ranks = [_centred_ranks(levels) for _, levels in part.filled.values()]
+    algorithms = [c.algorithm for c in part.configurations.values()]
+    best = [algorithms[i] for i in np.mean(ranks, axis=0).argmax(axis=1)]
+    places = principal_components(np.hstack(ranks), 2)[:, :2]
+    table = zip(names, places.tolist(), best, strict=True)
     points = [Point(f"{name}: {best}", x, y, best) for name, (x, y), best in table]
     return Section(f"{target}: a map of the known tasks", [about], points=points)
+
+
+def _centred_ranks(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks of each row's values, mean rank for ties, centred and of unit length: products are rank correlations."""
+    ranks = pd.DataFrame(table).rank(axis=1).to_numpy()
+    ranks = ranks - ranks.mean(axis=1, keepdims=True)
+    return np.asarray(ranks / np.maximum(np.linalg.norm(ranks, axis=1, keepdims=True), 1e-12))
 
 
 def _label(row: pd.Series) -> str:

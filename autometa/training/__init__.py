@@ -1,7 +1,18 @@
 """From a metadata base to a meta-model, with an honest report on families that it has not seen."""
 
-from autometa.training._replay import DEFAULTS_ROW, DEPTHS, Ranker, judge, ranked_by
-from autometa.training._report import LABELS, PRODUCT, TrainingReport, with_error
+from autometa.training._report import (
+    DEFAULTS_ROW,
+    DEPTHS,
+    LABELS,
+    PRODUCT,
+    Ranker,
+    TrainingReport,
+    nearest_tasks,
+    recommended,
+    replay,
+    static_portfolio,
+    with_error,
+)
 from autometa.training._training import train
 
 __all__ = [
@@ -11,8 +22,10 @@ __all__ = [
     "PRODUCT",
     "Ranker",
     "TrainingReport",
-    "judge",
-    "ranked_by",
+    "nearest_tasks",
+    "recommended",
+    "replay",
+    "static_portfolio",
     "train",
     "with_error",
 ]

@@ -1,30 +1,159 @@
-"""What the replay says: mean regrets with their errors, paired differences and ranks, in all and by slices."""
+"""The replay of every known task as if it were new, its family left out, and what it says.
+
+Mean regrets with their errors, paired differences and ranks, in all and by slices.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from autometa.metamodel.target import METHODS
-from autometa.training._replay import DEPTHS
+from autometa.metamodel import Neighbourhood, greedy_portfolio
+from autometa.metamodel.known import KnownTasks
 
+IntArray = NDArray[np.intp]
+Ranker = Callable[[KnownTasks, int, str, IntArray], list[int]]
+
+DEPTHS: Final = (1, 3, 5, 10)
+TREE_ENSEMBLES: Final = ("lightgbm", "hist_gradient_boosting", "random_forest", "extra_trees")
+DEFAULTS_ROW: Final = "best of four tree ensembles' defaults"
 PRODUCT: Final = "autometa"
+N_NEAREST: Final = 5
+
+
+def replay(
+    part: KnownTasks, rankers: Mapping[str, Ranker] | None = None, only: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Replay ways of choosing configurations on every task, its family left out.
+
+    On each task, only the configurations that were run on it can be chosen.
+
+    Parameters
+    ----------
+    part : KnownTasks
+    rankers : mapping of str to callable, optional
+        Each takes the part, the position of a task, a metric and the columns to choose from, and returns columns,
+        best first. By default :func:`standard_rankers`.
+    only : collection of str, optional
+        Ids of the tasks; all by default.
+
+    Returns
+    -------
+    DataFrame
+        target, metric, method, task_id, family, and the regret of the best of the first 1, 3, 5 and 10.
+    """
+    rankers = standard_rankers() if rankers is None else rankers
+    rows = []
+    for metric, table in part.regrets.items():
+        for i, task_id in enumerate(part.tasks["task_id"]):
+            candidates = np.flatnonzero(np.isfinite(table[i]))
+            if not len(candidates) or (only is not None and task_id not in only):
+                continue
+            for name, ranker in rankers.items():
+                order = ranker(part, i, metric, candidates)
+                depths = [len(order)] * len(DEPTHS) if name == DEFAULTS_ROW else DEPTHS
+                best = [table[i, order[:depth]].min() if order else np.nan for depth in depths]
+                rows.append([part.target, metric, name, task_id, str(part.families[i]), *best])
+    columns = ["target", "metric", "method", "task_id", "family", *(f"regret@{depth}" for depth in DEPTHS)]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def standard_rankers() -> dict[str, Ranker]:
+    """Return the product and its baselines, by name."""
+    return {
+        PRODUCT: recommended(),
+        "lightgbm default": defaults_of("lightgbm"),
+        "random_forest default": defaults_of("random_forest"),
+        DEFAULTS_ROW: defaults_of(*TREE_ENSEMBLES),
+        "portfolio": static_portfolio(),
+        "nearest": nearest_tasks(),
+    }
+
+
+def defaults_of(*algorithms: str) -> Ranker:
+    """Choose the library defaults of some algorithms, in their order."""
+
+    def rank(part: KnownTasks, task: int, metric: str, candidates: IntArray) -> list[int]:
+        configurations = list(part.configurations.values())
+        allowed = set(candidates.tolist()) & set(part.defaults)
+        found = {configurations[i].algorithm: i for i in allowed}
+        return [found[name] for name in algorithms if name in found]
+
+    return rank
+
+
+def static_portfolio() -> Ranker:
+    """Choose the set that is best on average over the tasks of all other families."""
+    known: dict[tuple[str, str, bytes], list[int]] = {}
+
+    def rank(part: KnownTasks, task: int, metric: str, candidates: IntArray) -> list[int]:
+        key = (metric, str(part.families[task]), candidates.tobytes())
+        if key not in known:
+            others = part.regrets[metric][part.families != part.families[task]][:, candidates]
+            known[key] = candidates[greedy_portfolio(others, max(DEPTHS))].tolist()
+        return known[key]
+
+    return rank
+
+
+def nearest_tasks() -> Ranker:
+    """Choose the set that is best on the five tasks that are nearest in standardised meta-features."""
+
+    def rank(part: KnownTasks, task: int, metric: str, candidates: IntArray) -> list[int]:
+        others = np.flatnonzero(part.families != part.families[task])
+        distance = part.similarity.distances(part.metafeatures[task])[others]
+        nearest = np.argsort(distance, kind="stable")[:N_NEAREST]
+        table = part.filled[metric][0][np.ix_(others[nearest], candidates)]
+        # A task that is the same in all respects counts no more than thrice as much as one at the usual distance.
+        chosen = greedy_portfolio(table, max(DEPTHS), weights=1.0 / (0.1 + distance[nearest]))
+        return candidates[chosen].tolist()
+
+    return rank
+
+
+def recommended(other: KnownTasks | None = None) -> Ranker:
+    """Choose as autometa does.
+
+    Parameters
+    ----------
+    other : KnownTasks, optional
+        What to ask in place of the part; it chooses among the configurations that it knows.
+    """
+    known: dict[int, Neighbourhood] = {}
+
+    def rank(part: KnownTasks, task: int, metric: str, candidates: IntArray) -> list[int]:
+        model = other or part
+        columns = pd.Index(list(model.configurations)).get_indexer(
+            np.array(list(part.configurations))[candidates]
+        )
+        candidates, columns = candidates[columns >= 0], columns[columns >= 0]
+        if not len(columns):
+            return []
+        if task not in known:
+            x = model.row(pd.Series(part.metafeatures[task], index=part.metafeature_names))
+            known[task] = Neighbourhood(model, x, (str(part.families[task]),))
+        prediction = known[task].predict(metric, part.sizes[task].tolist())
+        allowed = np.zeros(len(model.configurations), dtype=bool)
+        allowed[columns] = True
+        place = dict(zip(columns.tolist(), candidates.tolist(), strict=True))
+        return [place[column] for column in prediction.portfolio(max(DEPTHS), allowed)]
+
+    return rank
+
+
 OWN: Final = "with your runs"
 WITHOUT_OWN: Final = "without your runs"
-WITH_FIDELITIES: Final = "with fidelities"
-WITHOUT_FIDELITIES: Final = "without fidelities"
 LABELS: Final = {
     "portfolio": "static portfolio (without meta-features)",
-    "nearest": "nearest tasks (without embedding)",
+    "nearest": "nearest tasks (raw meta-features)",
 }
 SLICES: Final = {"all": (), "kind": ("kind",), "rows": ("rows",), "metric": ("metric",)}
 ROW_LIMITS: Final = (500, 2000)
-# Candidates for what the product does: one of them is the product, so they are not ranked against it.
-INTERNAL: Final = METHODS[2:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,23 +164,16 @@ class TrainingReport:
     ----------
     regrets : DataFrame
         A row per target, metric, method and task; columns family, kind, rows (the size as a class), ``regret@1``,
-        ``regret@3``, ``regret@5``, ``regret@10``. The method ``autometa`` is, on each half of the families, the one
-        that did best on the other half: what was chosen is not judged by the figures that it was chosen by.
-    chosen : dict of str to str
-        The method that orders the configurations, by target; chosen on all families.
+        ``regret@3``, ``regret@5``, ``regret@10``.
     coverage : dict of str to dict of str to float
         Share of the left-out results inside the 80 % interval, by target and metric.
     own : DataFrame or None
         Likewise, on the tasks of one's own, from the known base alone and with one's own runs added.
-    larger : DataFrame or None
-        Likewise, on more training rows, with and without what several fidelities tell about them.
     """
 
     regrets: pd.DataFrame
-    chosen: dict[str, str]
     coverage: dict[str, dict[str, float]]
     own: pd.DataFrame | None = None
-    larger: pd.DataFrame | None = None
 
     def to_frame(self, by: Sequence[str] = ("target", "method")) -> pd.DataFrame:
         """Return mean regrets, paired differences to autometa, mean ranks, and the number of tasks.
@@ -96,27 +218,19 @@ class TrainingReport:
                 f"{'':42s}{'first 1':>15s}{'3':>8s}{'5':>8s}{'10':>8s}{'first 1, more':>16s}{'rank':>7s}"
             )
             lines += [_line(row) for row in rows.to_dict("records")]
-            lines.append(f"autometa ranks by: {self.chosen[str(target)]}")
             covered = ", ".join(f"{m} {share:.0%}" for m, share in self.coverage[str(target)].items())
             lines.append(f"80 % intervals hold: {covered}")
-        return "\n".join([*lines, *self.larger_lines(), *self.own_lines()])
+        return "\n".join([*lines, *self.own_lines()])
 
     def own_lines(self) -> list[str]:
         """Say whether the runs of one's own help on tasks like them."""
         title = "Do your runs help? Regret on your tasks, each family left out in turn"
         return [] if self.own is None else _compare(title, self.own, OWN, WITHOUT_OWN)
 
-    def larger_lines(self) -> list[str]:
-        """Say whether runs at several fidelities help to choose for more training rows."""
-        title = "Do several fidelities help? Regret on more training rows than most runs had"
-        return (
-            [] if self.larger is None else _compare(title, self.larger, WITH_FIDELITIES, WITHOUT_FIDELITIES)
-        )
-
     def to_dict(self) -> dict[str, Any]:
-        """Return the table, the choices and the coverage as plain JSON types."""
+        """Return the table and the coverage as plain JSON types."""
         table = self.to_frame().round(5)
-        return {"table": table.to_dict("records"), "chosen": self.chosen, "coverage": self.coverage}
+        return {"table": table.to_dict("records"), "coverage": self.coverage}
 
 
 def _compare(title: str, regrets: pd.DataFrame, method: str, reference: str) -> list[str]:
@@ -151,10 +265,9 @@ def summarise(regrets: pd.DataFrame, reference: str, by: Sequence[str]) -> pd.Da
     table = regrets.groupby([*task, "method"], sort=False)[columns].mean().reset_index()
     others = table[table["method"] == reference].drop(columns="method")
     table = table.merge(others, on=task, how="left", suffixes=("", " of reference"))
-    ranked = ~table["method"].isin(INTERNAL)
     for depth in DEPTHS:
         table[f"more@{depth}"] = table[f"regret@{depth}"] - table[f"regret@{depth} of reference"]
-        table[f"rank@{depth}"] = table[ranked].groupby(task, sort=False)[f"regret@{depth}"].rank()
+        table[f"rank@{depth}"] = table.groupby(task, sort=False)[f"regret@{depth}"].rank()
     return pd.DataFrame(
         [
             dict(zip(by, key, strict=True)) | _means(group)

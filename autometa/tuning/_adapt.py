@@ -13,15 +13,10 @@ from numbers import Real
 from typing import Any, Final, Literal
 
 import numpy as np
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+from autometa.axis import Axis, Value, is_finite_number
 from autometa.errors import UsageError
-from autometa.space import Value
 
 Policy = Literal["clip", "drop", "error"]
 Conditions = Mapping[str, Sequence[tuple[str, Sequence[Value]]]]
@@ -78,76 +73,6 @@ class Adaptation:
     dropped: bool = False
 
 
-def fit_value(value: Any, distribution: BaseDistribution) -> Value:
-    """Return the value of a distribution that is nearest to a given one.
-
-    Parameters
-    ----------
-    value : any
-        A Python or numpy value.
-    distribution : optuna distribution
-
-    Returns
-    -------
-    str, int, float, bool or None
-        A plain Python value that the distribution contains.
-
-    Raises
-    ------
-    ValueError
-        When no value is near: an unknown choice, or something that is not a number where one is needed.
-    """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(distribution, CategoricalDistribution):
-        return _nearest_choice(value, distribution.choices)
-    if not _is_number(value) or value != value:
-        raise ValueError("is not a number")
-    if isinstance(distribution, IntDistribution):
-        low, step = distribution.low, distribution.step
-        bounded = min(max(value, low), distribution.high)
-        # Integers stay integers: as floats, large ones would lose digits.
-        whole = bounded if isinstance(bounded, int) else math.floor(bounded + 0.5)
-        return min(low + (whole - low + step // 2) // step * step, distribution.high)
-    if isinstance(distribution, FloatDistribution):
-        number = float(min(max(value, distribution.low), distribution.high))
-        if distribution.step is not None:
-            steps = round((number - distribution.low) / distribution.step)
-            number = min(distribution.low + steps * distribution.step, distribution.high)
-        return number
-    raise ValueError(f"has a distribution of an unknown type, {type(distribution).__name__}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _is_finite(value: Any) -> bool:
-    """Whether a value is a number that arithmetic with floats can hold; integers may be too large for that."""
-    return _is_number(value) and bool(abs(value) < 1e300)
-
-
-def _nearest_choice(value: Any, choices: Sequence[Any]) -> Value:
-    found = [choice for choice in choices if _is_same(choice, value)]
-    if not found and _is_finite(value):
-        numbers = [choice for choice in choices if _is_finite(choice)]
-        found = sorted(numbers, key=lambda choice: abs(choice - value))
-    if not found:
-        raise ValueError(f"is not one of {list(choices)}")
-    if not (found[0] is None or isinstance(found[0], (str, bool, int, float))):
-        raise ValueError(f"is a {type(found[0]).__name__}, which does not survive a storage")
-    return found[0]
-
-
-def _is_same(choice: Any, value: Any) -> bool:
-    """Equality that tells True from 1, but not 1 from 1.0 nor a list from a tuple."""
-    if isinstance(choice, (list, tuple)) and isinstance(value, (list, tuple)):
-        return list(choice) == list(value)
-    if isinstance(choice, bool) or isinstance(value, bool) or not _is_number(value):
-        return type(choice) is type(value) and bool(choice == value)
-    return _is_number(choice) and bool(choice == value or (choice != choice and value != value))
-
-
 def adapt(
     params: Mapping[str, Any],
     distributions: Mapping[str, BaseDistribution],
@@ -188,7 +113,7 @@ def adapt(
             changes.append(Change(name, "unknown", value, None, "is not in the search space"))
             continue
         try:
-            fitted[name] = fit_value(value, distributions[name])
+            fitted[name] = Axis.of(distributions[name]).nearest(value)
         except ValueError as error:
             changes.append(Change(name, "removed", value, None, str(error)))
             continue
@@ -210,10 +135,11 @@ _CURE: Final = "Widen the search space, or use policy='clip' or policy='drop'."
 def _differs(fitted: Value, value: Any) -> bool:
     if isinstance(value, np.generic):
         value = value.item()
-    if not _is_number(value) or fitted == value or value != value:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or fitted == value or value != value:
         return False
     # A float that went through a grid of steps may come back with another last digit.
-    return not (_is_finite(value) and math.isclose(fitted, value, rel_tol=1e-12))  # type: ignore[arg-type]
+    return not (is_finite_number(value) and math.isclose(fitted, value, rel_tol=1e-12))  # type: ignore[arg-type]
 
 
 def _why(value: Any, distribution: BaseDistribution) -> str:

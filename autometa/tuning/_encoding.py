@@ -3,64 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+
+from autometa.axis import Axis
 
 Array = NDArray[np.float64]
 Params = Mapping[str, Any]
 
 _ABSENT: Final = object()
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One parameter: a range, logarithmic or not, or choices; what all studies that have it leave room for."""
-
-    low: float = 0.0
-    high: float = 1.0
-    log: bool = False
-    choices: tuple[Any, ...] | None = None
-
-    @classmethod
-    def of(cls, known: Sequence[BaseDistribution]) -> Self:
-        """Join the distributions of several studies: the widest range, logarithmic where most say so."""
-        if any(isinstance(d, CategoricalDistribution) for d in known):
-            choices = {repr(c): c for d in known if isinstance(d, CategoricalDistribution) for c in d.choices}
-            return cls(choices=tuple(choices.values()))
-        low = min(d.low for d in known)  # type: ignore[attr-defined]
-        high = max(d.high for d in known)  # type: ignore[attr-defined]
-        log = low > 0 and 2 * sum(d.log for d in known) > len(known)  # type: ignore[attr-defined]
-        return cls(float(low), float(high), log)
-
-    def encode(self, values: Sequence[Any]) -> Array:
-        """Return places in the range, or the numbers of the choices; NaN where there is no such value."""
-        if self.choices is not None:
-            codes = {repr(choice): float(i) for i, choice in enumerate(self.choices)}
-            return np.array([codes.get(repr(value), np.nan) for value in values])
-        # What was a choice in one study and is a number in another says nothing here.
-        numbers = np.array([float(v) if isinstance(v, (int, float)) else np.nan for v in values])
-        return self.place(numbers)
-
-    def place(self, numbers: Array) -> Array:
-        """Return where numbers are on a range, 0 to 1, and beyond it outside."""
-        low, high = self._ends
-        if self.log:
-            numbers = np.log(np.maximum(numbers, 1e-3 * self.low))
-        return (numbers - low) / (high - low) if high > low else numbers * 0.0
-
-    def decode(self, places: Array) -> Array:
-        """Return the numbers at places of the range; the inverse of :meth:`place`."""
-        low, high = self._ends
-        numbers = low + places * (high - low)
-        return np.exp(numbers) if self.log else numbers
-
-    @property
-    def _ends(self) -> tuple[float, float]:
-        return (float(np.log(self.low)), float(np.log(self.high))) if self.log else (self.low, self.high)
 
 
 class Encoder:
@@ -82,29 +36,24 @@ class Encoder:
     def of(cls, groups: Sequence[Mapping[str, BaseDistribution]]) -> Self:
         """Make the axes for studies that have these distributions."""
         names = sorted({name for group in groups for name in group})
-        return cls({name: Axis.of([group[name] for group in groups if name in group]) for name in names})
+        return cls({name: Axis.of(*(group[name] for group in groups if name in group)) for name in names})
 
     def extended(self, distributions: Mapping[str, BaseDistribution]) -> Encoder:
         """Return an encoder with further axes, after the known ones, for the names that this one lacks."""
-        new = {name: Axis.of([d]) for name, d in sorted(distributions.items()) if name not in self.axes}
+        new = {name: Axis.of(d) for name, d in sorted(distributions.items()) if name not in self.axes}
         return Encoder({**self.axes, **new}) if new else self
 
     def encode(self, configurations: Sequence[Params]) -> Array:
         """Return points of shape (len(configurations), n_parameters)."""
         points = np.full((len(configurations), len(self.names)), np.nan)
         for column, (name, axis) in enumerate(self.axes.items()):
-            points[:, column] = axis.encode([c.get(name, _ABSENT) for c in configurations])
+            points[:, column] = axis.place([c.get(name, _ABSENT) for c in configurations])
         return points
 
     def decode(self, point: Array) -> dict[str, Any]:
         """Return the configuration at a point, without the parameters that it lacks."""
-        found: dict[str, Any] = {}
-        for place, (name, axis) in zip(point, self.axes.items(), strict=True):
-            if not np.isnan(place):
-                found[name] = (
-                    axis.choices[int(place)] if axis.choices is not None else float(axis.decode(place))
-                )
-        return found
+        named = zip(point, self.axes.items(), strict=True)
+        return {name: axis.value(place) for place, (name, axis) in named if not np.isnan(place)}
 
     def snap(self, points: Array, distributions: Mapping[str, BaseDistribution]) -> Array:
         """Move numbers to values that these distributions hold, and into their ranges."""
@@ -113,11 +62,11 @@ class Encoder:
             distribution = distributions.get(name)
             if axis.choices is not None or not isinstance(distribution, (FloatDistribution, IntDistribution)):
                 continue
-            numbers = np.clip(axis.decode(points[:, column]), distribution.low, distribution.high)
-            if distribution.step is not None:
-                steps = np.round((numbers - distribution.low) / distribution.step)
-                numbers = distribution.low + steps * distribution.step
-            points[:, column] = axis.place(numbers)
+            own = Axis.of(distribution)
+            numbers = np.clip(axis.numbers(points[:, column]), own.low, own.high)
+            if own.step is not None:
+                numbers = own.low + np.round((numbers - own.low) / own.step) * own.step
+            points[:, column] = axis.place_numbers(numbers)
         return points
 
     def bounds(self, distributions: Mapping[str, BaseDistribution]) -> tuple[Array, Array]:
@@ -126,7 +75,7 @@ class Encoder:
         for column, (name, axis) in enumerate(self.axes.items()):
             distribution = distributions.get(name)
             if axis.choices is None and isinstance(distribution, (FloatDistribution, IntDistribution)):
-                low[column], high[column] = axis.place(np.array([distribution.low, distribution.high], float))
+                low[column], high[column] = axis.place([distribution.low, distribution.high])
         return low, high
 
     def features(self, points: Array) -> Array:

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from autometa.metamodel.portfolio import greedy_portfolio
+from autometa.metabase import regret_of
+from autometa.metamodel import greedy_portfolio
 from autometa.tuning._encoding import Encoder
 
 Array = NDArray[np.float64]
@@ -77,7 +78,9 @@ def normalised(losses: Array) -> Array:
     """Return (loss - best) / (median - best), squashed."""
     best = losses.min()
     gap = float(np.median(losses)) - best
-    return squash((losses - best) / gap) if gap > 0 else (losses > best).astype("float64")
+    if gap <= 0:
+        return (losses > best).astype("float64")
+    return squash(regret_of(-losses, -best, gap, limit=np.inf))
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,12 +16,12 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_limits
 
+from autometa.axis import Axis
 from autometa.errors import UsageError
 from autometa.metamodel import MetaModel
 from autometa.recommendation import Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
 from autometa.task import Task
-from autometa.tuning._adapt import fit_value
 from autometa.tuning._past import history_of_runs, read_history
 from autometa.tuning._prior import History, fit_prior, leading_points
 from autometa.tuning._suggestions import N_CANDIDATES, Params, Suggestions, is_enqueued
@@ -165,7 +165,7 @@ class MetaSampler(BaseSampler):
         values = self._values_of(study, trial, param_name)
         if param_name in values:
             with suppress(ValueError):  # the space has no value near the configuration's
-                value = fit_value(values[param_name], param_distribution)
+                value = Axis.of(param_distribution).nearest(values[param_name])
                 position = self._given.get(trial._trial_id)
                 if position is not None:
                     self._mark(study, trial, position + 1)

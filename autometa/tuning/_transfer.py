@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from scipy.linalg import solve_triangular
 from scipy.spatial.distance import cdist
-from scipy.special import ndtr
 
+from autometa.metamodel.belief import expected_improvement
 from autometa.tuning._encoding import Encoder
 from autometa.tuning._prior import Prior, matern, squash
 
@@ -157,9 +157,9 @@ class Posterior:
             explained = (solve_triangular(root, cross.T, lower=True) ** 2).sum(axis=0)
             spread = np.sqrt(np.maximum(self._variance(i, c) - explained, 1e-9))[:, None]
             if self._has_losses:
-                gain = _expected_improvement(mean, spread, 0.0)
+                gain = expected_improvement(-mean, spread)
             else:  # nobody gains by more than the whole way from the median to the best
-                gain = _expected_improvement(mean, spread, 1.0) - _expected_improvement(mean, spread, 0.0)
+                gain = expected_improvement(1.0 - mean, spread) - expected_improvement(-mean, spread)
             total += gain @ self.weights[i][kept]
         return total
 
@@ -187,11 +187,6 @@ def stagnation(losses: Array, n_given: int = 0) -> float:
     gaps = losses - losses.min()
     idle = len(gaps) - 1 - int(np.argmax(gaps <= _PROGRESS * np.sqrt((gaps**2).mean())))
     return _MAX_STAGNATION * min(idle / _PATIENCE, (len(gaps) - n_given) / _PATIENCE, 1.0)
-
-
-def _expected_improvement(mean: Array, spread: Array, best: float) -> Array:
-    z = (best - mean) / spread
-    return (best - mean) * ndtr(z) + spread * np.exp(-0.5 * z * z) * 0.3989422804014327
 
 
 class Proposer:

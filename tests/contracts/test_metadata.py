@@ -13,7 +13,7 @@ import pytest
 import autometa
 from autometa.space import SearchSpace
 
-MAX_BYTES = 15 * 2**20
+MAX_BYTES = 10 * 10**6
 DATA_SUFFIXES = {".parquet", ".json", ".npz", ".txt", ".gz"}
 PICKLE_SUFFIXES = {".pkl", ".pickle", ".joblib", ".skops", ".npy"}
 

@@ -11,11 +11,10 @@ import pytest
 
 from autometa import learn, recommend
 from autometa.errors import StorageError, UsageError
-from autometa.experience import forget, judge, load_experienced_metamodel, newest, read
+from autometa.experience import compare, forget, load_experienced_metamodel, load_metamodel, newest, read
 from autometa.experience._learning import DEFAULT_IMPORTANCE, IMPORTANCES, MIN_JUDGED, _choose
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
-from autometa.recommendation import load_metamodel
 
 
 def algorithms(table, **options) -> list[str]:
@@ -63,7 +62,7 @@ def test_recommendations_follow_what_was_learned(table, storage, add_search):
     report = learn(storage)
     assert report.importance["classification"] > 0
     assert algorithms(table)[0] == "svm"
-    assert algorithms(table, metabase="bundled") == bundled
+    assert algorithms(table, metamodel="bundled") == bundled
     assert {"like-0"} <= {n.split("-")[0] + "-0" for n in recommend(*table, k=1).similar_tasks["name"]}
     forget()
     assert algorithms(table) == bundled
@@ -275,8 +274,8 @@ class TestStore:
     def test_without_experience_the_bundled_model_answers(self, home):
         model = load_experienced_metamodel()
         assert not home.exists()
-        assert model.part("binary").importance is None
-        assert judge(MetaModel({}), None)[1].empty
+        assert model.part("binary").similarity.importance is None
+        assert compare(MetaModel({}), None)[1].empty
 
 
 def test_runs_of_a_base_survive_a_second_merge(storage, add_search):

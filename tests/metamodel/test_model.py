@@ -13,9 +13,7 @@ from simulation import simulate_metabase
 from autometa.errors import StorageError, UsageError
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
-from autometa.metamodel.power_law import PowerLaw
-from autometa.metamodel.surrogate import encode_configurations
-from autometa.metamodel.target import METHODS
+from autometa.metamodel.costs import PowerLaw
 from autometa.metrics import CLASSIFICATION_METRICS
 from autometa.space import SearchSpace
 
@@ -43,16 +41,12 @@ def test_the_right_algorithms_lead_on_a_family_never_seen(base, model, kind, num
     assert (first.algorithm in ("linear", "svm", "mlp")) == (number % 2 == 0)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_gives_a_distribution_and_bounded_regret(base, model, method):
-    part = model.part("binary")
-    regret, spread, scenarios, weights = part.predict(
-        part.metafeatures[0], "accuracy", exclude=("x",), method=method
-    )
-    assert weights.sum() == pytest.approx(1)
-    assert np.isfinite(regret).all()
-    assert (spread >= 0).all()
-    assert weights @ scenarios == pytest.approx(regret, abs=1e-6)
+def test_scenarios_have_the_mean_that_is_expected(base, model):
+    found = model.predict(task(base, "binary", 0), "binary", "accuracy", exclude=("binary-family-0-00",))
+    assert found.weights.sum() == pytest.approx(1)
+    assert np.isfinite(found.regret).all()
+    assert (found.regret_spread >= 0).all()
+    assert found.weights @ found.scenarios == pytest.approx(found.regret, abs=1e-6)
 
 
 def test_one_lucky_run_elsewhere_does_not_lead(base):
@@ -66,16 +60,22 @@ def test_one_lucky_run_elsewhere_does_not_lead(base):
     runs = base.runs.copy()
     runs.loc[is_lucky & is_there, "roc_auc"] = 0.99
     known = MetaBase.from_frames(base.tasks, runs[~is_lucky | is_there], base.configurations)
-    part = MetaModel.fit(known).part("binary")
-    column = list(part.configurations).index(lucky)
-    kin = [i for i, c in enumerate(part.configurations.values()) if c.algorithm == "lightgbm" and i != column]
-    i = part.tasks["task_id"].tolist().index("binary-2")  # linear: trees do badly
-    regret, *_ = part.predict(part.metafeatures[i], "roc_auc", exclude=(str(part.families[i]),))
-    assert regret[column] == pytest.approx(regret[kin].mean(), abs=0.2)
+    model = MetaModel.fit(known)
+    configurations = list(model.part("binary").configurations)
+    # binary-2 is linear: trees do badly.
+    family = base.families(["binary-2"])
+    regret = model.predict(task(base, "binary", 2), "binary", "roc_auc", exclude=family).regret
+    kin = [
+        i
+        for i, c in enumerate(model.part("binary").configurations.values())
+        if c.algorithm == "lightgbm" and c.id != lucky
+    ]
+    column = configurations.index(lucky)
     assert regret[column] > regret.min() + 0.2
+    assert regret[column] == pytest.approx(regret[kin].mean(), abs=0.5)
 
 
-def test_what_was_not_run_is_filled_and_what_failed_is_not(base):
+def test_what_was_not_run_is_filled_and_what_failed_counts_as_bad(base):
     runs = base.runs.copy()
     gone, failed = runs.index[runs["task_id"] == "binary-0"][[0, 1]]
     runs.loc[failed, "status"] = "failed"
@@ -89,7 +89,6 @@ def test_what_was_not_run_is_filled_and_what_failed_is_not(base):
     assert np.isnan(part.regrets["roc_auc"][row, columns[0]])
     assert np.isfinite([regrets[row, columns[0]], levels[row, columns[0]]]).all()
     assert regrets[row, columns[1]] == 2.0
-    assert np.isnan(levels[row, columns[1]])
 
 
 @pytest.fixture(scope="module")
@@ -122,34 +121,43 @@ def test_past_runs_are_those_of_the_most_similar_tasks(searched, tmp_path, kind,
     MetaModel.fit(searched).save(tmp_path)
     model = MetaModel.load(tmp_path)
     part, x = model.part(kind), task(searched, kind, 4)
-    past = model.past_runs(x, kind, metric, n_tasks=5)
+    past = model.about(x, kind).past_runs(metric, n_tasks=5).unpack()
     assert len(past) == 5
     # Most like the task is the task itself: what all were run with, and last what was tuned on it.
     configurations, levels = past[0]
     row = part.tasks["task_id"].tolist().index(f"{kind}-4")
     assert configurations[:-1] == list(part.configurations.values())
-    np.testing.assert_allclose(levels[:-1], part.levels[metric][row])
+    np.testing.assert_allclose(levels[:-1], part.levels[metric][row], rtol=1e-6)
     assert (configurations[-1].params["C"], configurations[-1].origin) == (7.0, "tuned")
     assert levels[-1] == pytest.approx(level, abs=1e-4)
-    without = model.past_runs(x, kind, metric, exclude=searched.families([f"{kind}-4"]), n_tasks=99)
-    assert all(len(runs) == len(part.configurations) for runs, _ in without)
+    without = model.about(x, kind, exclude=searched.families([f"{kind}-4"])).past_runs(metric, n_tasks=99)
+    assert all(len(runs) == len(part.configurations) for runs, _ in without.unpack())
 
 
 def test_intervals_hold_the_expected_level(base, model):
-    part = model.part("regression")
-    level, lower, upper = part.predict_levels(part.metafeatures[0], "r2", exclude=(str(part.families[0]),))
-    assert (lower <= level).all()
-    assert (level <= upper).all()
-    assert (upper <= 1).all()
+    found = model.predict(
+        task(base, "regression", 0), "regression", "r2", exclude=("regression-family-0-00",)
+    )
+    assert (found.lower <= found.level).all()
+    assert (found.level <= found.upper).all()
+    assert (found.upper <= 1).all()
 
 
-def test_far_tasks_get_the_portfolio(base, model):
+def test_far_tasks_are_said_to_be_new(base, model):
     near = task(base, "binary", 0)
-    far = near + 1000.0
-    assert model.predict(far, "binary", "accuracy").novelty == 1.0
-    prediction = model.predict(far, "binary", "accuracy")
-    assert np.allclose(prediction.weights, prediction.weights.mean())
-    assert model.predict(near, "binary", "accuracy").novelty < 0.5
+    assert model.about(near + 1000.0, "binary").novelty == 1.0
+    assert model.about(near, "binary").novelty < 0.5
+
+
+def test_a_task_on_which_nothing_is_known_under_a_metric_says_nothing_about_it(base):
+    runs = base.runs.copy()
+    runs.loc[runs["task_id"] == "binary-0", "log_loss"] = np.nan
+    model = MetaModel.fit(MetaBase.from_frames(base.tasks, runs, base.configurations))
+    near = model.about(task(base, "binary", 0), "binary")
+    row = near.known.tasks["task_id"].tolist().index("binary-0")
+    assert near.predict("roc_auc").weights[row] > 0
+    assert near.predict("log_loss").weights[row] == 0
+    assert near.predict("log_loss").weights.sum() == pytest.approx(1)
 
 
 def test_what_is_saved_predicts_the_same(base, model, tmp_path):
@@ -160,10 +168,6 @@ def test_what_is_saved_predicts_the_same(base, model, tmp_path):
         one, two = (m.predict(task(base, kind, 1), kind, metric) for m in (model, loaded))
         for name in ("regret", "level", "lower", "upper", "seconds"):
             assert getattr(one, name) == pytest.approx(getattr(two, name), abs=1e-4), name
-    surrogate = loaded.part("binary").surrogates["accuracy"]
-    part = model.part("binary")
-    again, _ = surrogate.predict(part.metafeatures[0], part.encoded)
-    assert again == pytest.approx(part.surrogates["accuracy"].predict(part.metafeatures[0], part.encoded)[0])
     assert not [p for p in tmp_path.rglob("*") if p.suffix in (".pkl", ".pickle", ".joblib", ".partial")]
 
 
@@ -187,7 +191,8 @@ def test_a_model_says_what_it_cannot_do(base):
 
 
 def test_similar_tasks_are_alike_and_leave_families_out(base, model):
-    similar = model.similar_tasks(task(base, "binary", 0), "binary", k=6, exclude=base.families(["binary-0"]))
+    near = model.about(task(base, "binary", 0), "binary", exclude=base.families(["binary-0"]))
+    similar = near.similar_tasks(6)
     assert "binary-0" not in set(similar["task_id"])
     assert similar["distance"].is_monotonic_increasing
     assert similar["distance"].between(0, 1).all()
@@ -217,49 +222,19 @@ def test_costs_without_a_run_are_finite():
     assert np.isfinite(law.predict(1000, 10, 2)).all()
 
 
-def test_codes_tell_configurations_apart():
-    space = SearchSpace.for_kind("binary")
-    design = space.design(6)
-    table = encode_configurations(space, design)
-    assert len({tuple(np.nan_to_num(row, nan=-1)) for row in table}) == len({c.id for c in design})
-    known = table[np.isfinite(table)]
-    assert known.min() >= 0
-    assert known.max() <= 1
-
-
-@pytest.mark.parametrize("kind", ["binary", "regression"])
-def test_any_configuration_is_predicted(base, model, kind):
-    metric = "r2" if kind == "regression" else "log_loss"
-    family = base.families([f"{kind}-2"])
-    space = SearchSpace.for_kind(kind)
-    stored = list(model.part(kind).configurations.values())
-    unheard = [c for c in space.design(5) if c.id not in {s.id for s in stored}]
-    both = [*stored[:3], *unheard]
-    whole = model.predict(task(base, kind, 2), kind, metric, exclude=family)
-    found = model.predict(task(base, kind, 2), kind, metric, exclude=family, configurations=both)
-    assert found.configuration_ids == [c.id for c in both]
-    assert found.regret[:3] == pytest.approx(whole.regret[:3])
-    assert found.level[:3] == pytest.approx(whole.level[:3])
-    assert found.seconds[:3] == pytest.approx(whole.seconds[:3])
-    assert (found.lower <= found.level).all()
-    assert (found.level <= found.upper).all()
-    assert (found.regret_spread[3:] > 0).all()
-    smooth = np.array([c.algorithm in ("linear", "svm", "mlp") for c in both])
-    assert found.regret[3:][smooth[3:]].mean() < found.regret[3:][~smooth[3:]].mean()
-
-
-def test_an_algorithm_without_experience_is_refused(base):
-    without_svm = base.configurations[base.configurations["algorithm"] != "svm"]
-    runs = base.runs[base.runs["configuration_id"].isin(without_svm["configuration_id"])]
-    model = MetaModel.fit(MetaBase.from_frames(base.tasks, runs, without_svm))
-    svm = SearchSpace.for_kind("binary")["svm"].default_configuration()
-    with pytest.raises(UsageError, match=r"AM511.*svm"):
-        model.predict(task(base, "binary", 0), "binary", "roc_auc", configurations=[svm])
+def test_what_speaks_for_a_configuration_is_the_meta_feature_that_decides(base, model):
+    near = model.about(task(base, "binary", 2), "binary", exclude=base.families(["binary-2"]))
+    added = near.contributions("roc_auc", range(len(near.known.configurations)))
+    names = near.known.metafeature_names
+    for column, configuration in enumerate(near.known.configurations.values()):
+        assert names[np.abs(added[:, column]).argmax()] == "forest_over_linear"
+        is_smooth = configuration.algorithm in ("linear", "svm", "mlp")
+        assert (added[names.index("forest_over_linear"), column] < 0) == is_smooth
 
 
 def test_few_shot_starts_from_the_model_without_the_family(base, model):
     family = base.families(["binary-2"])
-    few_shot = model.few_shot(task(base, "binary", 2), "binary", "roc_auc", exclude=family)
+    few_shot = model.about(task(base, "binary", 2), "binary", exclude=family).few_shot("roc_auc")
     part = model.part("binary")
     kept = ~np.isin(part.families, family)
     assert few_shot.mixture.surfaces == pytest.approx(part.levels["roc_auc"][kept])

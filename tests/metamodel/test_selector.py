@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from autometa import AlgorithmSelector, UsageError
+from autometa.metamodel.selector import low_rank
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +102,13 @@ def test_wrong_tables_are_refused(tables):
         AlgorithmSelector().fit(None, performance * np.nan)
     with pytest.raises(UsageError, match="AM508"):
         AlgorithmSelector().fit(None, performance).rank(observed={"unknown": 1.0})
+
+
+def test_few_components_take_noise_off_and_keep_the_column_means():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 50))
+    noisy = truth + rng.normal(0, 1, truth.shape)
+    smooth = low_rank(noisy, 3)
+    assert ((smooth - truth) ** 2).mean() < 0.3 * ((noisy - truth) ** 2).mean()
+    assert smooth.mean(axis=0) == pytest.approx(noisy.mean(axis=0))
+    assert np.array_equal(low_rank(noisy, 50), noisy)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from autometa.axis import Axis
 from autometa.errors import UsageError
 from autometa.tuning import adapt
-from autometa.tuning._adapt import fit_value
 
 # Optuna's remark when it rounds the end of a range to its grid.
 pytestmark = pytest.mark.filterwarnings("ignore:The distribution is specified by:UserWarning")
@@ -73,7 +73,7 @@ def test_adapted_values_are_contained_plain_and_stay_as_they_are(params, space) 
 @given(values, distributions())
 def test_a_contained_number_is_not_changed(value, distribution) -> None:
     try:
-        fitted = fit_value(value, distribution)
+        fitted = Axis.of(distribution).nearest(value)
     except ValueError:
         return
     result = adapt({"x": fitted}, {"x": distribution}, "error")
@@ -98,7 +98,7 @@ def test_a_contained_number_is_not_changed(value, distribution) -> None:
     ],
 )
 def test_the_nearest_value_is_taken(value, distribution, expected) -> None:
-    fitted = fit_value(value, distribution)
+    fitted = Axis.of(distribution).nearest(value)
     assert fitted == expected
     assert type(fitted) is type(expected)
 

@@ -1,0 +1,281 @@
+"""What the known tasks say about one new task: their weights are worked out once, and all answers read them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from autometa.metabase import LEAST_LEVEL
+from autometa.metamodel.belief import FewShot
+from autometa.metamodel.forest import weighted_mean
+from autometa.metamodel.known import KnownTasks, TunedRuns
+from autometa.metamodel.portfolio import safe_portfolio
+from autometa.space import Configuration
+
+FloatArray = NDArray[np.float64]
+
+# What seconds are worth where nobody limits them: without it regrets are the same within their errors.
+PRICE_OF_DOUBLING: Final = 0.01
+# Of a limit on time, what every trial costs beside its own seconds, so that the quickest do not win by speed alone.
+BUDGET_SHARE: Final = 0.1
+# "Near the best" in the words about a configuration: a quarter of the way from the best to the median default ...
+NEAR_BEST: Final = 0.25
+# ... on the tasks that say most.
+N_SAID: Final = 20
+# The prior of a search reads so many past tasks; more are too unlike to change it.
+N_PAST_TASKS: Final = 48
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What is expected of the stored configurations on one task.
+
+    Attributes
+    ----------
+    configuration_ids : list of str
+    regret, regret_spread : ndarray of shape (n_configurations,)
+        Expected normalised regret in [0, 2] and its standard deviation.
+    level, lower, upper : ndarray of shape (n_configurations,)
+        Expected share of the way from the best constant prediction (0) to a perfect one (1), with an 80 % interval.
+    seconds : ndarray of shape (n_configurations,)
+        CPU seconds of one fit and prediction, one thread.
+    scenarios : ndarray of shape (n_tasks, n_configurations)
+        Regrets on the known tasks, moved so that their weighted mean is `regret`.
+    weights : ndarray of shape (n_tasks,)
+        How much each known task counts; sums to 1.
+    defaults : list of int
+        Positions of the library defaults.
+    """
+
+    configuration_ids: list[str]
+    regret: FloatArray
+    regret_spread: FloatArray
+    level: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    seconds: FloatArray
+    scenarios: FloatArray
+    weights: FloatArray
+    defaults: list[int]
+
+    def portfolio(
+        self, k: int, allowed: NDArray[np.bool_] | None = None, time_budget: float | None = None
+    ) -> list[int]:
+        """Choose `k` configurations as a set, a library default among the first.
+
+        The first one is that of the lowest expected regret, where each doubling of the time counts for a hundredth.
+
+        Parameters
+        ----------
+        k : int
+            How many; fewer where fewer are allowed.
+        allowed : ndarray of bool, shape (n_configurations,), optional
+            Which may be chosen; all by default.
+        time_budget : float, optional
+            Seconds. With it, all but the first are chosen by what they gain per second; see :meth:`costs`.
+        """
+        columns = np.arange(len(self.regret)) if allowed is None else np.flatnonzero(allowed)
+        costs = None if time_budget is None else self.costs(time_budget)[columns]
+        price = self.regret[columns] + PRICE_OF_DOUBLING * np.log2(np.maximum(self.seconds[columns], 1e-9))
+        chosen = safe_portfolio(
+            self.scenarios[:, columns],
+            k,
+            first=int(np.argmin(price)),
+            weights=self.weights,
+            expected=self.regret[columns],
+            defaults=np.flatnonzero(np.isin(columns, self.defaults)).tolist(),
+            costs=costs,
+        )
+        return columns[chosen].tolist()
+
+    def costs(self, time_budget: float) -> FloatArray:
+        """Return what each configuration costs where time is limited: its seconds and a tenth of the budget."""
+        return np.asarray(self.seconds + BUDGET_SHARE * time_budget)
+
+
+@dataclass(frozen=True, eq=False)
+class PastRuns:
+    """What was run on some known tasks, as plain data that is small when pickled.
+
+    Attributes
+    ----------
+    configurations : list of Configuration
+        Those that stand in `levels`.
+    levels : ndarray of float32, shape (n_tasks, n_configurations)
+        0 as the best constant prediction, 1 perfect; NaN for what was not run.
+    others : list of (list of bytes, ndarray of float32), one for each task
+        Tuned configurations, packed, and their levels.
+    """
+
+    configurations: list[Configuration]
+    levels: NDArray[np.float32]
+    others: list[tuple[list[bytes], NDArray[np.float32]]]
+
+    def unpack(self) -> list[tuple[list[Configuration], FloatArray]]:
+        """Return for each task, most similar first, the configurations and how well they did."""
+        found = []
+        for row, (lines, levels) in zip(self.levels, self.others, strict=True):
+            known = np.flatnonzero(np.isfinite(row))
+            runs = [self.configurations[i] for i in known] + [TunedRuns.unpack(line) for line in lines]
+            found.append((runs, np.r_[row[known], levels].astype("float64")))
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Lines of JSON, and levels most of which are alike, take a fifth of the room.
+        return {
+            "configurations": self.configurations,
+            "levels": zlib.compress(self.levels.tobytes()),
+            "lines": zlib.compress(b"\n".join(line for lines, _ in self.others for line in lines)),
+            "levels_of_others": [levels for _, levels in self.others],
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        levels = np.frombuffer(zlib.decompress(state["levels"]), dtype="float32")
+        lines = iter(zlib.decompress(state["lines"]).splitlines())
+        others = [(list(islice(lines, len(own))), own) for own in state["levels_of_others"]]
+        object.__setattr__(self, "configurations", state["configurations"])
+        object.__setattr__(self, "levels", levels.reshape(-1, len(self.configurations)))
+        object.__setattr__(self, "others", others)
+
+
+class Neighbourhood:
+    """What the known tasks say about one new task.
+
+    Parameters
+    ----------
+    known : KnownTasks
+    x : ndarray of shape (n_metafeatures,)
+        See :meth:`KnownTasks.row`.
+    exclude : collection of str, default=()
+        Families whose runs must not count.
+
+    Attributes
+    ----------
+    shares, signed : ndarray of shape (n_tasks,)
+        How much each known task says; see :class:`autometa.metamodel.similarity.Weights`.
+    """
+
+    def __init__(self, known: KnownTasks, x: FloatArray, exclude: Collection[str] = ()) -> None:
+        self.known = known
+        self.x = x
+        self.exclude = tuple(exclude)
+        weights = known.similarity.weigh(x[None, :], [self.exclude])
+        self.shares, self.signed = weights.shares[0], weights.signed[0]
+
+    @cached_property
+    def novelty(self) -> float:
+        """How far the task lies from all known ones, 0 to 1; see :class:`autometa.metamodel.similarity.Similarity`."""
+        return self.known.similarity.novelty(self.x, self.exclude)
+
+    def predict(self, metric: str, sizes: Sequence[float] | None = None) -> Prediction:
+        """Predict the stored configurations.
+
+        Parameters
+        ----------
+        metric : str
+            A stored metric.
+        sizes : sequence of three numbers, optional
+            Training rows, columns and classes: what the seconds depend on. Those of the median task by default.
+        """
+        known = self.known
+        regrets, _ = known.filled[metric]
+        shares, signed = self._of_those_that_know(metric)
+        regret = signed @ regrets
+        plain, spread = (values[0] for values in weighted_mean(shares[None, :], regrets))
+        level, deviation = (v[0] for v in known.predict_levels(self.x[None, :], metric, [self.exclude]))
+        half = known.widths[metric] * deviation
+        return Prediction(
+            configuration_ids=list(known.configurations),
+            regret=regret,
+            regret_spread=spread,
+            level=level,
+            lower=np.maximum(level - half, LEAST_LEVEL),
+            upper=np.minimum(level + half, 1.0),
+            seconds=known.seconds.predict(*(np.median(known.sizes, axis=0) if sizes is None else sizes)),
+            scenarios=regrets + (regret - plain),
+            weights=shares,
+            defaults=known.defaults,
+        )
+
+    def _of_those_that_know(self, metric: str) -> tuple[FloatArray, FloatArray]:
+        """Return shares and signed weights without the tasks on which nothing is known under a metric."""
+        knows = np.isfinite(self.known.regrets[metric]).any(axis=1)
+        shares, signed = self.shares * knows, self.signed * knows
+        if knows.all() or shares.sum() <= 0.0:
+            return self.shares, self.signed
+        # What those take away that know nothing goes to the others as they share.
+        shares = shares / shares.sum()
+        return shares, signed + (1.0 - signed.sum()) * shares
+
+    def few_shot(self, metric: str) -> FewShot:
+        """Return what results on the task are to change, over the stored configurations.
+
+        Performance is the level: 0 that of the best constant prediction, 1 perfect.
+        """
+        speaks = self.known.speaking(self.exclude)
+        return FewShot(self.known.mixture(metric, self.exclude), self.shares[speaks])
+
+    def past_runs(self, metric: str, n_tasks: int = N_PAST_TASKS) -> PastRuns:
+        """Return what was run on the known tasks that say most, tuned configurations included."""
+        order = [i for i in np.argsort(-self.shares, kind="stable")[:n_tasks].tolist() if self.shares[i] > 0]
+        others = [self.known.tuned.on(i, metric) for i in order]
+        return PastRuns(
+            list(self.known.configurations.values()),
+            self.known.levels[metric][order].astype("float32"),
+            [(lines, levels.astype("float32")) for lines, levels in others],
+        )
+
+    def similar_tasks(self, k: int = 5) -> pd.DataFrame:
+        """Return the known tasks that say most.
+
+        Returns
+        -------
+        DataFrame
+            task_id, name, openml_id, distance: what the task leaves to the others, 1 less its share.
+        """
+        order = np.argsort(-self.shares, kind="stable")[:k]
+        table = self.known.tasks.iloc[order[self.shares[order] > 0]]
+        table = table[["task_id", "name", "openml_id"]].reset_index(drop=True)
+        return table.assign(distance=1.0 - self.shares[order[: len(table)]])
+
+    def contributions(self, metric: str, columns: Sequence[int]) -> FloatArray:
+        """Return what each meta-feature adds to the expected regret of some stored configurations.
+
+        As the forest tells it; see :meth:`autometa.metamodel.forest.ProximityForest.contributions`.
+
+        Returns
+        -------
+        ndarray of shape (n_metafeatures, n_columns)
+            Negative speaks for a configuration.
+        """
+        similarity = self.known.similarity
+        table = np.minimum(self.known.filled[metric][0][:, list(columns)], 1.0)
+        return similarity.forest.contributions(self.x, similarity.paths, table, self.exclude)
+
+    def reasons(self, prediction: Prediction, metric: str, columns: Sequence[int]) -> list[str]:
+        """Say why some stored configurations stand where they stand, a sentence each."""
+        added = self.contributions(metric, columns)
+        likely = np.argsort(-self.shares, kind="stable")[:N_SAID]
+        near_best = (prediction.scenarios[likely][:, list(columns)] <= NEAR_BEST).mean(axis=0)
+        nearest = self.known.tasks["name"].iloc[int(likely[0])]
+        said = []
+        for number, i in enumerate(columns):
+            configuration = self.known.configurations[prediction.configuration_ids[i]]
+            what = "library defaults" if configuration.origin == "default" else "configuration"
+            strongest = np.argsort(added[:, number])[:2].tolist()
+            speaking = [self.known.metafeature_names[j] for j in strongest if added[j, number] < 0]
+            said.append(
+                f"{what} of {configuration.algorithm}: expected regret {prediction.regret[i]:.2f} "
+                f"+- {prediction.regret_spread[i]:.2f}, near the best on {near_best[number]:.0%} of the {N_SAID} "
+                f"most similar tasks (nearest: {nearest})"
+                + (f"; {' and '.join(speaking)} speak for it" if speaking else "")
+            )
+        return said
