@@ -12,6 +12,16 @@
 Each message is one line: a stable code, what is wrong and where, what was found, and what to do.
 """
 
+from typing import Final
+
+# The name under which the package is installed. On the public index, "autometa" is another project.
+DISTRIBUTION: Final = "autometa-learn"
+
+
+def how_to_install(extra: str) -> str:
+    """Return what to do where an extra is missing, in a sentence."""
+    return f"Install it with: pip install '{DISTRIBUTION}[{extra}]'."
+
 
 class AutometaError(Exception):
     """Base of all errors raised by autometa.

@@ -24,6 +24,7 @@ from typing import Any, Final
 import numpy as np
 
 from autometa.errors import StorageError
+from autometa.files import write_file
 
 MODEL_SCHEMA: Final = "autometa/model/1"
 INFO_MEMBER: Final = "autometa.json"
@@ -117,7 +118,7 @@ def save_model(path: str | Path, pipeline: Any, info: Mapping[str, Any]) -> None
     with zipfile.ZipFile(buffer, "a", compression=zipfile.ZIP_DEFLATED) as archive:
         _audit(_read_json(archive, "schema.json"), "the pipeline")
         archive.writestr(INFO_MEMBER, json.dumps(facts, indent=1, allow_nan=False))
-    _write(Path(path), buffer.getbuffer())
+    write_file(path, buffer.getbuffer())
 
 
 def load_model(path: str | Path) -> tuple[Any, dict[str, Any]]:
@@ -214,18 +215,6 @@ def _read_json(archive: zipfile.ZipFile, member: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{member} is not an object")
     return value
-
-
-def _write(path: Path, content: Any) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StorageError(
-            "AM609", f"{str(path)!r} cannot be written: {error.strerror}.", "Choose another place."
-        ) from error
 
 
 # -- what a file may hold ------------------------------------------------------------------------------------------

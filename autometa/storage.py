@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from autometa.errors import DependencyError, StorageError, UsageError
+from autometa.errors import DependencyError, StorageError, UsageError, how_to_install
 
 if TYPE_CHECKING:
     from optuna.storages import JournalStorage
@@ -88,7 +88,7 @@ def _with_driver(url: str) -> str:
         raise DependencyError(
             "AM703",
             "a PostgreSQL storage needs a driver that is not installed.",
-            "Install it with: pip install 'autometa[postgresql]'.",
+            how_to_install("postgresql"),
         ) from error
     return url.replace(_POSTGRESQL, "postgresql+psycopg://", 1)
 

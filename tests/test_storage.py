@@ -80,7 +80,7 @@ def test_the_lock_of_a_writer_that_was_killed_is_taken_over(journal, monkeypatch
 
 def test_postgresql_without_its_driver_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(DependencyError, match=r"autometa\[postgresql\]") as caught:
+    with pytest.raises(DependencyError, match=r"autometa-learn\[postgresql\]") as caught:
         open_storage("postgresql://me:secret@localhost/db")
     assert caught.value.code == "AM703"
     assert "secret" not in str(caught.value)

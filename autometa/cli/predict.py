@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from autometa.cli._inputs import check_writable, write_text
+from autometa.cli._inputs import check_writable
 from autometa.cli._terminal import note, say
 from autometa.cli._wording import counted
 from autometa.errors import UsageError
+from autometa.files import is_stream, to_csv, write_rows
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rows with the columns that the model was fitted on; - for standard input",
     )
     parser.add_argument(
-        "--output", metavar="FILE.csv", help="write the predictions there, not to standard output"
+        "--output",
+        metavar="FILE.csv",
+        help="write the predictions there; a file, a pipe, or - for standard output, which is the default",
     )
     parser.add_argument(
         "--proba", action="store_true", help="probabilities of the classes in place of the likeliest"
@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     from autometa.tables import match_columns, read_table
     from autometa.task import DataIssue
 
-    check_writable(args.output, inputs=(args.data, args.model))
+    output = args.output or "-"
+    check_writable(None if is_stream(output) else output, inputs=(args.data, args.model))
     pipeline, info = load_model(args.model)
     if args.proba and info["kind"] == "regression":
         raise UsageError("AM532", "a regression model has no probabilities.", "Leave that option out.")
@@ -59,12 +60,9 @@ def run(args: argparse.Namespace) -> int:
     for issue in (*table.notices, *matched.notices):
         note(str(issue))
     predictions = _predict(pipeline, matched.frame, info, args.proba)
-    text = predictions.to_csv(index=False, lineterminator="\n")
-    if args.output:
-        write_text(args.output, text)
-        say(f"wrote {counted(len(predictions), 'prediction')} to {args.output}")
-    else:
-        sys.stdout.write(text)
+    write_rows(output, to_csv(predictions))
+    if output != "-":
+        say(f"wrote {counted(len(predictions), 'prediction')} to {output}")
     return 0
 
 
@@ -74,15 +72,4 @@ def _predict(pipeline: Any, rows: pd.DataFrame, info: Mapping[str, Any], proba: 
     if proba:
         names = [f"probability_{label}" for label in pipeline.classes_]
         return pd.DataFrame(pipeline.predict_proba(rows), columns=names)
-    return pd.DataFrame({"prediction": [_harmless(value) for value in pipeline.predict(rows).tolist()]})
-
-
-def _harmless(value: Any) -> Any:
-    """Quote text that a spreadsheet would run as a formula; numbers stay as they are."""
-    if not isinstance(value, str) or not value.startswith(_FORMULA):
-        return value
-    try:
-        float(value)
-    except ValueError:
-        return f"'{value}"
-    return value
+    return pd.DataFrame({"prediction": pipeline.predict(rows).tolist()})

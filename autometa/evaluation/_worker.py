@@ -136,7 +136,7 @@ class Worker:
         if self._memory_limit:
             environment["AUTOMETA_WORKER_MEMORY"] = str(self._memory_limit)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "autometa.evaluation"],
+            [sys.executable, "-P", "-m", "autometa.evaluation"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
