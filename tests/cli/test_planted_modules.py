@@ -25,7 +25,17 @@ def planted(tmp_path_factory, customers):
     customers.drop(columns="spent").to_csv(folder / "data.csv", index=False)
     names = set(sys.stdlib_module_names) | set(importlib.metadata.packages_distributions())
     # What is imported only if it is there: extras, and accelerators that libraries ask for.
-    names |= {"arff", "psycopg", "distributed", "dask", "openml", "cupy", "torch", "matplotlib", "sitecustomize"}
+    names |= {
+        "arff",
+        "psycopg",
+        "distributed",
+        "dask",
+        "openml",
+        "cupy",
+        "torch",
+        "matplotlib",
+        "sitecustomize",
+    }
     for name in names - {"autometa"}:
         if name.isidentifier():
             (folder / f"{name}.py").write_text(PLANT, encoding="utf-8")
