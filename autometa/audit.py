@@ -191,7 +191,7 @@ def audit_schema(archive: zipfile.ZipFile, n_bytes: int, where: str) -> set[str]
         loader, name = str(node["__loader__"]), f"{node.get('__module__')}.{node.get('__class__')}"
         if name not in ALLOWED.get(loader, ()):
             raise refuse(
-                f"{where} holds {name[:80]} ({loader[:40]}), which is not among the types a model may hold",
+                f"{where} holds {name[:80]!r} ({loader[:40]!r}), which is not among the types a model may hold",
                 OURS,
             )
         names.add(name)

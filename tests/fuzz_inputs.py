@@ -31,7 +31,9 @@ def _column(n: int) -> st.SearchStrategy[Any]:
         "category": st.lists(st.sampled_from("uvw"), min_size=n, max_size=n).map(
             lambda v: pd.Series(v, dtype="category")
         ),
-        "dates": st.lists(st.integers(0, 2**31), min_size=n, max_size=n).map(lambda v: pd.to_datetime(pd.Series(v), unit="s")),
+        "dates": st.lists(st.integers(0, 2**31), min_size=n, max_size=n).map(
+            lambda v: pd.to_datetime(pd.Series(v), unit="s")
+        ),
         "nullable": st.lists(st.none() | st.integers(-5, 5), min_size=n, max_size=n).map(
             lambda v: pd.Series(v, dtype="Int64")
         ),
