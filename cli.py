@@ -1,10 +1,8 @@
 """The command ``autometa`` from a checkout: ``python cli.py recommend ...``."""
 
-from __future__ import annotations
-
 import sys
 
-from autometa.cli import main
+from autometa.__main__ import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -1,13 +1,10 @@
 """autometa: recommendations, warm starts and searches that begin with what other tables have taught.
 
-The public names are loaded when they are first used, so that importing the package costs nothing.
+The public names are loaded when they are first used, so that importing the package costs nothing. Nothing is imported
+before: ``python -m autometa`` comes through here while the folder where the user works is still first on the path.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers read it, without the module typing
 if TYPE_CHECKING:
     from autometa.errors import (
         AutometaError,
@@ -91,10 +88,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'autometa' has no attribute {name!r}")
-    value = getattr(import_module(f"autometa.{_HOMES[name]}"), name)
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"autometa.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -12,6 +12,26 @@
 Each message is one line: a stable code, what is wrong and where, what was found, and what to do.
 """
 
+import re
+from typing import Final
+
+# The name under which the package is installed. On the public index, "autometa" is another project.
+DISTRIBUTION: Final = "autometa-learn"
+
+
+def how_to_install(extra: str) -> str:
+    """Return what to do where an extra is missing, in a sentence."""
+    return f"Install it with: pip install '{DISTRIBUTION}[{extra}]'."
+
+
+# user:password@ of an address; a password may hold any character but a space, and the last @ ends it.
+_PASSWORD: Final = re.compile(r"(://[^\s:/@]*):\S*@")
+
+
+def without_passwords(text: str) -> str:
+    """Return a text in which the passwords of addresses are stars."""
+    return _PASSWORD.sub(r"\1:***@", text)
+
 
 class AutometaError(Exception):
     """Base of all errors raised by autometa.

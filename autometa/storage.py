@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from autometa.errors import DependencyError, StorageError, UsageError
+from autometa.errors import DependencyError, StorageError, UsageError, how_to_install
 
 if TYPE_CHECKING:
     from optuna.storages import JournalStorage
@@ -47,20 +47,20 @@ def open_storage(storage: Any) -> Any:
     if storage.startswith(_POSTGRESQL):
         storage = _with_driver(storage)
     try:
-        if storage.endswith(".journal"):
-            return _open_journal(storage)
         if "://" in storage:
             return optuna.storages.get_storage(storage)
+        if storage.endswith(".journal"):
+            return _open_journal(storage)
     except Exception as error:
         # Drivers raise errors of their own; the URL stays out of the message, since it may hold a password.
         raise StorageError(
             "AM601",
             f"the storage cannot be opened: {type(error).__name__}.",
             "Check the URL, the driver and the server, or the folder of the journal file.",
-        ) from error
+        ) from (None if "@" in storage else error)
     raise UsageError(
         "AM505",
-        f"storage {storage!r} is neither a database URL nor a journal file.",
+        f"storage {_shown(storage)} is neither a database URL nor a journal file.",
         "Use for example sqlite:///runs.db or runs.journal.",
     )
 
@@ -74,10 +74,15 @@ def open_existing_storage(storage: Any) -> Any:
         AM604 when it is a file that does not exist: it would be made, and be empty.
     """
     name = storage.removeprefix("sqlite:///") if isinstance(storage, str) else ""
-    is_file = name.endswith(".journal") or name != storage
+    is_file = "://" not in name and (name.endswith(".journal") or name != storage)
     if is_file and name and not Path(name).is_file():
         raise StorageError("AM604", f"there is no file {name!r}.", "Check the name.")
     return open_storage(storage)
+
+
+def _shown(storage: str) -> str:
+    """Return a name for messages; what has an @ may be an address with a password in it, written wrongly."""
+    return "with an @" if "@" in storage else repr(storage)
 
 
 def _with_driver(url: str) -> str:
@@ -88,7 +93,7 @@ def _with_driver(url: str) -> str:
         raise DependencyError(
             "AM703",
             "a PostgreSQL storage needs a driver that is not installed.",
-            "Install it with: pip install 'autometa[postgresql]'.",
+            how_to_install("postgresql"),
         ) from error
     return url.replace(_POSTGRESQL, "postgresql+psycopg://", 1)
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final
 
 import pandas as pd
 
-from autometa.errors import DataError, DependencyError
+from autometa.errors import DataError, DependencyError, how_to_install
 from autometa.task import DataIssue
 
 MAX_BYTES: Final = 4 * 1000**3
@@ -278,7 +278,7 @@ def _read_arff(stream: BinaryIO, name: str) -> Table:
         raise DependencyError(
             "AM701",
             "reading ARFF needs the package liac-arff.",
-            "Install it with: pip install 'autometa[arff]'.",
+            how_to_install("arff"),
         ) from error
     content = stream.read()
     text = content.decode("utf-8-sig", errors="strict") if _is_utf8(content) else content.decode("latin-1")

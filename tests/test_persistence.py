@@ -16,8 +16,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from autometa.audit import ALLOWED
 from autometa.errors import StorageError
-from autometa.persistence import ALLOWED, INFO_MEMBER, load_model, save_model, version_mismatches
+from autometa.persistence import INFO_MEMBER, load_model, save_model, version_mismatches
 from autometa.pipelines import FUNCTIONS, build_pipeline
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
@@ -286,7 +287,7 @@ def test_a_missing_file_is_one_line(tmp_path):
 
 
 def test_a_file_that_unpacks_to_too_much_is_refused(model, monkeypatch):
-    monkeypatch.setattr("autometa.persistence.MAX_BYTES", 1000)
+    monkeypatch.setattr("autometa.audit.MAX_BYTES", 1000)
     assert code_of(load_model, model) == "AM602"
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import optuna
 import pytest
 
-from autometa.errors import DependencyError, StorageError, UsageError
+from autometa.errors import DependencyError, StorageError, UsageError, without_passwords
 from autometa.storage import open_storage
 
 
@@ -38,13 +39,16 @@ def test_a_name_that_is_neither_url_nor_journal_is_refused(name):
         "sqlite:////no/such/folder/runs.db",
         "/no/such/folder/runs.journal",
         "postgresql://me:secret@nowhere/db",
+        "postgresql://me:secret@nowhere:port/db",
+        "mysql://me:secret@nowhere/db",
+        "nonsense://me:secret@nowhere/runs.journal",
     ],
 )
 def test_a_storage_that_cannot_be_opened_is_one_line_without_the_password(address):
     with pytest.raises(StorageError) as caught:
         open_storage(address)
     assert caught.value.code == "AM601"
-    assert "secret" not in str(caught.value)
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
     assert "\n" not in str(caught.value)
 
 
@@ -80,7 +84,26 @@ def test_the_lock_of_a_writer_that_was_killed_is_taken_over(journal, monkeypatch
 
 def test_postgresql_without_its_driver_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(DependencyError, match=r"autometa\[postgresql\]") as caught:
+    with pytest.raises(DependencyError, match=r"autometa-learn\[postgresql\]") as caught:
         open_storage("postgresql://me:secret@localhost/db")
     assert caught.value.code == "AM703"
     assert "secret" not in str(caught.value)
+
+
+def test_an_address_that_is_written_wrongly_does_not_show_its_password():
+    for name in ("postgresql:/me:secret@nowhere/db", "me:secret@nowhere"):
+        with pytest.raises(UsageError) as caught:
+            open_storage(name)
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["secret", "sec:ret", "se@cret", "secret/x"])
+def test_passwords_of_addresses_are_taken_out_of_texts(password):
+    text = f"(Error) could not reach postgresql+psycopg://me:{password}@server:5432/db and stopped"
+    assert (
+        without_passwords(text)
+        == "(Error) could not reach postgresql+psycopg://me:***@server:5432/db and stopped"
+    )
+    assert (
+        without_passwords("sqlite:///runs.db, http://server:80/a") == "sqlite:///runs.db, http://server:80/a"
+    )

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn, TextIO
 
 from autometa import __version__
 from autometa.cli._terminal import one_line, paint, say
-from autometa.errors import AutometaError, UsageError
+from autometa.errors import AutometaError, UsageError, without_passwords
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except Exception as error:
         if "--debug" in arguments:
-            traceback.print_exc()
+            say(without_passwords(traceback.format_exc()).rstrip())
         _report(error)
         return WRONG_USAGE if isinstance(error, UsageError) else FAILED
 
@@ -139,7 +139,7 @@ def _report(error: Exception) -> None:
         text = "out of memory. Take a sample of the rows."
     else:
         text = f"unexpected {type(error).__name__}: {error} (run it again with --debug for the traceback)"
-    say(f"{paint('error:', 'red', sys.stderr)} {one_line(text)}")
+    say(f"{paint('error:', 'red', sys.stderr)} {one_line(without_passwords(text))}")
 
 
 def _tolerate(stream: TextIO) -> None:

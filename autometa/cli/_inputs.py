@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from autometa.errors import StorageError, UsageError
+from autometa.errors import UsageError
+from autometa.files import regular_target
 
 if TYPE_CHECKING:
     from autometa.tables import Table
@@ -84,31 +84,7 @@ def check_writable(*paths: str | None, inputs: tuple[str, ...] = ()) -> None:
     UsageError
         AM533 when a file to write is one of the inputs.
     """
-    read = {Path(name).resolve() for name in inputs if name != "-"}
-    for path in map(Path, filter(None, paths)):
-        if path.resolve() in read:
-            raise UsageError(
-                "AM533", f"{str(path)!r} is read and would be overwritten.", "Choose another name."
-            )
-        folder = path.parent
-        if path.is_dir():
-            raise StorageError("AM609", f"{str(path)!r} is a folder.", "Name a file in it.")
-        if not folder.is_dir():
-            raise StorageError(
-                "AM609", f"the folder {str(folder)!r} of {path.name!r} does not exist.", "Make it first."
-            )
-        if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-            raise StorageError("AM609", f"{str(path)!r} cannot be written.", "Choose another place.")
-
-
-def write_text(path: str, text: str) -> None:
-    """Write a file, whole or not at all."""
-    partial = Path(f"{path}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StorageError(
-            "AM609", f"{path!r} cannot be written: {error.strerror}.", "Choose another place."
-        ) from error
+    for path in filter(None, paths):
+        target = regular_target(path)
+        if any(target.exists() and Path(name).exists() and target.samefile(name) for name in inputs):
+            raise UsageError("AM533", f"{path!r} is read and would be overwritten.", "Choose another name.")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from autometa.cli._inputs import check_writable, write_text
+from autometa.cli._inputs import check_writable
 from autometa.cli._terminal import note, say
 from autometa.cli._wording import counted
-from autometa.errors import UsageError
+from autometa.errors import StorageError, UsageError
+from autometa.files import is_stream, to_csv, write_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+    from autometa.task import DataIssue
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rows with the columns that the model was fitted on; - for standard input",
     )
     parser.add_argument(
-        "--output", metavar="FILE.csv", help="write the predictions there, not to standard output"
+        "--output",
+        metavar="FILE.csv",
+        help="write the predictions there; a file, a pipe, or - for standard output, which is the default",
     )
     parser.add_argument(
         "--proba", action="store_true", help="probabilities of the classes in place of the likeliest"
@@ -40,8 +41,12 @@ def run(args: argparse.Namespace) -> int:
     from autometa.tables import match_columns, read_table
     from autometa.task import DataIssue
 
-    check_writable(args.output, inputs=(args.data, args.model))
+    output = args.output or "-"
+    check_writable(None if is_stream(output) else output, inputs=(args.data, args.model))
     pipeline, info = load_model(args.model)
+    if missing := {"kind", "target", "columns"} - info.keys():
+        what = f"{args.model} does not say its {', '.join(sorted(missing))}."
+        raise StorageError("AM610", what, "Use a file written by autometa tune --output.")
     if args.proba and info["kind"] == "regression":
         raise UsageError("AM532", "a regression model has no probabilities.", "Leave that option out.")
     if mismatches := version_mismatches(info):
@@ -56,33 +61,48 @@ def run(args: argparse.Namespace) -> int:
     ]
     table = read_table(args.data, text_columns=as_text)
     matched = match_columns(table.frame, info["columns"], ignore=info["target"])
-    for issue in (*table.notices, *matched.notices):
+    rows, infinite = _without_infinities(matched.frame)
+    for issue in (*table.notices, *matched.notices, *infinite):
         note(str(issue))
-    predictions = _predict(pipeline, matched.frame, info, args.proba)
-    text = predictions.to_csv(index=False, lineterminator="\n")
-    if args.output:
-        write_text(args.output, text)
-        say(f"wrote {counted(len(predictions), 'prediction')} to {args.output}")
-    else:
-        sys.stdout.write(text)
+    predictions = _predict(pipeline, rows, args.proba)
+    write_rows(output, to_csv(predictions))
+    if output != "-":
+        say(f"wrote {counted(len(predictions), 'prediction')} to {output}")
     return 0
 
 
-def _predict(pipeline: Any, rows: pd.DataFrame, info: Mapping[str, Any], proba: bool) -> pd.DataFrame:
+def _without_infinities(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[DataIssue]]:
+    """Read infinite values as missing, as at fitting, also where the table that was fitted had none."""
+    import numpy as np
+
+    from autometa.task import DataIssue
+
+    numbers = rows.select_dtypes("number")
+    infinite = [
+        name for name in numbers if np.isinf(numbers[name].to_numpy("float64", na_value=np.nan)).any()
+    ]
+    if not infinite:
+        return rows, []
+    what = f"infinite values are read as missing in {len(infinite)} column(s): {', '.join(map(repr, infinite[:10]))}."
+    cleaned = rows.assign(**{name: rows[name].replace([np.inf, -np.inf], np.nan) for name in infinite})
+    return cleaned, [DataIssue("AM203", tuple(infinite), what)]
+
+
+def _predict(pipeline: Any, rows: pd.DataFrame, proba: bool) -> pd.DataFrame:
     import pandas as pd
 
-    if proba:
-        names = [f"probability_{label}" for label in pipeline.classes_]
-        return pd.DataFrame(pipeline.predict_proba(rows), columns=names)
-    return pd.DataFrame({"prediction": [_harmless(value) for value in pipeline.predict(rows).tolist()]})
-
-
-def _harmless(value: Any) -> Any:
-    """Quote text that a spreadsheet would run as a formula; numbers stay as they are."""
-    if not isinstance(value, str) or not value.startswith(_FORMULA):
-        return value
     try:
-        float(value)
-    except ValueError:
-        return f"'{value}"
-    return value
+        if proba:
+            names = [f"probability_{label}" for label in pipeline.classes_]
+            return pd.DataFrame(pipeline.predict_proba(rows), columns=names)
+        return pd.DataFrame({"prediction": pipeline.predict(rows).tolist()})
+    except MemoryError:
+        raise
+    except Exception as error:
+        # What is wrong shows only here: in rows unlike any that were fitted, or in a model that somebody changed.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200].rstrip(".")
+        raise StorageError(
+            "AM613",
+            f"the model cannot be applied to these rows: {reason}.",
+            "Check the rows, or fit it again.",
+        ) from error

@@ -14,7 +14,6 @@ from autometa.cli._inputs import (
     load_task,
     seconds,
     whole_number,
-    write_text,
 )
 from autometa.cli._terminal import say, show_json, show_sections
 from autometa.cli._wording import (
@@ -27,6 +26,7 @@ from autometa.cli._wording import (
     score_title,
     similar_section,
 )
+from autometa.files import write_file
 from autometa.report import Section, render_report
 
 if TYPE_CHECKING:
@@ -71,10 +71,10 @@ def run(args: argparse.Namespace) -> int:
     else:
         show_sections(sections)
     if args.code:
-        write_text(args.code, found[0].to_code(target=args.target.strip(), data=args.data, read=table.code))
+        write_file(args.code, found[0].to_code(target=args.target.strip(), data=args.data, read=table.code))
         say(f"wrote the first pipeline to {args.code}")
     if args.report:
-        write_text(args.report, render_report(f"Recommendations for {Path(args.data).name}", sections))
+        write_file(args.report, render_report(f"Recommendations for {Path(args.data).name}", sections))
         say(f"wrote the report to {args.report}")
     return 0
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from autometa.cli._inputs import write_text
 from autometa.cli._terminal import say, show
 from autometa.cli._wording import counted
 from autometa.errors import StorageError
+from autometa.files import write_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     base = MetaBase.from_studies(args.storage) if args.storage else MetaBase.load(args.metabase)
     say(f"training on {counted(len(base.tasks), 'task')} and {counted(len(base.runs), 'run')} ...")
     model, report = train(base, args.output, known=MetaBase.load() if args.merge else None)
-    write_text(str(Path(args.output) / "report.html"), render_training_report(report, model))
+    write_file(Path(args.output) / "report.html", render_training_report(report, model))
     show(report.text)
     say(f"wrote metadata base, meta-model and report (report.html, report.csv) to {args.output}")
     return 0

@@ -15,11 +15,11 @@ from autometa.cli._inputs import (
     load_task,
     seconds,
     whole_number,
-    write_text,
 )
 from autometa.cli._terminal import Progress, note, say, show_json, show_sections, symbol
 from autometa.cli._wording import brief_params, brief_seconds, counted, describe_data, number, score_title
 from autometa.errors import UsageError
+from autometa.files import write_file
 from autometa.report import Section, render_report
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         show_sections(sections)
     if args.report:
-        write_text(args.report, render_report(f"Search on {Path(args.data).name}", sections))
+        write_file(args.report, render_report(f"Search on {Path(args.data).name}", sections))
         say(f"wrote the report to {args.report}")
     if args.output:
         save_model(args.output, result.model, _model_info(result, task))

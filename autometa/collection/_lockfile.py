@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from autometa.errors import StorageError
+from autometa.files import write_file
 
 if sys.platform != "win32":
     import fcntl
@@ -58,12 +58,7 @@ class LockFile:
             if content[part].get(key) == value:
                 return
             content[part][key] = value
-            partial = self.path.with_suffix(f".{os.getpid()}.partial")
-            try:
-                partial.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-                partial.replace(self.path)
-            except OSError as error:
-                raise _not_writable(self.path, error) from error
+            write_file(self.path, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
     def _read(self) -> dict[str, Any]:
         try:

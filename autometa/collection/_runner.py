@@ -20,7 +20,7 @@ from autometa.collection._known import Known
 from autometa.collection._ledger import Ledger, is_made, key, tuned_runs
 from autometa.collection._proposal import propose
 from autometa.collection._station import Source, Station
-from autometa.errors import AutometaError, DependencyError, EvaluationError
+from autometa.errors import AutometaError, DependencyError, EvaluationError, how_to_install
 from autometa.evaluation import Protocol, Run
 from autometa.metabase import MetaBase
 from autometa.metafeatures import METAFEATURES_VERSION
@@ -168,9 +168,7 @@ def _stations(n_jobs: int, cluster: str | None, memory_limit: int | None) -> Ite
     try:
         from autometa.collection._cluster import connect
     except ImportError as error:
-        raise DependencyError(
-            "AM704", "working on a cluster needs Dask.", "Install it with: pip install 'autometa[dask]'."
-        ) from error
+        raise DependencyError("AM704", "working on a cluster needs Dask.", how_to_install("dask")) from error
     with connect(cluster, memory_limit) as remote:
         yield remote
 

@@ -25,7 +25,7 @@ import pandas as pd
 
 from autometa.collection._lockfile import LockFile, differences, one_process
 from autometa.collection.directory import mixed
-from autometa.errors import AutometaError, DataError, DependencyError
+from autometa.errors import AutometaError, DataError, DependencyError, how_to_install
 from autometa.evaluation import Split
 from autometa.space import target_of
 from autometa.tables import read_table
@@ -41,7 +41,7 @@ except ImportError as error:
     raise DependencyError(
         "AM702",
         "tasks of OpenML need the package openml.",
-        "Install it with: pip install 'autometa[openml]'.",
+        how_to_install("openml"),
     ) from error
 
 __all__ = ["Connection", "OpenMLTask", "default_lock_file", "read_suite", "read_tasks"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from autometa.errors import StorageError
+from autometa.files import write_file
 from autometa.metafeatures import METAFEATURES_VERSION
 from autometa.space import SPACE_VERSION, SearchSpace
 
@@ -68,9 +69,7 @@ def write_manifest(directory: Path, summary: Mapping[str, Any]) -> None:
         "summary": dict(summary),
         "sha256": {str(p.relative_to(directory).as_posix()): _sha256(p) for p in _data_files(directory)},
     }
-    partial = directory / "manifest.json.partial"
-    partial.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    partial.replace(directory / "manifest.json")
+    write_file(directory / "manifest.json", json.dumps(manifest, indent=1) + "\n")
 
 
 def verify_files(directory: Path) -> list[str]:

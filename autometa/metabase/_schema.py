@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from autometa.errors import StorageError
+from autometa.files import write_file
 from autometa.metafeatures import METAFEATURES_VERSION, describe_task
 from autometa.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, baseline_scores
 from autometa.space import Configuration, target_of
@@ -174,11 +175,12 @@ def by_density(origins: pd.Series) -> pd.Series:
 def write_parquet(table: pd.DataFrame, path: Path) -> None:
     """Write a small file: numbers byte by byte, texts by dictionary."""
     numbers = [name for name in table if table[name].dtype == "float32"]
-    table.to_parquet(
-        path,
+    content = table.to_parquet(
+        None,
         index=False,
         compression="zstd",
         compression_level=19,
         use_dictionary=[name for name in table if name not in numbers],
         use_byte_stream_split=numbers,
     )
+    write_file(path, content)

@@ -8,6 +8,7 @@ from typing import Final
 
 import pandas as pd
 
+from autometa.files import to_csv, write_file
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
 from autometa.metamodel.known import KnownTasks
@@ -61,8 +62,10 @@ def train(
     model.report = report.to_dict()
     if output is not None:
         joined.save(output)
-        report.regrets.to_parquet(Path(output) / REGRETS_FILE, index=False, compression="zstd")
-        report.slices().to_csv(Path(output) / SUMMARY_FILE, index=False, float_format="%.4f")
+        write_file(
+            Path(output) / REGRETS_FILE, report.regrets.to_parquet(None, index=False, compression="zstd")
+        )
+        write_file(Path(output) / SUMMARY_FILE, to_csv(report.slices(), float_format="%.4f"))
         model.save(output)
     return model, report
 

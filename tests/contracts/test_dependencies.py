@@ -9,6 +9,8 @@ import tomllib
 
 import pytest
 
+from autometa.errors import DISTRIBUTION
+
 IMPORT_NAMES = {"scikit-learn": "sklearn", "liac-arff": "arff"}
 # Declared without being imported by name.
 INDIRECT = {"pyarrow": "pandas reads and writes Parquet and Feather with it"}
@@ -52,4 +54,4 @@ def test_dependencies_have_lower_bounds_only(project):
     extras = [name for listed in project["optional-dependencies"].values() for name in listed]
     for requirement in (*project["dependencies"], *extras):
         assert not any(mark in requirement for mark in ("==", "<", "~=", ",", "@")), requirement
-        assert ">=" in requirement or requirement.startswith("autometa["), requirement
+        assert ">=" in requirement or requirement.startswith(f"{DISTRIBUTION}["), requirement

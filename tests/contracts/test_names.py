@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import autometa
+from autometa.errors import DISTRIBUTION
 
 REQUIRED: Any = inspect.Parameter.empty
 ESTIMATOR = {
@@ -183,7 +184,7 @@ def test_the_tree_of_errors(child, parents):
 
 def test_versions_agree(root):
     version = autometa.__version__
-    assert importlib.metadata.version("autometa") == version
+    assert importlib.metadata.version(DISTRIBUTION) == version
     assert f"\n## [{version}]" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
 
 

@@ -10,6 +10,8 @@ import zipfile
 
 import pytest
 
+from autometa.errors import DISTRIBUTION
+
 
 @pytest.fixture(scope="module")
 def pyproject(root):
@@ -65,5 +67,6 @@ def test_the_wheel_says_what_it_is(wheel):
     }
     assert b"autometa = autometa.cli:main" in inside["entry_points.txt"]
     assert inside["top_level.txt"].split() == [b"autometa"]
+    assert f"Name: {DISTRIBUTION}\n".encode() in inside["METADATA"]
     assert b"License-Expression: BSD-3-Clause" in inside["METADATA"]
     assert "licenses/LICENSE" in inside
