@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autometa.ensembling import Candidates, Leading
 from autometa.errors import UsageError
 from autometa.experience import load_experienced_metamodel
 from autometa.metabase import MetaBase
@@ -93,12 +94,7 @@ class Recommendation:
         read : str, default=""
             Python expression that reads the table, where its suffix does not say how.
         """
-        from autometa.pipelines import pipeline_code
-
-        scorer = self.task.metric.scorer
-        name = target or (str(self.task.y.name) if self.task.y.name is not None else "target")
-        score = scorer if isinstance(scorer, str) else ""
-        return pipeline_code(self.pipeline, target=name, data=data, score=score, read=read)
+        return _code(self.pipeline, self.task, target, data, read)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recommendation as plain JSON types."""
@@ -149,7 +145,9 @@ class Recommendations(Sequence[Recommendation]):
         few_shot: Callable[[], FewShot],
         past_runs: Callable[[], list[PastRuns]],
         columns: Sequence[int],
+        leading: Leading,
         costs: NDArray[np.float64] | None = None,
+        time_budget: float | None = None,
     ) -> None:
         self._items = tuple(items)
         self.task = task
@@ -163,6 +161,8 @@ class Recommendations(Sequence[Recommendation]):
         self._past_runs = past_runs
         self._columns = tuple(columns)
         self._costs = costs
+        self._leading = leading
+        self._time_budget = time_budget
 
     @overload
     def __getitem__(self, index: int) -> Recommendation: ...
@@ -236,6 +236,54 @@ class Recommendations(Sequence[Recommendation]):
             self._costs,
         )
         return [left[column] for column in order]
+
+    def ensemble(self, k: int = 5, *, time_budget: float | None = None) -> Any:
+        """Return the unfitted weighted mean of up to `k` recommended pipelines; see :mod:`autometa.ensembling`.
+
+        Parameters
+        ----------
+        k : int, default=5
+            At most so many members; 1 is the first recommendation alone.
+        time_budget : float, optional
+            The members together are expected to take at most so many CPU seconds of fits on all rows; by default as
+            many as the recommendations were asked for. The first recommendation is always a member.
+
+        Returns
+        -------
+        VotingClassifier, VotingRegressor or FixedThresholdClassifier
+            Of scikit-learn and LightGBM objects only, made anew at each call. The last around a VotingClassifier,
+            where the metric wants another threshold than one half.
+
+        Raises
+        ------
+        UsageError
+            AM510 when `k` is less than 1 or `time_budget` is not positive.
+        """
+        from autometa.ensembling import zero_shot_ensemble
+
+        budget = self._time_budget if time_budget is None else time_budget
+        first = self[0].configuration, self[0].expected_seconds
+        return zero_shot_ensemble(self.task, k, first, self._leading, budget)
+
+    def ensemble_code(
+        self,
+        k: int = 5,
+        *,
+        time_budget: float | None = None,
+        target: str | None = None,
+        data: str = "data.csv",
+        read: str = "",
+    ) -> str:
+        """Return a Python script that builds, scores and fits the ensemble without autometa.
+
+        Parameters
+        ----------
+        k, time_budget
+            See :meth:`ensemble`.
+        target, data, read
+            See :meth:`Recommendation.to_code`.
+        """
+        return _code(self.ensemble(k, time_budget=time_budget), self.task, target, data, read)
 
     @cached_property
     def past_runs(self) -> list[PastRuns]:
@@ -402,7 +450,27 @@ def recommend_for_task(
         past_runs=partial(_past_runs, model, metafeatures, task, algorithms, seen),
         columns=chosen,
         costs=None if time_budget is None else prediction.costs(time_budget),
+        leading=partial(_leading, model, metafeatures, task, seen, allowed, time_budget),
+        time_budget=time_budget,
     )
+
+
+def _leading(
+    model: MetaModel,
+    metafeatures: pd.Series,
+    task: Task,
+    exclude: Sequence[str],
+    allowed: NDArray[np.bool_],
+    time_budget: float | None,
+    metric: str,
+    n: int,
+) -> Candidates:
+    """Return what leads by a stored metric, the best to try first."""
+    sizes = (task.n_rows, task.X.shape[1], len(task.classes))
+    found = model.predict(metafeatures, task.kind, metric, exclude=exclude, sizes=sizes)
+    chosen = found.portfolio(n, allowed, time_budget)
+    stored = [model.part(task.kind).configurations[found.configuration_ids[i]] for i in chosen]
+    return Candidates(tuple(stored), found.regret[chosen], found.seconds[chosen])
 
 
 def load_metamodel(path: str | None = None) -> MetaModel:
@@ -592,6 +660,15 @@ def _recommendation(
         reason=reason,
         task=task,
     )
+
+
+def _code(estimator: Any, task: Task, target: str | None, data: str, read: str) -> str:
+    from autometa.pipelines import pipeline_code
+
+    scorer = task.metric.scorer
+    name = target or (str(task.y.name) if task.y.name is not None else "target")
+    score = scorer if isinstance(scorer, str) else ""
+    return pipeline_code(estimator, target=name, data=data, score=score, read=read)
 
 
 def _finite(value: Any) -> Any:
