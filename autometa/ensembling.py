@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 TEMPERATURE: Final = 0.2
 LEAD: Final = 2.0
 MOST_OF_AN_ALGORITHM: Final = 2
+# For the order of rows, experience by area under the curve and by log-loss add to each other.
+ORDER_LEADERS: Final = ("roc_auc", "log_loss")
 CLASS_WEIGHT: Final = "class_weight"
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """What leads by a metric, the best to try first.
+    """What leads by one metric or several, the best to try first.
 
     Attributes
     ----------
@@ -72,8 +74,8 @@ class Mixture:
     threshold: float | None = None
 
 
-# Candidates by a stored metric, at most so many.
-Leading = Callable[[str, int], Candidates]
+# Candidates that lead by some stored metrics in turn, so many of each; their regret is that of the first metric.
+Leading = Callable[[Sequence[str], int], Candidates]
 
 
 def zero_shot_ensemble(
@@ -110,7 +112,7 @@ def choose_mixture(
     first : (Configuration, float)
         The first recommendation and its expected seconds.
     leading : callable
-        Called with a stored metric and a number; returns :class:`Candidates` by that metric.
+        Called with stored metrics and a number; returns :class:`Candidates`, those by each metric in turn.
     time_budget : float, optional
         CPU seconds that the members together may be expected to take; the first one is a member in any case.
 
@@ -131,15 +133,15 @@ def choose_mixture(
     if k == 1:
         return alone
     weighting, threshold = _votes(task)
-    metric = task.metric.stored if threshold is None else "roc_auc"
-    found = leading(metric, 2 * k + MOST_OF_AN_ALGORITHM)
+    is_order = task.metric.stored == "roc_auc" or threshold is not None
+    found = leading(ORDER_LEADERS if is_order else (task.metric.stored,), 2 * k + MOST_OF_AN_ALGORITHM)
     limit = math.inf if time_budget is None else time_budget
     chosen: list[Configuration] = []
     regrets: list[float] = []
     spent = 0.0
     used: Counter[str] = Counter()
     for candidate, regret, seconds in zip(found.configurations, found.regret, found.seconds, strict=True):
-        member = _reweighted(candidate, weighting)
+        member = _admitted(candidate, weighting)
         if member is None or member in chosen or used[member.algorithm] == MOST_OF_AN_ALGORITHM:
             continue
         if chosen and spent + seconds > limit:
@@ -158,25 +160,29 @@ def choose_mixture(
 
 
 def _votes(task: Task) -> tuple[str, float | None]:
-    """Return which class weights members may have, and the threshold that the metric wants."""
+    """Return how members stand to class weights (see :func:`_admitted`), and the threshold that the metric wants."""
     metric = task.metric.stored
-    if metric in ("log_loss", "roc_auc"):
-        return "none", None
-    if metric != "balanced_accuracy":
-        return "any", None
-    if task.kind == "binary":
-        return "none", float((task.y == task.classes[1]).mean())
-    return "balanced", None
+    if metric == "log_loss":
+        return "without", None
+    if metric == "roc_auc":
+        return "removed", None
+    if metric == "balanced_accuracy" and task.kind == "binary":
+        return "removed", float((task.y == task.classes[1]).mean())
+    if metric in ("balanced_accuracy", "f1_macro"):
+        return "with", None
+    return "any", None
 
 
-def _reweighted(configuration: Configuration, weighting: str) -> Configuration | None:
-    """Return a configuration without class weights, or none if it has not the balanced ones that it could have."""
+def _admitted(configuration: Configuration, weighting: str) -> Configuration | None:
+    """Return a candidate as it may be a member, or None.
+
+    Under ``without`` nothing has class weights, under ``with`` what could have them has; ``removed`` takes them away.
+    """
     given = configuration.params.get(CLASS_WEIGHT, "unknown")
-    if weighting == "balanced" and given is None:
-        return None
-    if weighting == "none" and given == "balanced":
+    if weighting == "removed" and given == "balanced":
         return Configuration(configuration.algorithm, {**configuration.params, CLASS_WEIGHT: None})
-    return configuration
+    refused = {"with": None, "without": "balanced"}
+    return None if weighting in refused and given == refused[weighting] else configuration
 
 
 def build_ensemble(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, overload
 
@@ -462,15 +463,18 @@ def _leading(
     exclude: Sequence[str],
     allowed: NDArray[np.bool_],
     time_budget: float | None,
-    metric: str,
+    metrics: Sequence[str],
     n: int,
 ) -> Candidates:
-    """Return what leads by a stored metric, the best to try first."""
+    """Return what leads by some stored metrics in turn, `n` of each; its regret is that of the first metric."""
     sizes = (task.n_rows, task.X.shape[1], len(task.classes))
-    found = model.predict(metafeatures, task.kind, metric, exclude=exclude, sizes=sizes)
-    chosen = found.portfolio(n, allowed, time_budget)
-    stored = [model.part(task.kind).configurations[found.configuration_ids[i]] for i in chosen]
-    return Candidates(tuple(stored), found.regret[chosen], found.seconds[chosen])
+    found = [
+        model.predict(metafeatures, task.kind, metric, exclude=exclude, sizes=sizes) for metric in metrics
+    ]
+    in_turn = zip(*(p.portfolio(n, allowed, time_budget) for p in found), strict=True)
+    chosen = list(dict.fromkeys(chain.from_iterable(in_turn)))
+    stored = [model.part(task.kind).configurations[found[0].configuration_ids[i]] for i in chosen]
+    return Candidates(tuple(stored), found[0].regret[chosen], found[0].seconds[chosen])
 
 
 def load_metamodel(path: str | None = None) -> MetaModel:

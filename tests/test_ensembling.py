@@ -28,7 +28,7 @@ KINDS = ("binary", "multiclass", "regression")
 
 @pytest.fixture(scope="module")
 def tables(make_mixed, make_target):
-    frame = make_mixed(150)
+    frame = make_mixed(90)
     return {kind: (frame, make_target(frame, kind)) for kind in KINDS}
 
 
@@ -61,9 +61,11 @@ def same(a, b, X) -> bool:
 def field(configurations, regret, seconds=None):
     """Return what leads, whatever the metric."""
     found = Candidates(
-        tuple(configurations), np.array(regret), np.ones(len(regret)) if seconds is None else np.array(seconds)
+        tuple(configurations),
+        np.array(regret),
+        np.ones(len(regret)) if seconds is None else np.array(seconds),
     )
-    return lambda metric, n: found
+    return lambda metrics, n: found
 
 
 def defaults(kind: str, *names: str) -> list[Configuration]:
@@ -78,7 +80,9 @@ def test_an_ensemble_is_an_unfitted_vote_of_at_most_k_different_pipelines(kind, 
         assert isinstance(ensemble, VotingRegressor if kind == "regression" else VotingClassifier)
         assert not hasattr(ensemble, "estimators_")
         assert 1 < len(ensemble.estimators) <= k
-        assert len({str(pipeline.get_params()) for _, pipeline in ensemble.estimators}) == len(ensemble.estimators)
+        assert len({str(pipeline.get_params()) for _, pipeline in ensemble.estimators}) == len(
+            ensemble.estimators
+        )
         assert sum(ensemble.weights) == pytest.approx(1)
         assert min(ensemble.weights) > 0
 
@@ -113,10 +117,9 @@ def test_it_predicts_the_weighted_mean_of_its_members_and_survives_clone_and_pic
 @pytest.mark.parametrize(
     ("kind", "metric"),
     [
-        *(("binary", m) for m in ("roc_auc", "log_loss", "balanced_accuracy", "accuracy", "f1", "f1_macro")),
-        ("binary", make_scorer(matthews_corrcoef)),
-        *(("multiclass", m) for m in ("roc_auc", "neg_log_loss", "balanced_accuracy", "f1_macro")),
-        *(("regression", m) for m in ("r2", "rmse", "mae", "neg_median_absolute_error")),
+        *(("binary", m) for m in ("roc_auc", "balanced_accuracy", "f1", make_scorer(matthews_corrcoef))),
+        *(("multiclass", m) for m in ("neg_log_loss", "balanced_accuracy")),
+        *(("regression", m) for m in ("rmse", "mae")),
     ],
 )
 def test_every_metric_has_an_ensemble_that_learns(kind, metric, tables, model):
@@ -133,7 +136,9 @@ def test_every_metric_has_an_ensemble_that_learns(kind, metric, tables, model):
 def test_for_balanced_accuracy_a_class_is_predicted_from_its_share_on(tables, model):
     X, y = tables["binary"]
     rare = y.where(np.arange(len(y)) % 3 == 0, "no")
-    ensemble = autometa.recommend(X, rare, metric="balanced_accuracy", metabase=model).ensemble(4).fit(X, rare)
+    ensemble = (
+        autometa.recommend(X, rare, metric="balanced_accuracy", metabase=model).ensemble(4).fit(X, rare)
+    )
     assert isinstance(ensemble, FixedThresholdClassifier)
     above = ensemble.predict_proba(X)[:, 1] >= (rare == "yes").mean()
     assert np.array_equal(ensemble.predict(X), np.where(above, "yes", "no"))
@@ -145,13 +150,15 @@ def test_for_balanced_accuracy_a_class_is_predicted_from_its_share_on(tables, mo
 def test_labels_of_all_kinds_keep_their_names(labels, tables, model):
     X, y = tables["binary"]
     target = pd.Series(np.where(y == "yes", *labels[::-1]), index=y.index, name="target")
-    for metric in ("balanced_accuracy", "f1_macro"):
-        ensemble = autometa.recommend(X, target, metric=metric, metabase=model).ensemble(4).fit(X, target)
-        assert set(ensemble.predict(X).tolist()) == set(target.tolist())
-        assert (ensemble.predict(X) == target).mean() > 0.7
+    ensemble = autometa.recommend(X, target, metric="balanced_accuracy", metabase=model).ensemble(3)
+    predicted = ensemble.fit(X, target).predict(X)
+    assert set(predicted.tolist()) == set(target.tolist())
+    assert (predicted == target).mean() > 0.7
 
 
-def test_members_for_a_metric_of_order_have_no_class_weights_and_for_balance_of_many_classes_what_can_has(tables):
+def test_members_for_a_metric_of_order_have_no_class_weights_and_for_balance_of_many_classes_what_can_has(
+    tables,
+):
     space = SearchSpace.for_kind("binary")
     plain = defaults("binary", "random_forest", "linear", "knn", "lightgbm")
     heavy = [Configuration(c.algorithm, {**c.params, "class_weight": "balanced"}) for c in plain[:2]]
