@@ -108,13 +108,14 @@ def choose_mixture(
     ----------
     task : Task
     k : int
-        At most so many members; 1 is the first recommendation alone, as it is.
+        At most so many members; 1 is the first recommendation alone, as it is, whatever it takes.
     first : (Configuration, float)
         The first recommendation and its expected seconds.
     leading : callable
         Called with stored metrics and a number; returns :class:`Candidates`, those by each metric in turn.
     time_budget : float, optional
-        CPU seconds that the members together may be expected to take; the first one is a member in any case.
+        CPU seconds that the members together may be expected to take. Where no candidate is that quick, the first
+        recommendation is the answer.
 
     Returns
     -------
@@ -144,7 +145,7 @@ def choose_mixture(
         member = _admitted(candidate, weighting)
         if member is None or member in chosen or used[member.algorithm] == MOST_OF_AN_ALGORITHM:
             continue
-        if chosen and spent + seconds > limit:
+        if spent + seconds > limit:
             continue
         chosen.append(member)
         regrets.append(float(regret))
@@ -152,7 +153,7 @@ def choose_mixture(
         used[member.algorithm] += 1
         if len(chosen) == k:
             break
-    if len(chosen) < 2:
+    if not chosen or (len(chosen) == 1 and first[1] <= limit):
         return alone
     shares = np.exp((regrets[0] - np.maximum(regrets, regrets[0])) / TEMPERATURE)
     shares[0] *= LEAD

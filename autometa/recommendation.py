@@ -247,7 +247,7 @@ class Recommendations(Sequence[Recommendation]):
             At most so many members; 1 is the first recommendation alone.
         time_budget : float, optional
             The members together are expected to take at most so many CPU seconds of fits on all rows; by default as
-            many as the recommendations were asked for. The first recommendation is always a member.
+            many as the recommendations were asked for. Where nothing is that quick, the first recommendation alone.
 
         Returns
         -------
