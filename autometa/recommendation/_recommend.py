@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autometa.ensembling import MOST_MEMBERS, MOST_OF_AN_ALGORITHM, Candidates, leading_metrics
 from autometa.errors import UsageError
 from autometa.experience import load_metamodel
 from autometa.metabase import MetaBase
@@ -157,6 +159,8 @@ def recommend_for_task(
         past=near.past_runs(task.metric.stored),
         algorithms=algorithms,
         costs=None if time_budget is None else prediction.costs(time_budget)[chosen],
+        leading=_leading(task, near, sizes, allowed, time_budget),
+        time_budget=time_budget,
     )
     clock.lap("ranking")
     return result
@@ -235,6 +239,24 @@ def _model_issues(task: Task, novelty: float, seen: Sequence[str]) -> list[DataI
             )
         )
     return issues
+
+
+def _leading(
+    task: Task,
+    near: Neighbourhood,
+    sizes: tuple[int, int, int],
+    allowed: NDArray[np.bool_],
+    time_budget: float | None,
+) -> Candidates:
+    """Return what leads by the metrics of the ensemble in turn; its regret is that of the first metric."""
+    found = [near.predict(metric, sizes) for metric in leading_metrics(task)]
+    n = 2 * MOST_MEMBERS + MOST_OF_AN_ALGORITHM
+    in_turn = zip(*(p.portfolio(n, allowed, time_budget) for p in found), strict=True)
+    chosen = list(dict.fromkeys(chain.from_iterable(in_turn)))
+    configurations = list(near.known.configurations.values())
+    return Candidates(
+        tuple(configurations[i] for i in chosen), found[0].regret[chosen], found[0].seconds[chosen]
+    )
 
 
 def _items(

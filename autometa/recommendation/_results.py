@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autometa.ensembling import Candidates, Mixture, build_ensemble, choose_mixture
 from autometa.errors import UsageError
 from autometa.metamodel import PastRuns
 from autometa.metamodel.belief import FewShot
@@ -86,12 +87,7 @@ class Recommendation:
         read : str, default=""
             Python expression that reads the table, where its suffix does not say how.
         """
-        from autometa.pipelines import pipeline_code
-
-        scorer = self.task.metric.scorer
-        name = target or (str(self.task.y.name) if self.task.y.name is not None else "target")
-        score = scorer if isinstance(scorer, str) else ""
-        return pipeline_code(self.pipeline, target=name, data=data, score=score, read=read)
+        return code_of(self.pipeline, self.task, target, data, read)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recommendation as plain JSON types."""
@@ -129,7 +125,9 @@ class Recommendations(Sequence[Recommendation]):
         few_shot: FewShot,
         past: PastRuns,
         algorithms: str | Sequence[str] | None = None,
+        leading: Candidates,
         costs: FloatArray | None = None,
+        time_budget: float | None = None,
     ) -> None:
         self._items = tuple(items)
         self.task = task
@@ -142,6 +140,8 @@ class Recommendations(Sequence[Recommendation]):
         self._past = past
         self._algorithms = algorithms
         self._costs = costs
+        self._leading = leading
+        self._time_budget = time_budget
 
     @overload
     def __getitem__(self, index: int) -> Recommendation: ...
@@ -213,6 +213,65 @@ class Recommendations(Sequence[Recommendation]):
             )
         return [self._items[i] for i in left]
 
+    def ensemble(self, k: int = 5, *, time_budget: float | None = None) -> Any:
+        """Return the unfitted weighted mean of up to `k` recommended pipelines; see :mod:`autometa.ensembling`.
+
+        Parameters
+        ----------
+        k : int, default=5
+            At most so many members, ten in all; 1 is the first recommendation alone.
+        time_budget : float, optional
+            The members together are expected to take at most so many CPU seconds of fits on all rows; by default as
+            many as the recommendations were asked for. Where nothing is that quick, the first recommendation alone.
+
+        Returns
+        -------
+        VotingClassifier, VotingRegressor or FixedThresholdClassifier
+            Of scikit-learn and LightGBM objects only, made anew at each call. The last around a VotingClassifier,
+            where the metric wants another threshold than one half.
+
+        Raises
+        ------
+        UsageError
+            AM510 when `k` is less than 1 or `time_budget` is not positive.
+        """
+        mixture = self.mixture(k, time_budget=time_budget)
+        return build_ensemble(
+            mixture.configurations, mixture.weights, self.task, threshold=mixture.threshold
+        )
+
+    def mixture(self, k: int = 5, *, time_budget: float | None = None) -> Mixture:
+        """Return the members, weights and threshold of :meth:`ensemble` as data.
+
+        Parameters
+        ----------
+        k, time_budget
+            See :meth:`ensemble`.
+        """
+        budget = self._time_budget if time_budget is None else time_budget
+        first = self[0].configuration, self[0].expected_seconds
+        return choose_mixture(self.task, k, first, self._leading, budget)
+
+    def ensemble_code(
+        self,
+        k: int = 5,
+        *,
+        time_budget: float | None = None,
+        target: str | None = None,
+        data: str = "data.csv",
+        read: str = "",
+    ) -> str:
+        """Return a Python script that builds, scores and fits the ensemble without autometa.
+
+        Parameters
+        ----------
+        k, time_budget
+            See :meth:`ensemble`.
+        target, data, read
+            See :meth:`Recommendation.to_code`.
+        """
+        return code_of(self.ensemble(k, time_budget=time_budget), self.task, target, data, read)
+
     @cached_property
     def past_runs(self) -> list[tuple[list[Configuration], FloatArray]]:
         """What was run on the most similar known tasks, as far as it fits this one.
@@ -268,6 +327,16 @@ class Suitable:
             return False
         algorithm = self._space[configuration.algorithm]
         return algorithm.fits(configuration, self._n_rows, self._n_rarest)
+
+
+def code_of(estimator: Any, task: Task, target: str | None, data: str, read: str) -> str:
+    """Return a Python script that builds, scores and fits an estimator for a task without autometa."""
+    from autometa.pipelines import pipeline_code
+
+    scorer = task.metric.scorer
+    name = target or (str(task.y.name) if task.y.name is not None else "target")
+    score = scorer if isinstance(scorer, str) else ""
+    return pipeline_code(estimator, target=name, data=data, score=score, read=read)
 
 
 def _finite(value: Any) -> Any:

@@ -44,6 +44,8 @@ _LEAST_FIT_BUDGET: Final = 1e-3
 N_BEFORE_OWN: Final = 2
 # Without folds, so many recommended pipelines are averaged.
 ZERO_SHOT_MEMBERS: Final = 5
+# So many more stand by, for those that cannot be fitted.
+SPARE_MEMBERS: Final = 5
 # Trials of a continued study that are fitted again, so that the model can have them.
 MAX_REPEATED: Final = 10
 
@@ -74,7 +76,8 @@ class SearchRun:
         self._seed = seed
         self._floor: FoldFit | None = None
         self._recommendations: Sequence[Recommendation] = ()
-        self._zero_shot: list[tuple[Configuration, FoldFit]] = []
+        self._zero_shot: list[tuple[Configuration, FoldFit, float]] = []
+        self._threshold: float | None = None
         self._preparations: dict[str, bytes] = {}
         self._search: Search | None = None
         self._failure = "there was no time left"
@@ -235,26 +238,48 @@ class SearchRun:
         )
 
     def _fit_without_folds(self, entries: Sequence[Entry]) -> None:
-        """Fit the first recommendations on all rows, or on as many as there is time for."""
-        size = min(self._size, ZERO_SHOT_MEMBERS)
+        """Fit what should make the best mean on all rows, or on as many as there is time for."""
         rows = self._first_rows()
-        for entry in entries[: size + 5]:
+        members, size = self._without_folds(entries)
+        for entry, weight in members:
             left = self._deadline.remaining
             if len(self._zero_shot) == size or left <= 0:
                 return
-            is_hopeless = (
-                self._slowness * entry.seconds * (rows or self._task.n_rows) / self._task.n_rows > left
-            )
-            if is_hopeless and self._deadline.seconds is not None:
+            share = (rows or self._task.n_rows) / self._task.n_rows
+            if self._deadline.seconds is not None and self._slowness * entry.seconds * share > left:
                 continue
             job = Job(entry.configuration, None, rows, 0.8 * left, is_pipeline=self._size == 1)
             self._hands.submit(entry.configuration, job, left if math.isinf(left) else 0.9 * left)
             for configuration, outcome, _ in self._hands.wait():
                 if isinstance(outcome, FoldFit):
-                    self._zero_shot.append((configuration, outcome))
+                    self._zero_shot.append((configuration, outcome, weight))
                     self._preparations |= outcome.preparations
                 else:
                     self._failure = outcome.reason
+
+    def _without_folds(self, entries: Sequence[Entry]) -> tuple[list[tuple[Entry, float]], int]:
+        """Return what to fit in its order, with weights, and how many of them make the model.
+
+        What stands behind the members takes the place of those that cannot be fitted.
+        """
+        size = min(self._size, ZERO_SHOT_MEMBERS)
+        others = [(entry, 1.0 / size) for entry in entries[: size + SPARE_MEMBERS]]
+        known = self._recommendations
+        has_own = registered_algorithms()[target_of(self._task.kind)].keys() & set(self._space.algorithms)
+        is_repeated = bool(entries) and entries[0].origin == "known"
+        if size == 1 or has_own or is_repeated or not isinstance(known, Recommendations):
+            return others, size
+        left = self._deadline.remaining
+        mixture = known.mixture(size, time_budget=None if math.isinf(left) else max(left / self._slowness, 1e-3))
+        self._threshold = mixture.threshold
+        seconds = mixture.seconds / len(mixture.configurations)
+        members = [
+            (Entry(configuration, "recommended", seconds=seconds), weight)
+            for configuration, weight in zip(mixture.configurations, mixture.weights, strict=True)
+        ]
+        chosen = set(mixture.configurations)
+        spare = [(entry, min(mixture.weights)) for entry, _ in others if entry.configuration not in chosen]
+        return members + spare, len(members)
 
     # -- the model -------------------------------------------------------------------------------------------------
 
@@ -322,7 +347,7 @@ class SearchRun:
                 note = f"only {assembly.depth} of {len(self._problem.splits)} folds were fitted in time."
             return build_model(self._problem, fits, self._preparations, assembly), best.configuration, note
         if self._zero_shot:
-            best_configuration, first = self._zero_shot[0]
+            best_configuration, first, _ = self._zero_shot[0]
             note = (
                 ""
                 if self._deadline.seconds is None
@@ -330,8 +355,12 @@ class SearchRun:
             )
             if self._size == 1:
                 return pickle.loads(first.model), best_configuration, note
-            fits = [(fit, 1.0) for _, fit in self._zero_shot]
-            return build_model(self._problem, fits, self._preparations), best_configuration, note
+            fits = [(fit, weight) for _, fit, weight in self._zero_shot]
+            model = build_model(self._problem, fits, self._preparations)
+            if self._threshold is not None:
+                # The second class is predicted from this probability on.
+                model.multipliers = [self._threshold, 1.0 - self._threshold]
+            return model, best_configuration, note
         if self._floor is not None:
             note = f"the time allowed one default model on {self._floor.n_train:,} rows only."
             return build_model(self._problem, [(self._floor, 1.0)], self._preparations), self._default, note
