@@ -109,7 +109,7 @@ def build_pipeline(
     model = _complete_model(model, algorithm, task)
     preparation = _make_preparation(algorithm, task, scaler, encoding)
     steps: list[tuple[str, Any]] = [("prepare", preparation), ("model", model)]
-    if task.is_positional and _needs_frame(task):
+    if task.is_positional and (encoding.letters or _needs_frame(task)):
         steps.insert(0, ("frame", _apply("array to frame")))
     return Pipeline(steps)
 
