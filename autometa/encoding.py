@@ -20,8 +20,8 @@ import pandas as pd
 MANY_LEVELS: Final = 40
 # Longer text is read by its words: n-grams of its letters take seconds and say little that its words do not.
 LONG_TEXT: Final = 100
-# Characters of a table that are read by their n-grams: two to three seconds. What is shortest comes first.
-MAX_CHARACTERS: Final = 2_000_000
+# Characters of a table that are read by their n-grams: about a second. What is shortest comes first.
+MAX_CHARACTERS: Final = 1_000_000
 # Components of a column of text (as in skrub's StringEncoder), of a column of many levels, and of all columns together:
 # ten columns of text have the 16 each that they had before.
 N_TEXT: Final = 30
