@@ -68,7 +68,6 @@ FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]] = M
             pd.DataFrame.replace,
             {"to_replace": [math.inf, -math.inf], "value": math.nan},
         ),
-        "column to text": (pd.Series.astype, {"dtype": "str"}),
         "missing to empty text": (pd.Series.fillna, {"value": ""}),
     }
 )
@@ -318,7 +317,7 @@ def _text_steps(kind: str, n_components: int, scaled: bool) -> Any:
     else:
         counts = HashingVectorizer(n_features=N_WORD_HASHES, alternate_sign=False)
     return make_pipeline(
-        _apply("column to text"),
+        _apply("to text"),
         _apply("missing to empty text"),
         counts,
         TfidfTransformer(),

@@ -78,8 +78,8 @@ def as_parquet(X: pd.DataFrame) -> pd.DataFrame:
     """Spell out what Parquet cannot hold: columns of several types."""
     changed = {
         name: X[name].map(str, na_action="ignore").astype("str")
-        for name in X.select_dtypes("object")
-        if len({type(value) for value in X[name].dropna()}) > 1
+        for name in X.columns
+        if X[name].dtype.kind == "O" and len({type(value) for value in X[name].dropna()}) > 1
     }
     return X.assign(**changed)
 
