@@ -48,6 +48,7 @@ _ESTIMATORS: Final = """
     feature_extraction.text.HashingVectorizer feature_extraction.text.TfidfTransformer
     impute._base.MissingIndicator impute._base.SimpleImputer
     linear_model._logistic.LogisticRegression linear_model._ridge.Ridge
+    model_selection._split.KFold
     neighbors._classification.KNeighborsClassifier neighbors._regression.KNeighborsRegressor
     neural_network._multilayer_perceptron.MLPClassifier neural_network._multilayer_perceptron.MLPRegressor
     neural_network._stochastic_optimizers.AdamOptimizer
@@ -56,7 +57,7 @@ _ESTIMATORS: Final = """
     preprocessing._encoders.OneHotEncoder preprocessing._encoders.OrdinalEncoder
     preprocessing._function_transformer.FunctionTransformer
     preprocessing._label.LabelBinarizer preprocessing._label.LabelEncoder
-    preprocessing._polynomial.SplineTransformer
+    preprocessing._polynomial.SplineTransformer preprocessing._target_encoder.TargetEncoder
     svm._classes.SVC svm._classes.SVR
     tree._classes.DecisionTreeClassifier tree._classes.DecisionTreeRegressor
     tree._classes.ExtraTreeClassifier tree._classes.ExtraTreeRegressor

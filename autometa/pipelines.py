@@ -21,6 +21,7 @@ from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.impute import SimpleImputer
+from sklearn.model_selection import KFold
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -29,14 +30,21 @@ from sklearn.preprocessing import (
     QuantileTransformer,
     SplineTransformer,
     StandardScaler,
+    TargetEncoder,
 )
 
 from autometa.algorithms import CALIBRATION_FOLDS, Algorithm, Configuration
+from autometa.encoding import Encoding, choose_encoding
 from autometa.space import SearchSpace
 from autometa.task import Task
 
 DATE_PARTS: Final = ("year", "month", "day", "day_of_week", "day_of_year", "hour")
-N_TEXT_COMPONENTS: Final = 16
+# Columns into which n-grams of letters, and words, are hashed.
+N_LETTER_HASHES: Final = 2**13
+N_WORD_HASHES: Final = 2**12
+# Power iterations of the SVD: Halko, Martinsson and Tropp (SIAM Review 53, 2011) find one to three enough.
+N_ITERATIONS: Final = 3
+WORTH_FOLDS: Final = 5  # scikit-learn's default
 MAX_ONE_HOT: Final = 25
 MAX_LEVELS: Final = 200
 LEAST_KNOWN: Final = 20
@@ -74,6 +82,8 @@ def build_pipeline(
     Parameters
     ----------
     configuration : Configuration
+        Beside hyperparameters it may say how columns of words become numbers: ``categories`` and ``text`` (see
+        :data:`autometa.space.ENCODINGS`). Without them the rule of :mod:`autometa.encoding` decides.
     task : Task
         Its column types decide the preprocessing.
     random_state : int or None, default=0
@@ -88,21 +98,48 @@ def build_pipeline(
     algorithm = SearchSpace.for_kind(task.kind)[configuration.algorithm]
     params = dict(configuration.params)
     scaler = str(params.pop("scaler", "standard"))
+    encoding = _choose_encoding(task, params.pop("categories", "auto"), params.pop("text", "auto"))
     if algorithm.translate is not None:
         params = algorithm.translate(params)
-    categorical = task.columns("categorical")
     extra: dict[str, Any] = dict(algorithm.fixed)
-    if algorithm.preprocessing == "native" and categorical:
-        # The categorical block comes first in the output of the ColumnTransformer.
-        extra["categorical_features"] = list(range(len(categorical)))
+    if algorithm.preprocessing == "native" and encoding.levels:
+        # The coded levels come first in the output of the ColumnTransformer.
+        extra["categorical_features"] = list(range(len(encoding.levels)))
     if params.get("class_weight") == "balanced" and algorithm.name in ("random_forest", "extra_trees"):
         params["class_weight"] = _forest_class_weight(task)
     model = _make_estimator(algorithm, {**extra, **params}, random_state, n_jobs)
     model = _complete_model(model, algorithm, task)
-    steps: list[tuple[str, Any]] = [("prepare", _make_preparation(algorithm, task, scaler)), ("model", model)]
-    if task.is_positional and _needs_frame(task):
+    preparation = _make_preparation(algorithm, task, scaler, encoding)
+    steps: list[tuple[str, Any]] = [("prepare", preparation), ("model", model)]
+    if task.is_positional and (encoding.letters or _needs_frame(task)):
         steps.insert(0, ("frame", _apply("array to frame")))
     return Pipeline(steps)
+
+
+def is_supervised(pipeline: Any) -> bool:
+    """Whether the preparation reads the target, so that it must be fitted anew in each fold.
+
+    Parameters
+    ----------
+    pipeline : Pipeline or ColumnTransformer
+        As :func:`build_pipeline` makes it, fitted or not, or its step ``prepare``.
+
+    Returns
+    -------
+    bool
+    """
+    preparation = pipeline.named_steps["prepare"] if isinstance(pipeline, Pipeline) else pipeline
+    return any(isinstance(part, TargetEncoder) for part in preparation.get_params().values())
+
+
+def _choose_encoding(task: Task, categories: Any, text: Any) -> Encoding:
+    return choose_encoding(
+        {name: task.X[name] for name in task.columns("categorical")},
+        {name: task.X[name] for name in task.columns("text")},
+        0 if task.kind == "regression" else task.y.nunique(),
+        categories=str(categories),
+        text_by=str(text),
+    )
 
 
 def _make_estimator(
@@ -149,13 +186,11 @@ def _complete_model(model: Any, algorithm: Algorithm, task: Task) -> Any:
     return model
 
 
-def _make_preparation(algorithm: Algorithm, task: Task, scaler: str) -> ColumnTransformer:
+def _make_preparation(algorithm: Algorithm, task: Task, scaler: str, encoding: Encoding) -> ColumnTransformer:
     scaled = algorithm.preprocessing == "scaled"
     blocks: list[tuple[str, Any, Any]] = []
-    if categorical := task.columns("categorical"):
-        blocks.append(
-            ("categorical", _categorical_steps(task, categorical, scaled), _selector(task, categorical))
-        )
+    if levels := list(encoding.levels):
+        blocks.append(("categorical", _categorical_steps(task, levels, scaled), _selector(task, levels)))
     empty = [] if scaled else [name for name in task.columns("numeric") if _is_nearly_empty(task.X[name])]
     if numeric := [name for name in task.columns("numeric") if name not in empty]:
         blocks.append(("numeric", _numeric_steps(task, numeric, scaled, scaler), _selector(task, numeric)))
@@ -165,8 +200,12 @@ def _make_preparation(algorithm: Algorithm, task: Task, scaler: str) -> ColumnTr
         blocks.append(("nearly empty", steps, _selector(task, empty)))
     if dates := task.columns("date"):
         blocks.append(("date", _date_steps(scaled), _selector(task, dates)))
-    for i, name in enumerate(task.columns("text")):
-        blocks.append((f"text{i}", _text_steps(scaled), _selector(task, [name])[0]))
+    if worth := list(encoding.worth):
+        blocks.append(("worth", _worth_steps(task, worth, scaled), _selector(task, worth)))
+    for title, counts in (("letters", encoding.letters), ("words", encoding.words)):
+        for i, (name, n_components) in enumerate(counts.items()):
+            steps = _text_steps(title, n_components, scaled)
+            blocks.append((f"{title}{i}", steps, _selector(task, [name])[0]))
     return ColumnTransformer(blocks)
 
 
@@ -230,10 +269,15 @@ def _scaling_steps(n_rows: int, scaler: str) -> list[Any]:
     return [impute, StandardScaler()]
 
 
-def _categorical_steps(task: Task, names: list[str], scaled: bool) -> Any:
-    steps: list[Any] = []
+def _level_steps(task: Task, names: list[str]) -> list[Any]:
+    """Steps that make one kind of value of levels."""
     if any(_needs_cast(task.X[name]) for name in names) or task.mixed_columns:
-        steps.append(_apply("to text", "one-to-one"))
+        return [_apply("to text", "one-to-one")]
+    return []
+
+
+def _categorical_steps(task: Task, names: list[str], scaled: bool) -> Any:
+    steps = _level_steps(task, names)
     if scaled:
         steps.append(OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MAX_ONE_HOT))
     else:
@@ -253,14 +297,32 @@ def _date_steps(scaled: bool) -> Any:
     return make_pipeline(_apply("to dates"), parts, *(_scaling_steps(1000, "standard") if scaled else []))
 
 
-def _text_steps(scaled: bool) -> Any:
+def _worth_steps(task: Task, names: list[str], scaled: bool) -> Any:
+    encoder = TargetEncoder(
+        # Told from the values, whole numbers would be taken for classes.
+        target_type="continuous" if task.kind == "regression" else "auto",
+        # Without strata, for classes rarer than the folds are many.
+        cv=KFold(WORTH_FOLDS, shuffle=True, random_state=0),
+    )
+    return _chain([*_level_steps(task, names), encoder, *([StandardScaler()] if scaled else [])])
+
+
+def _text_steps(kind: str, n_components: int, scaled: bool) -> Any:
     from sklearn.decomposition import TruncatedSVD
 
+    if kind == "letters":
+        # As in skrub's StringEncoder: within words, three and four letters.
+        counts = HashingVectorizer(
+            n_features=N_LETTER_HASHES, analyzer="char_wb", ngram_range=(3, 4), alternate_sign=False
+        )
+    else:
+        counts = HashingVectorizer(n_features=N_WORD_HASHES, alternate_sign=False)
     return make_pipeline(
+        _apply("to text"),
         _apply("missing to empty text"),
-        HashingVectorizer(n_features=4096, alternate_sign=False),
+        counts,
         TfidfTransformer(),
-        TruncatedSVD(n_components=N_TEXT_COMPONENTS, random_state=0),
+        TruncatedSVD(n_components=n_components, n_iter=N_ITERATIONS, random_state=0),
         *([StandardScaler()] if scaled else []),
     )
 
@@ -344,6 +406,9 @@ def _render(value: Any, imports: dict[str, set[str]], depth: int) -> str:
         return f"pd.{value.__qualname__.replace('NDFrame', 'DataFrame')}"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{k!r}: {_render(v, imports, depth)}" for k, v in value.items()) + "}"
+    if isinstance(value, KFold):
+        imports.setdefault("sklearn.model_selection", set()).add("KFold")
+        return repr(value)
     if isinstance(value, BaseEstimator):
         return _render_estimator(value, imports, depth)
     if isinstance(value, (list, tuple)):

@@ -41,6 +41,15 @@ FloatArray = NDArray[np.float64]
 
 SPACE_VERSION: Final = 1
 
+# How columns of words become numbers (see autometa/encoding.py). Every configuration may say it, whatever its
+# algorithm; one that does not means "auto", so that configurations recorded before stay valid.
+ENCODINGS: Final[Mapping[str, CategoricalDistribution]] = MappingProxyType(
+    {
+        "categories": CategoricalDistribution(("auto", "levels", "target", "characters", "both")),
+        "text": CategoricalDistribution(("auto", "words", "characters")),
+    }
+)
+
 
 class SearchSpace:
     """The algorithms that may solve one kind of task, in a fixed order.
@@ -131,7 +140,16 @@ class SearchSpace:
         if configuration.algorithm not in self:
             return [f"algorithm {configuration.algorithm!r} is not known"]
         algorithm, params = self[configuration.algorithm], configuration.params
-        found = [f"parameter {name!r} is not known" for name in params if name not in algorithm.distributions]
+        found = [
+            f"parameter {name!r} is not known"
+            for name in params
+            if name not in algorithm.distributions and name not in ENCODINGS
+        ]
+        found += [
+            f"{name}={params[name]!r} is outside its range"
+            for name, distribution in ENCODINGS.items()
+            if name not in algorithm.distributions and params.get(name, "auto") not in distribution.choices
+        ]
         for name in algorithm.distributions:
             active = algorithm.is_active(name, params)
             if active and name not in params:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 
+from autometa.encoding import has_parts
 from autometa.errors import DataError, UsageError
 from autometa.metrics import Metric, needs_positive, resolve_metric
 
@@ -456,7 +457,7 @@ _COLUMN_MESSAGES: Final = {
     "AM208": ("the same in every row; ignored", ""),
     "AM209": ("mixes text with other types; read as text", "Clean the column if that is a mistake."),
     "AM210": ("of a type that cannot be used; ignored", "Convert it to numbers, text or dates."),
-    "AM211": ("free text; read as word counts reduced to a few numbers", ""),
+    "AM211": ("free text; read as counts of words or letters reduced to a few numbers", ""),
 }
 
 
@@ -506,13 +507,18 @@ def _infer_strings(column: pd.Series) -> tuple[ColumnType, str]:
         return "ignored", "AM210"
     sample = [str(level) for level in levels[:200]]
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return ("ignored", "AM206") if _is_id(len(levels), column) else ("categorical", "")
+        return _judge_unique(column) if _is_id(len(levels), column) else ("categorical", "")
     if _are_dates(sample):
         return "date", "AM202"
     words = float(np.mean([len(value.split()) for value in sample]))
     if len(levels) > 30 and len(levels) > 0.3 * len(present) and words >= 3:
         return "text", "AM211"
-    return ("ignored", "AM206") if _is_id(len(levels), column) else ("categorical", "")
+    return _judge_unique(column) if _is_id(len(levels), column) else ("categorical", "")
+
+
+def _judge_unique(column: pd.Series) -> tuple[ColumnType, str]:
+    """Names and codes with parts are text, which carries something; other ids are ignored."""
+    return ("text", "AM211") if has_parts(column) else ("ignored", "AM206")
 
 
 def _is_id(n_levels: int, column: pd.Series) -> bool:

@@ -88,6 +88,34 @@ def test_models_on_many_categories_hold_sparse_matrices_and_come_back(tmp_path, 
     np.testing.assert_array_equal(outputs(pipeline, X), outputs(loaded, X))
 
 
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("algorithm", ["lightgbm", "hist_gradient_boosting", "linear"])
+def test_models_on_words_come_back(tmp_path, algorithm, kind):
+    rng = np.random.default_rng(0)
+    n_rows = 120
+    X = pd.DataFrame(
+        {
+            "many": [f"v{i}" for i in rng.integers(0, 60, n_rows)],
+            "short": [f"{i} {a} of them" for i, a in enumerate(rng.choice(["red", "blue"], n_rows))],
+            "long": [" ".join(rng.choice(["lorem", "ipsum", "dolor"], 40)) for _ in range(n_rows)],
+        }
+    )
+    y = (
+        rng.normal(size=n_rows)
+        if kind == "regression"
+        else rng.choice(["a", "b", "c"][: 2 + (kind[0] == "m")], n_rows)
+    )
+    task = Task.from_frame(X, y, kind=kind)
+    pipeline = fit(variants(kind, algorithm)[0], task)
+    save_model(tmp_path / "m.skops", pipeline, INFO)
+    loaded, _ = load_model(tmp_path / "m.skops")
+    titles = [name for name, _, _ in loaded["prepare"].transformers_]
+    assert {"worth", "letters0", "words0"} <= set(titles)
+    new = X.assign(many="never seen", short=None)
+    for each in (X, new):
+        np.testing.assert_array_equal(outputs(pipeline, each), outputs(loaded, each))
+
+
 @pytest.fixture(scope="module")
 def forest():
     X = pd.DataFrame({"a": np.linspace(0, 1, 60), "b": ["u", "v", "w"] * 20, "flag": [True, False] * 30})

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from sklearn.base import clone
 
-from autometa.pipelines import build_pipeline, pipeline_code
+from autometa.pipelines import build_pipeline, is_supervised, pipeline_code
 from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
 from autometa.task import Task
 
@@ -245,3 +245,140 @@ def test_a_registered_estimator_gets_the_same_preparation(mixed):
     task = mixed["binary"]
     pipeline = build_pipeline(Configuration("bayes", {}), task)
     assert is_sound(pipeline.fit(task.X, task.y).predict_proba(task.X), task)
+
+
+@pytest.fixture(scope="module")
+def wordy():
+    """Draw tables of words: many levels, names, short and long text, codes with parts, with gaps."""
+
+    def make(kind: str, n_rows: int = 150) -> Task:
+        rng = np.random.default_rng(1)
+        worth = rng.normal(size=60)
+        level = rng.integers(0, 60, n_rows)
+        gaps = rng.random(n_rows) < 0.1
+        signal = worth[level] + 0.1 * rng.normal(size=n_rows)
+        frame = pd.DataFrame(
+            {
+                "many": pd.Series([f"level {i:02}" for i in level]).mask(gaps),
+                "category": pd.Categorical([f"c{i}" for i in rng.permutation(n_rows) % 70]),
+                "name": [f"{a} {b}" for a, b in rng.choice(["Ada", "Bo", "Cy"], (n_rows, 2))],
+                "code": [f"{a}-{i}-X" for i, a in enumerate(rng.choice(["AB", "CD"], n_rows))],
+                "short": pd.Series([f"{a} was seen {i} times" for i, a in enumerate(level)]).mask(gaps),
+                "long": [
+                    " ".join(rng.choice(["lorem", "ipsum", "dolor", "amet"], 40)) for _ in range(n_rows)
+                ],
+            }
+        )
+        y: object = signal
+        if kind != "regression":
+            labels = ["a", "b"] if kind == "binary" else ["a", "b", "c"]
+            y = pd.qcut(signal, len(labels), labels=labels).astype(str)
+        return Task.from_frame(frame, pd.Series(y, name="y"), kind=kind)
+
+    return {kind: make(kind) for kind in KINDS}
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_words_become_numbers_for_every_algorithm(name, kind, wordy):
+    task = wordy[kind]
+    assert task.column_types["code"] == "text"
+    pipeline = build_pipeline(small(name, kind), task).fit(task.X, task.y)
+    new = task.X.iloc[:5].copy()
+    new["many"] = ["level 00", "never seen", None, "", "level 99"]
+    new["category"] = "never seen"
+    new["name"] = None
+    new["code"] = [12, None, "", "-", "ÄÖ-1"]
+    new["short"] = ["", None, "a", "1", "never seen"]
+    new["long"] = None
+    assert is_sound(predict(pipeline, new), task, n_rows=5)
+    assert np.isfinite(np.nan_to_num(pipeline[:-1].transform(new).astype(float))).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_level_was_worth_is_learned_from_other_rows(kind, wordy):
+    # A level of one row says nothing about this row: its own target must not stand among its features.
+    task = wordy[kind]
+    X = task.X.assign(many=[f"only {i}" for i in range(task.n_rows)])
+    pipeline = build_pipeline(small("lightgbm", kind), task)
+    features = pipeline["prepare"].fit_transform(X, task.y)
+    names = [name for name, _, _ in pipeline["prepare"].transformers_]
+    start = pipeline["prepare"].output_indices_["worth"].start
+    assert "worth" in names
+    codes = task.y.to_numpy() if kind == "regression" else pd.factorize(task.y, sort=True)[0]
+    assert abs(np.corrcoef(features[:, start], codes)[0, 1]) < 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whole_numbers_as_target_are_not_taken_for_classes(kind, wordy):
+    task = wordy[kind]
+    if kind == "regression":
+        task = Task.from_frame(task.X, pd.Series(np.arange(task.n_rows) % 40), kind="regression")
+    pipeline = build_pipeline(small("lightgbm", kind), task).fit(task.X, task.y)
+    block = pipeline["prepare"].output_indices_["worth"]
+    n_columns = len(next(cols for title, _, cols in pipeline["prepare"].transformers if title == "worth"))
+    assert block.stop - block.start == n_columns * (3 if kind == "multiclass" else 1)
+
+
+def test_only_target_encoding_reads_the_target(wordy, mixed):
+    task = wordy["binary"]
+    plain = small("lightgbm", "binary")
+    for categories, expected in (("auto", True), ("levels", False), ("characters", False), ("target", True)):
+        configuration = Configuration("lightgbm", {**plain.params, "categories": categories})
+        assert not SearchSpace.for_kind("binary").problems(configuration)
+        pipeline = build_pipeline(configuration, task)
+        assert is_supervised(pipeline) is is_supervised(pipeline["prepare"]) is expected
+        assert is_supervised(pipeline.fit(task.X, task.y)) is expected
+    assert not is_supervised(build_pipeline(plain, mixed["binary"]))
+
+
+def test_a_configuration_says_how_words_are_read(wordy):
+    task = wordy["binary"]
+    plain = small("linear", "binary")
+    titles = {}
+    for text in ("words", "characters"):
+        pipeline = build_pipeline(Configuration("linear", {**plain.params, "text": text}), task)
+        titles[text] = [name for name, _, _ in pipeline["prepare"].transformers]
+    assert not any(name.startswith("words") for name in titles["characters"])
+    assert sum(name.startswith("words") for name in titles["words"]) == 3
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "hist_gradient_boosting", "linear", "knn"])
+def test_the_script_reads_words_the_same_way(name, wordy, tmp_path):
+    task = wordy["multiclass"]
+    frame = task.X.assign(y=task.y)
+    path = tmp_path / "words.parquet"
+    frame.to_parquet(path)
+    pipeline = build_pipeline(small(name, "multiclass"), task)
+    script: dict[str, object] = {"__name__": "script"}
+    exec(compile(pipeline_code(pipeline, target="y", data=str(path)), "script.py", "exec"), script)
+    np.testing.assert_array_equal(
+        predict(script["pipeline"].fit(script["X"], script["y"]), script["X"]),
+        predict(pipeline.fit(task.X, task.y), task.X),
+    )
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "hist_gradient_boosting", "linear"])
+def test_thousands_of_levels_and_one_level_make_few_columns(name):
+    rng = np.random.default_rng(0)
+    n_rows = 3000
+    X = pd.DataFrame({f"c{i}": rng.permutation([f"v{k % 2900}" for k in range(n_rows)]) for i in range(60)})
+    X["gaps"] = pd.Series(["only"] * n_rows).mask(rng.random(n_rows) < 0.5)
+    task = Task.from_frame(X, rng.normal(size=n_rows))
+    prepared = build_pipeline(small(name, "regression"), task)["prepare"].fit_transform(task.X, task.y)
+    # Coded (25 columns each where they are spread), worth, and 160 components at most.
+    n_coded = 26 * X.shape[1] if name == "linear" else X.shape[1]
+    assert prepared.shape[1] <= n_coded + X.shape[1] + 160
+    np.testing.assert_equal(
+        np.isinf(prepared.toarray() if hasattr(prepared, "toarray") else prepared).any(), False
+    )
+
+
+def test_rare_classes_do_not_stop_target_encoding(wordy):
+    task = wordy["multiclass"]
+    y = task.y.mask(np.arange(task.n_rows) < 2, "rare")
+    task = Task.from_frame(task.X, y)
+    pipeline = build_pipeline(small("lightgbm", "multiclass"), task)
+    assert is_supervised(pipeline)
+    for rows in (slice(0, None), slice(2, None)):
+        pipeline.fit(task.X[rows], task.y[rows])
+        assert np.isfinite(pipeline.predict_proba(task.X)).all()

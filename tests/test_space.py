@@ -13,7 +13,14 @@ from hypothesis import given, strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from autometa.errors import UsageError
-from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm, unregister_algorithm
+from autometa.space import (
+    ENCODINGS,
+    Algorithm,
+    Configuration,
+    SearchSpace,
+    register_algorithm,
+    unregister_algorithm,
+)
 
 FAMILIES = ("classification", "regression")
 ALGORITHMS = [(family, algorithm.name) for family in FAMILIES for algorithm in SearchSpace.for_kind(family)]
@@ -279,3 +286,17 @@ def test_a_registered_algorithm_joins_the_spaces_of_its_kinds(toy):
     with pytest.raises(UsageError) as caught:
         register_algorithm(toy, ["binary"])
     assert caught.value.code == "AM106"
+
+
+def test_a_configuration_may_say_how_words_are_read_but_need_not():
+    for kind in ("classification", "regression"):
+        space = SearchSpace.for_kind(kind)
+        for algorithm in space:
+            plain = algorithm.default_configuration()
+            assert space.problems(plain) == []
+            for name, distribution in ENCODINGS.items():
+                for choice in distribution.choices:
+                    configuration = Configuration(algorithm.name, {**plain.params, name: choice})
+                    assert space.problems(configuration) == []
+                wrong = Configuration(algorithm.name, {**plain.params, name: "by magic"})
+                assert space.problems(wrong) == [f"{name}='by magic' is outside its range"]

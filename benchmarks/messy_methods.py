@@ -1,0 +1,157 @@
+"""The methods of messy.py, each a fit and a prediction; runs in the environment of the method's library.
+
+    PYTHON messy_methods.py METHOD FOLDER
+
+FOLDER holds train.parquet and test.parquet, y.npy (floats, or labels as text) and kind.txt. Predictions come back as
+NAME.npy (a column for each sorted label), the seconds, the CPU seconds and the choice, or the error, as NAME.json.
+Methods that share work write several results; each has the seconds that it would have taken alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+SECONDS = 10  # of tune and AutoGluon
+N_MEAN = 5
+
+Result = tuple[str, Any, str]
+
+
+class Clock:
+    """Wall-clock and CPU seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        """Return both."""
+        wall, cpu = self._start
+        return {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+
+
+def predict(model: Any, X: pd.DataFrame, classes: list[str]) -> np.ndarray:
+    """Return numbers, or probabilities in the order of the sorted labels."""
+    if not classes:
+        return np.asarray(model.predict(X), dtype="float64")
+    found = np.asarray(model.predict_proba(X))
+    return pd.DataFrame(found, columns=[str(label) for label in model.classes_])[classes].to_numpy()
+
+
+def run_recommend(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str) -> Iterator[Result]:
+    """Fit the first recommendation, then the next four, and average all five."""
+    import autometa
+
+    classes = [] if kind == "regression" else sorted(set(y.tolist()))
+    metric = "log_loss" if classes else "r2"
+    rec = autometa.recommend(X, y, kind=kind, metric=metric, k=N_MEAN, random_state=0)
+    predictions = []
+    for item in rec[:N_MEAN]:
+        try:
+            predictions.append(predict(item.pipeline.fit(X, y), new, classes))
+        except Exception as error:
+            if not predictions:
+                raise
+            print(f"{item.algorithm}: {error}", file=sys.stderr)
+        if item.rank == 1:
+            yield "autometa first pick", predictions[0], item.algorithm
+    names = " ".join(item.algorithm for item in rec[:N_MEAN])
+    yield "autometa mean of five", np.mean(predictions, axis=0), names
+
+
+def run_tune(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str) -> Iterator[Result]:
+    """Search for ten seconds."""
+    import autometa
+
+    classes = [] if kind == "regression" else sorted(set(y.tolist()))
+    metric = "log_loss" if classes else "r2"
+    result = autometa.tune(X, y, kind=kind, metric=metric, timeout=SECONDS, random_state=0)
+    yield "autometa tune 10 s", predict(result, new, classes), ""
+
+
+def run_lightgbm(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str) -> Iterator[Result]:
+    """Fit LightGBM's defaults on numbers as they are and an integer for each level of everything else."""
+    import lightgbm
+    from sklearn.compose import make_column_selector, make_column_transformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OrdinalEncoder
+
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    prepare = make_column_transformer(
+        ("passthrough", make_column_selector(dtype_include=["number"])), remainder=codes
+    )
+    regress = kind == "regression"
+    learner = lightgbm.LGBMRegressor if regress else lightgbm.LGBMClassifier
+    model = make_pipeline(prepare, learner(n_jobs=1, verbosity=-1)).fit(X, y)
+    yield "LightGBM on codes", predict(model, new, [] if regress else sorted(set(y.tolist()))), ""
+
+
+def run_skrub(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str) -> Iterator[Result]:
+    """Fit skrub's default pipeline with its default learner."""
+    import skrub
+
+    regress = kind == "regression"
+    model = skrub.tabular_pipeline("regressor" if regress else "classifier").fit(X, y)
+    yield "skrub default", predict(model, new, [] if regress else sorted(set(y.tolist()))), ""
+
+
+def run_autogluon(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str) -> Iterator[Result]:
+    """Let AutoGluon work for ten seconds."""
+    from autogluon.tabular import TabularPredictor
+
+    label = "target of autogluon"
+    with tempfile.TemporaryDirectory() as folder:
+        predictor = TabularPredictor(
+            label,
+            problem_type=kind,
+            eval_metric="r2" if kind == "regression" else "log_loss",
+            path=folder,
+            verbosity=0,
+        ).fit(X.assign(**{label: y}), time_limit=SECONDS, num_cpus=1, num_gpus=0)
+        if kind == "regression":
+            prediction = predictor.predict(new).to_numpy()
+        else:
+            prediction = predictor.predict_proba(new)[sorted(set(y.tolist()))].to_numpy()
+        yield "AutoGluon 10 s", prediction, str(predictor.model_best)
+
+
+METHODS = {
+    "recommend": (run_recommend, ("autometa first pick", "autometa mean of five")),
+    "tune": (run_tune, ("autometa tune 10 s",)),
+    "skrub": (run_skrub, ("skrub default",)),
+    "lightgbm": (run_lightgbm, ("LightGBM on codes",)),
+    "autogluon": (run_autogluon, ("AutoGluon 10 s",)),
+}
+
+
+def main() -> None:
+    """Run one method."""
+    warnings.simplefilter("ignore")
+    method, names = METHODS[sys.argv[1]]
+    folder = Path(sys.argv[2])
+    train, test = (pd.read_parquet(folder / f"{part}.parquet") for part in ("train", "test"))
+    y, kind = np.load(folder / "y.npy"), (folder / "kind.txt").read_text()
+    clock = Clock()
+    left = list(names)
+    try:
+        for name, prediction, choice in method(train, y, test, kind):
+            np.save(folder / f"{name}.npy", prediction)
+            (folder / f"{name}.json").write_text(json.dumps({**clock.read(), "choice": choice}))
+            left.remove(name)
+    except Exception as error:
+        for name in left:
+            report = {**clock.read(), "error": f"{type(error).__name__}: {error}"[:200]}
+            (folder / f"{name}.json").write_text(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
