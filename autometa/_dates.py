@@ -114,9 +114,7 @@ def _formats(match: re.Match[str]) -> list[str]:
     elif match["month2"]:
         bases = [f"{month} %d{match['comma']}%Y" for month in _months(match["month2"])]
     elif match["month3"]:
-        bases = [
-            f"{month}{match['only']}{_year(match['only_year'])}" for month in _months(match["month3"])
-        ]
+        bases = [f"{month}{match['only']}{_year(match['only_year'])}" for month in _months(match["month3"])]
     else:
         bases = [f"%m{match['my']}%Y"]
     return [start + base + time for base in bases]

@@ -198,7 +198,12 @@ def look_at(column: pd.Series, wanted: ColumnType | None = None) -> Column:
     if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
         return _look_at_numbers(plain, wanted)
     if pd.api.types.is_datetime64_any_dtype(dtype):
-        return Column("categorical", reading=LEVELS) if wanted == "categorical" else Column("date")
+        if wanted == "categorical":
+            return Column("categorical", reading=LEVELS)
+        if isinstance(column.dtype, pd.ArrowDtype):
+            reading: Reading = ("to objects", *DATES)
+            return Column("date", reading=reading, values=read_column(column, reading))
+        return Column("date")
     if isinstance(dtype, pd.PeriodDtype):
         return Column("date", reading=("start of period", *DATES))
     if pd.api.types.is_timedelta64_dtype(dtype):
@@ -336,7 +341,10 @@ def _look_at_typed_objects(
         reading = PLAIN if kind != "mixed" else ("to numbers",)
         try:
             values = read_column(column, reading)
-        except (OverflowError, TypeError):  # a whole number beyond what a float holds; missing beside fractions
+        except (
+            OverflowError,
+            TypeError,
+        ):  # a whole number beyond what a float holds; missing beside fractions
             reading = ("to text", *PLAIN)
             values = read_column(column.map(_as_text, na_action="ignore"), reading)
         whole = column.infer_objects()
@@ -501,7 +509,9 @@ def _dates_in_text(column: pd.Series, counts: pd.Series, *, is_asked_for: bool) 
         reading = ("to text", *reading)
     values = read_column(column, reading)
     unread = column[values.isna() & column.notna()].map(str).value_counts()
-    if not values.notna().any() or not (is_asked_for or _are_few(unread, int(counts.sum()), str(column.name))):
+    if not values.notna().any() or not (
+        is_asked_for or _are_few(unread, int(counts.sum()), str(column.name))
+    ):
         if is_asked_for:
             raise _unreadable(column, "date")
         return None
@@ -562,6 +572,8 @@ def match_columns(
             "Add or rename them" + (f" ({', '.join(hints[:3])})." if hints else "."),
         )
     names = [column["name"] for column in columns]
+    if _is_as_fitted(frame, columns, names):
+        return frame, ()
     known = set(names)
     extra = [str(name) for name in frame.columns if name not in known and name != ignore]
     issues = []
@@ -580,6 +592,15 @@ def match_columns(
     }
     result = pd.DataFrame(matched, index=frame.index, copy=False)
     return result if list(result.columns) == names else result.reindex(columns=names), tuple(issues)
+
+
+def _is_as_fitted(frame: pd.DataFrame, columns: Sequence[Mapping[str, Any]], names: Sequence[str]) -> bool:
+    """Whether all that is needed are numbers, and they are there in the same order."""
+    return list(frame.columns) == list(names) and all(
+        column["type"] == "ignored"
+        or (column["type"] == "numeric" and not column.get("reading") and dtype.kind in "biuf")
+        for column, dtype in zip(columns, frame.dtypes, strict=True)
+    )
 
 
 def _as_fitted(column: pd.Series, fitted: Mapping[str, Any], issues: list[DataIssue]) -> pd.Series:

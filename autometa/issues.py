@@ -26,4 +26,6 @@ class DataIssue:
 def listed(names: Any, most: int = 5) -> str:
     """Return the first names in quotes, and how many more there are."""
     names = list(names)
-    return ", ".join(map(repr, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return ", ".join(map(repr, names[:most])) + (
+        f" and {len(names) - most} more" if len(names) > most else ""
+    )

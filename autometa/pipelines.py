@@ -193,7 +193,9 @@ def _make_preparation(algorithm: Algorithm, task: Task, scaler: str) -> ColumnTr
         steps = _numeric_steps(task, names, reading, True, "standard", takes_all)
         blocks.append((title, steps, _selector(task, names)))
     for title, reading, names in _groups(task, task.columns("date"), "date"):
-        blocks.append((title, _date_steps(task, names, reading or ("to dates",), scaled), _selector(task, names)))
+        blocks.append(
+            (title, _date_steps(task, names, reading or ("to dates",), scaled), _selector(task, names))
+        )
     for i, name in enumerate(task.columns("text")):
         steps = _text_steps(scaled)
         if name in task.readings:

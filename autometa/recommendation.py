@@ -275,6 +275,7 @@ def recommend(
     k: int = 10,
     time_budget: float | None = None,
     algorithms: Sequence[str] | None = None,
+    column_types: Mapping[str, str] | None = None,
     metabase: MetaBase | MetaModel | str | Path | None = None,
     exclude_seen: bool = True,
     random_state: int | None = None,
@@ -296,6 +297,8 @@ def recommend(
         comes earlier.
     algorithms : sequence of str or None, default=None
         Only these algorithms.
+    column_types : mapping of str to str, optional
+        What to read columns as (numeric, categorical, date, text, ignored), where the guess would be another.
     metabase : MetaBase, MetaModel, path or None, default=None
         What to learn from: a metadata base (a meta-model is trained on it, which takes a while), a trained
         meta-model, or a directory written by ``autometa train``. By default the bundled meta-model with what
@@ -325,7 +328,7 @@ def recommend(
     [1, 2, 3]
     """
     start = time.perf_counter()
-    task = Task.from_frame(X, y, kind=kind, metric=metric)
+    task = Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
     checked = time.perf_counter() - start
     result = recommend_for_task(
         task,

@@ -287,7 +287,9 @@ def _read_target(y: pd.Series, kind: str, issues: list[DataIssue]) -> pd.Series:
     if tuple(name for name in reading if name != "to objects") != PLAIN:
         raw = max(y.map(str), key=len)
         value = numbers[y.map(str) == raw].iloc[0]
-        message = f"target {name!r} is text that holds numbers; read as numbers ({raw[:40]!r} as {value:.15g})."
+        message = (
+            f"target {name!r} is text that holds numbers; read as numbers ({raw[:40]!r} as {value:.15g})."
+        )
         issues.append(DataIssue("AM212", (name,), message))
     return numbers
 
@@ -391,7 +393,9 @@ def _check_target(y: pd.Series, kind: Kind, issues: list[DataIssue]) -> pd.Serie
 def _as_labels(y: pd.Series, name: str, issues: list[DataIssue]) -> pd.Series:
     """Make labels of several types, or of one that scikit-learn cannot sort, text."""
     if y.dtype != object:
-        return y if y.dtype.kind in "biuf" or isinstance(y.dtype, pd.StringDtype) else _spelled(y, name, issues)
+        return (
+            y if y.dtype.kind in "biuf" or isinstance(y.dtype, pd.StringDtype) else _spelled(y, name, issues)
+        )
     kinds = {type(value) for value in y.unique().tolist()}
     if kinds <= {str}:
         return y

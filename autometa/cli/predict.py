@@ -36,8 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    from autometa.columns import match_columns
     from autometa.persistence import load_model, version_mismatches
-    from autometa.tables import match_columns, read_table
+    from autometa.tables import read_table
     from autometa.task import DataIssue
 
     check_writable(args.output, inputs=(args.data, args.model))
@@ -52,13 +53,13 @@ def run(args: argparse.Namespace) -> int:
     as_text = [
         column["name"]
         for column in info["columns"]
-        if column["dtype"] in ("str", "object", "string", "category")
+        if column["dtype"] in ("str", "object", "string", "category") or column.get("reading")
     ]
     table = read_table(args.data, text_columns=as_text)
-    matched = match_columns(table.frame, info["columns"], ignore=info["target"])
-    for issue in (*table.notices, *matched.notices):
+    rows, issues = match_columns(table.frame, info["columns"], ignore=info["target"])
+    for issue in (*table.notices, *issues):
         note(str(issue))
-    predictions = _predict(pipeline, matched.frame, info, args.proba)
+    predictions = _predict(pipeline, rows, info, args.proba)
     text = predictions.to_csv(index=False, lineterminator="\n")
     if args.output:
         write_text(args.output, text)

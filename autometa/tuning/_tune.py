@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
 import numpy as np
@@ -54,6 +54,7 @@ def tune(
     random_state: Any = None,
     callbacks: Sequence[Callback] = (),
     algorithms: Sequence[str] | None = None,
+    column_types: Mapping[str, str] | None = None,
     metamodel: MetaModel | None = None,
     ensemble_size: int = 1,
 ) -> TuneResult:
@@ -92,6 +93,8 @@ def tune(
         Called with the study and the finished trial, as Optuna does.
     algorithms : sequence of str, optional
         Search among these algorithms only.
+    column_types : mapping of str to str, optional
+        What to read columns as (numeric, categorical, date, text, ignored), where the guess would be another.
     metamodel : MetaModel, optional
         The bundled one by default.
     ensemble_size : int, default=1
@@ -117,7 +120,7 @@ def tune(
     _check_counts(n_trials=(n_trials, 0), n_jobs=(n_jobs, 1), ensemble_size=(ensemble_size, 1))
     n_workers = n_jobs if n_trials and (timeout is not None or n_jobs > 1) else 0
     with quiet_optuna(), _Crew(n_workers, deadline) as crew:
-        task = Task.from_frame(X, y, kind=kind, metric=metric)
+        task = Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
         weights = resolve_weights(sample_weight, task)
         space = _space(task, algorithms, takes_weights=weights is not None)
         study = _open_study(storage, study_name, task)
