@@ -7,8 +7,10 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
+from autometa._numbers import is_word_for_missing
 from autometa.readings import Reading, read_column
 
 _MONTH: Final = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
@@ -31,6 +33,8 @@ _DATE: Final = re.compile(
 )
 _N_LOOKED_AT: Final = 300
 _MIN_DATE_LIKE: Final = 0.9
+# What is longer is no date that people write.
+_MAX_LENGTH: Final = 64
 _MAX_FORMATS: Final = 12
 
 
@@ -51,8 +55,10 @@ def date_reading(levels: Sequence[str], weights: Any, *, force: bool = False) ->
     (tuple of str, bool) or None
         Names of :mod:`autometa.readings`.
     """
+    known = [i for i, level in enumerate(levels) if not is_word_for_missing(level)]
+    levels, weights = [levels[i] for i in known], np.asarray(weights)[known]
     step = max(len(levels) // _N_LOOKED_AT, 1)
-    matches = [_DATE.match(level) for level in levels[::step]]
+    matches = [_DATE.match(level) if len(level) <= _MAX_LENGTH else None for level in levels[::step]]
     n_alike = sum(match is not None for match in matches)
     if not matches or (n_alike < _MIN_DATE_LIKE * len(matches) and not force):
         return None
@@ -75,9 +81,14 @@ def date_reading(levels: Sequence[str], weights: Any, *, force: bool = False) ->
         return (("to ISO dates",) if best == "ISO" else (f"to dates written: {best}",)), is_unclear
     day_first = max((covered[f] for f in covered if f.startswith("%d")), default=0.0)
     month_first = max((covered[f] for f in covered if f.startswith("%m")), default=0.0)
-    # With the day first, pandas would swap day and month of 2024-01-05.
-    leads = "to dates, day first" if day_first > month_first and "ISO" not in covered else "to dates"
-    return (leads,), day_first > 0 and month_first > 0
+    # pandas itself would swap day and month of 2024-01-05, too, if it was told that the day comes first.
+    leads = ("day first to ISO", "to dates") if day_first > month_first else ("to dates",)
+    return leads, day_first > 0 and month_first > 0 and not _is_settled(day_first, month_first)
+
+
+def _is_settled(day_first: float, month_first: float) -> bool:
+    """Whether all dates of a column of several ways of writing can be read in one of both orders alone."""
+    return day_first != month_first and max(day_first, month_first) > 0
 
 
 def _parse(column: pd.Series, reading: Reading) -> pd.Series:

@@ -11,10 +11,15 @@ from autometa.readings import Reading
 
 CLOCK: Final = re.compile(r"^\s*\d{1,3}:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?\s*$")
 # What people write where a number is missing; spreadsheets write the last ones.
+_WORDS: Final = """
+    - -- --- \u2013 \u2014 . .. ... ? ?? n.a. n.a na n/a nan none null nil unknown missing tbd tba empty x void
+    unavailable #n/a #na #value! #div/0! #ref! #name? #num! #null! (null) (none) <na> nat
+"""
 _WORDS_FOR_MISSING: Final = frozenset(
-    """- -- --- – — . .. ... ? ?? n.a. n.a na n/a nan none null nil unknown missing tbd tba empty x void
-    unavailable #n/a #na #value! #div/0! #ref! #name? #num! #null! (null) (none) <na> nat""".split()
-) | {"", "not available", "no data", "not applicable", "not known"}
+    [*_WORDS.split(), "", "not available", "no data", "not applicable", "not known"]
+)
+# What is longer is no number that people write.
+_MAX_LENGTH: Final = 64
 
 _CURRENCY: Final = (
     r"[A-Z]{0,3}[$€£¥₹₽₩₺₫₴₪฿]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|MXN|KRW"
@@ -22,13 +27,13 @@ _CURRENCY: Final = (
 )
 _CELL: Final = re.compile(
     rf"""^\s*(?P<open>\(?)\s*[-+\u2212\u2013\u2014]?\s*(?P<before>{_CURRENCY})?\s*[-+]?
-    (?P<digits>(?:\d[\d.,'’\ \u00a0\u202f\u2009]*\d|\d)[.,]?|[.,]\d+)(?:[eE][-+]?\d{{1,3}})?
+    (?P<digits>(?:\d[\d.,'\u2019\ \u00a0\u202f\u2009]*\d|\d)[.,]?|[.,]\d+)(?:[eE][-+]?\d{{1,3}})?
     (?P<after>\s*[^\s\d().,][^\d()]{{0,19}}?)?\s*(?P<close>\)?)\s*(?P<end>-?)\s*$""",
     re.VERBOSE,
 )
 _SPACES: Final = " \u00a0\u202f\u2009"
 _BY_SPACES: Final = re.compile(rf"^\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?:[.,]\d*)?$")
-_BY_APOSTROPHES: Final = re.compile(r"^\d{1,3}(?:['’]\d{3})+(?:[.,]\d*)?$")
+_BY_APOSTROPHES: Final = re.compile(r"^\d{1,3}(?:['\u2019]\d{3})+(?:[.,]\d*)?$")
 _GROUPED: Final = {
     mark: re.compile(rf"^\d{{1,3}}(?:[{mark}]\d{{2,3}})*[{mark}]\d{{3}}(?:[{other}]\d*)?$")
     for mark, other in ((",", "."), (".", ","))
@@ -69,7 +74,7 @@ def number_reading(levels: Sequence[str], weights: Any, *, least: float = 0.7) -
     """
     step = max(len(levels) // _MAX_LEVELS, 1)
     cells = [
-        (_CELL.match(level), int(weight))
+        (_CELL.match(level) if len(level) <= _MAX_LENGTH else None, int(weight))
         for level, weight in zip(levels[::step], weights[::step], strict=True)
         if not is_word_for_missing(level)
     ]
@@ -101,7 +106,7 @@ def _marks(digits: str) -> list[str]:
     told = []
     for separators, pattern, name in (
         (_SPACES, _BY_SPACES, "by spaces"),
-        ("'’", _BY_APOSTROPHES, "by apostrophes"),
+        ("'\u2019", _BY_APOSTROPHES, "by apostrophes"),
     ):
         if any(mark in digits for mark in separators):
             if not pattern.match(digits):
@@ -163,7 +168,7 @@ def _units(found: Sequence[tuple[re.Match[str], int]], n_found: int) -> list[str
     if not units:
         return steps
     folded = {unit.casefold() for unit in units}
-    if folded <= _MAGNITUDES.keys() and (len(folded) > 1 or not folded <= _UNITS_AS_WELL or "B" in units):
+    if folded <= _MAGNITUDES.keys() and (len(folded) > 1 or not units.keys() <= _UNITS_AS_WELL):
         return [*steps, *dict.fromkeys(_MAGNITUDES[unit] for unit in sorted(folded))]
     unit, n = units.most_common(1)[0]
     if unit == "%" and n < n_found:

@@ -162,8 +162,8 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
         Trials at a time.
     random_state : int, RandomState or None, default=None
     column_types : mapping of str to str, default=None
-        What to read columns as, where the guess would be another; see :meth:`autometa.Task.from_frame`. Columns of tables
-        without names are called ``x0``, ``x1`` and so on.
+        What to read columns as, where the guess would be another; see :meth:`autometa.Task.from_frame`. Columns of
+        tables without names are called ``x0``, ``x1`` and so on.
 
     Attributes
     ----------
@@ -256,8 +256,8 @@ class AutoMetaRegressor(RegressorMixin, _AutoMeta):
         Trials at a time.
     random_state : int, RandomState or None, default=None
     column_types : mapping of str to str, default=None
-        What to read columns as, where the guess would be another; see :meth:`autometa.Task.from_frame`. Columns of tables
-        without names are called ``x0``, ``x1`` and so on.
+        What to read columns as, where the guess would be another; see :meth:`autometa.Task.from_frame`. Columns of
+        tables without names are called ``x0``, ``x1`` and so on.
 
     Attributes
     ----------

@@ -53,7 +53,6 @@ FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]] = M
     {
         "array to frame": (pd.DataFrame, {}),
         "array to numbers": (np.asarray, {"dtype": "float64"}),
-        "column to text": (pd.Series.astype, {"dtype": "str"}),
         "dates to seconds": (pd.DataFrame.astype, {"dtype": "datetime64[s, UTC]"}),
         "differences of columns": (np.diff, {}),
         "sine": (np.sin, {}),
@@ -199,7 +198,7 @@ def _make_preparation(algorithm: Algorithm, task: Task, scaler: str) -> ColumnTr
     for i, name in enumerate(task.columns("text")):
         steps = _text_steps(scaled)
         if name in task.readings:
-            steps = make_pipeline(_apply("column to text"), steps)
+            steps = make_pipeline(_apply("to text"), steps)
         blocks.append((f"text{i}", steps, _selector(task, [name])[0]))
     return ColumnTransformer(blocks)
 
@@ -307,8 +306,8 @@ def _categorical_steps(task: Task, names: list[str], scaled: bool) -> Any:
 def _date_steps(task: Task, names: list[str], reading: Reading, scaled: bool) -> Any:
     """Time since 1970, time from one column to the next, positions in a year, week and day, and calendar parts.
 
-    Trees find the positions in the parts; the other models get them as points on a circle, on which December lies beside
-    January.
+    Trees find the positions in the parts; the other models get them as points on a circle, on which December lies
+    beside January.
     """
     seconds = [_apply("dates to seconds"), _apply("times to numbers"), _apply("no time to missing")]
     features: list[tuple[str, Any]] = [("elapsed", make_pipeline(*seconds))]

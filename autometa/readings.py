@@ -32,7 +32,7 @@ def _replace(pattern: str, value: Any) -> Function:
 
 def _groups(separators: str) -> str:
     """Separators between digits that are followed by groups of three digits, or of two as in India."""
-    return rf"(?<=\d)[{separators}](?=(?:\d{{2,3}}[{separators}])*\d{{3}}(?!\d))"
+    return rf"(?<=\d)[{separators}](?=(?:\d{{2,3}}[{separators}]){{0,12}}\d{{3}}(?!\d))"
 
 
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
@@ -40,6 +40,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "to objects": (pd.DataFrame.astype, {"dtype": "object"}),
         "to text": (pd.DataFrame.astype, {"dtype": "str"}),
         "to numbers": (pd.DataFrame.astype, {"dtype": "float64"}),
+        "missing to NaN": (pd.DataFrame.fillna, {"value": math.nan}),
         "text to numbers": (pd.DataFrame.apply, {"func": pd.to_numeric, "errors": "coerce"}),
         # Numbers as people write them: each makes one habit into what to_numeric reads.
         "brackets to minus": _replace(r"^\s*\(\s*([^()]*\d[^()]*?)\s*\)\s*$", r"-\1"),
@@ -48,7 +49,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "without grouping by commas": _replace(_groups(","), ""),
         "without grouping by points": _replace(_groups("."), ""),
         "without grouping by spaces": _replace(_groups(_SPACES), ""),
-        "without grouping by apostrophes": _replace(_groups("'’"), ""),
+        "without grouping by apostrophes": _replace(_groups("'\u2019"), ""),
         "decimal comma to point": _replace(",", "."),
         "percent to hundredths": _replace(r"(?<=[\d.])\s*%\s*$", "e-2"),
         "k to thousands": _replace(r"(?<=[\d.])\s*[kK]\s*$", "e3"),
@@ -61,10 +62,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
             pd.DataFrame.apply,
             {"func": pd.to_datetime, "errors": "coerce", "format": "mixed", "utc": True},
         ),
-        "to dates, day first": (
-            pd.DataFrame.apply,
-            {"func": pd.to_datetime, "errors": "coerce", "format": "mixed", "dayfirst": True, "utc": True},
-        ),
+        "day first to ISO": _replace(r"^\s*(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?!\d)", r"\4-\3-\1"),
         "to ISO dates": (
             pd.DataFrame.apply,
             {"func": pd.to_datetime, "errors": "coerce", "format": "ISO8601", "utc": True},

@@ -497,6 +497,7 @@ def _parse(stream: BinaryIO, dialect: _Dialect, name: str, wanted: _Wanted) -> T
         options["decimal"] = ","
         frame = _read_csv(stream, dialect, options, name, text)
         dialect.notices.append(DataIssue("AM304", (), "numbers are read with a comma as decimal point."))
+    again: dict[str, Any] = {}
     shown = {key: value for key, value in options.items() if (key, value) != ("sep", ",")}
     if codes := [column for column in dialect.codes if column in text]:
         shown["dtype"] = dict.fromkeys(codes, "str")
@@ -504,7 +505,7 @@ def _parse(stream: BinaryIO, dialect: _Dialect, name: str, wanted: _Wanted) -> T
     if target in frame and not pd.api.types.is_numeric_dtype(frame[target]) and frame[target].hasnans:
         frame, named = _with_named_classes(stream, dialect, options, name, frame, target)
         if named:
-            shown["converters"] = {target: str}
+            again = {"usecols": [target], "dtype": "str", "keep_default_na": False}
             what = (
                 f"{_listed(named)} in target {target!r} are names of classes; only empty cells are missing."
             )
@@ -512,13 +513,20 @@ def _parse(stream: BinaryIO, dialect: _Dialect, name: str, wanted: _Wanted) -> T
     frame = _without_headers(frame, dialect)
     if any(issue.code == "AM303" for issue in dialect.notices):
         shown |= {"header": 0, "names": dialect.names}
-    arguments = [f"{key}={_source(value)}" for key, value in {**shown, "na_values": "?"}.items()]
-    return Table(frame, tuple(dialect.notices), f"pd.read_csv({', '.join([repr(name), *arguments])})")
+    code = _call(name, {**shown, "na_values": "?"})
+    if again:
+        code += f".assign(**{{{target!r}: {_call(name, {**shown, 'na_values': '?', **again})}[{target!r}]}})"
+    return Table(frame, tuple(dialect.notices), code)
+
+
+def _call(name: str, options: Mapping[str, Any]) -> str:
+    """Return the Python expression that reads a file with pandas."""
+    return f"pd.read_csv({', '.join([repr(name), *(f'{k}={_source(v)}' for k, v in options.items())])})"
 
 
 def _source(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k!r}: {'str' if v is str else repr(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{k!r}: {v!r}" for k, v in value.items()) + "}"
     return repr(value)
 
 
@@ -531,7 +539,9 @@ def _with_named_classes(
     target: str,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Read the classes again as they are written: to pandas, NA and None mean that a cell is missing."""
-    raw = _read_csv(stream, dialect, {**options, "usecols": [target], "converters": {target: str}}, name, ())
+    raw = _read_csv(
+        stream, dialect, {**options, "usecols": [target], "keep_default_na": False}, name, [target]
+    )
     labels = raw[target].str.strip()
     is_empty = labels.isin(["", "?"])
     named = sorted(labels[frame[target].isna() & ~is_empty].unique())

@@ -53,8 +53,8 @@ class Task:
     column_types : dict of str to {"numeric", "categorical", "date", "text", "ignored"}
         What each column is treated as, in the order of ``X``.
     readings : dict of str to tuple of str
-        How the cells of a column are read where that is not plain, see :mod:`autometa.readings`. Pipelines hold the same
-        steps, so they take the user's own table as well as `X`.
+        How the cells of a column are read where that is not plain, see :mod:`autometa.readings`. Pipelines hold the
+        same steps, so they take the user's own table as well as `X`.
     dtypes : dict of str to str
         How each column was stored before it was read.
     mixed_columns : tuple of str

@@ -17,7 +17,7 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_limits
 
-from autometa.errors import UsageError
+from autometa.errors import AutometaError, UsageError
 from autometa.metamodel import MetaModel
 from autometa.recommendation import Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
@@ -108,9 +108,7 @@ class MetaSampler(BaseSampler):
         if (X is None) != (y is None):
             raise UsageError("AM523", "X and y are needed together.", "Pass both, or past_studies alone.")
         self._task = (
-            None
-            if X is None
-            else Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
+            None if X is None else Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
         )
         self._spaces = {} if self._task is None else _spaces(SearchSpace.for_kind(self._task.kind))
         self._algorithm = algorithm
@@ -211,6 +209,8 @@ class MetaSampler(BaseSampler):
             if found is not None:
                 return found[1]
             return self._proposal_of(study, trial, name) or {}
+        except AutometaError:
+            raise
         except (ArithmeticError, LookupError, TypeError, ValueError, np.linalg.LinAlgError) as error:
             # What experience is there for should never end a study: the wrapped sampler can always go on.
             self._given_up.add(trial._trial_id)
