@@ -38,10 +38,11 @@ _GROUPED: Final = {
     mark: re.compile(rf"^\d{{1,3}}(?:[{mark}]\d{{2,3}})*[{mark}]\d{{3}}(?:[{other}]\d*)?$")
     for mark, other in ((",", "."), (".", ","))
 }
-_MAGNITUDES: Final = {"k": "k to thousands"} | dict.fromkeys(
-    ("m", "mn", "mio", "mio.", "million"), "M to millions"
-)
-_MAGNITUDES |= dict.fromkeys(("b", "bn", "billion"), "B to billions")
+_MAGNITUDES: Final[dict[str, str]] = {
+    "k": "k to thousands",
+    **dict.fromkeys(("m", "mn", "mio", "mio.", "million"), "M to millions"),
+    **dict.fromkeys(("b", "bn", "billion"), "B to billions"),
+}
 # Alone in its column, one of these may as well be a unit: metres, bytes.
 _UNITS_AS_WELL: Final = frozenset({"m", "b"})
 _MAX_LEVELS: Final = 5000

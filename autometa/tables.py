@@ -218,9 +218,8 @@ def _unpack(stream: BinaryIO, packing: str, name: str, max_bytes: int) -> Binary
                 archive = stack.enter_context(zipfile.ZipFile(stream))
                 packed = stack.enter_context(archive.open(_one_member(archive, name)))
             else:
-                packed = stack.enter_context(
-                    {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}[packing](stream)
-                )
+                opener: Callable[[BinaryIO], Any] = _OPENERS[packing]
+                packed = stack.enter_context(opener(stream))
             done = 0
             while block := packed.read(_BLOCK_BYTES):
                 done += len(block)
@@ -239,6 +238,13 @@ def _unpack(stream: BinaryIO, packing: str, name: str, max_bytes: int) -> Binary
             raise
         raise _cannot_unpack(name, error) from error
     return cast(BinaryIO, target)
+
+
+_OPENERS: Final[dict[str, Callable[[BinaryIO], Any]]] = {
+    ".gz": lambda stream: gzip.open(stream),
+    ".bz2": lambda stream: bz2.open(stream),
+    ".xz": lambda stream: lzma.open(stream),
+}
 
 
 def _cannot_unpack(name: str, error: Exception) -> DataError:
