@@ -241,9 +241,9 @@ def _unpack(stream: BinaryIO, packing: str, name: str, max_bytes: int) -> Binary
 
 
 _OPENERS: Final[dict[str, Callable[[BinaryIO], Any]]] = {
-    ".gz": lambda stream: gzip.open(stream),
-    ".bz2": lambda stream: bz2.open(stream),
-    ".xz": lambda stream: lzma.open(stream),
+    ".gz": lambda stream: gzip.GzipFile(fileobj=stream),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
 }
 
 

@@ -63,7 +63,7 @@ def test_masked_cells_are_missing():
 
 
 def test_rows_of_several_types_keep_them():
-    assert [dtype.kind for dtype in as_frame([[1, "a"], [2.5, "b"]]).dtypes][0] == "f"
+    assert next(dtype.kind for dtype in as_frame([[1, "a"], [2.5, "b"]]).dtypes) == "f"
 
 
 @pytest.mark.parametrize(
