@@ -28,7 +28,7 @@ _CURRENCY: Final = (
 _CELL: Final = re.compile(
     rf"""^\s*(?P<open>\(?)\s*[-+\u2212\u2013\u2014]?\s*(?P<before>{_CURRENCY})?\s*[-+]?
     (?P<digits>(?:\d[\d.,'\u2019\ \u00a0\u202f\u2009]*\d|\d)[.,]?|[.,]\d+)(?:[eE][-+]?\d{{1,3}})?
-    (?P<after>\s*[^\s\d().,][^\d()]{{0,19}}?)?\s*(?P<close>\)?)\s*(?P<end>-?)\s*$""",
+    (?P<after>\s*[^\s\d().,-][^\d()]{{0,19}}?)?\s*(?P<close>\)?)\s*(?P<end>-?)\s*$""",
     re.VERBOSE,
 )
 _SPACES: Final = " \u00a0\u202f\u2009"

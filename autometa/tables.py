@@ -169,11 +169,11 @@ def _read_file(path: Path, name: str, max_bytes: int, wanted: _Wanted) -> Table:
             f"Use one of: {', '.join((*TEXT_SUFFIXES, *OTHER_SUFFIXES))}.",
         )
     try:
-        with path.open("rb") as opened:
+        with path.open("rb") as opened, contextlib.ExitStack() as stack:
             # A pipe, such as <(...) of a shell, can be read only once.
             stream: BinaryIO = opened if is_regular else io.BytesIO(opened.read(max_bytes + 1))
             if packing:
-                stream = _unpack(stream, packing, name, max_bytes)
+                stream = stack.enter_context(_unpack(stream, packing, name, max_bytes))
             size = stream.seek(0, io.SEEK_END)
             stream.seek(0)
             _check_size(size, max_bytes, repr(name))
@@ -210,35 +210,34 @@ def _one_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
 
 def _unpack(stream: BinaryIO, packing: str, name: str, max_bytes: int) -> BinaryIO:
     """Unpack into a temporary file, and stop at the limit: a small file can unpack to terabytes."""
-    target = tempfile.TemporaryFile()  # noqa: SIM115 - the caller reads on
-    try:
-        with contextlib.ExitStack() as stack:
-            packed: Any
-            if packing == ".zip":
-                archive = stack.enter_context(zipfile.ZipFile(stream))
-                packed = stack.enter_context(archive.open(_one_member(archive, name)))
-            else:
-                opener: Callable[[BinaryIO], Any] = _OPENERS[packing]
-                packed = stack.enter_context(opener(stream))
-            done = 0
-            while block := packed.read(_BLOCK_BYTES):
-                done += len(block)
-                _check_size(done, max_bytes, repr(name))
-                target.write(block)
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        RuntimeError,
-        zipfile.BadZipFile,
-        lzma.LZMAError,
-        zlib.error,
-    ) as error:
-        if isinstance(error, DataError):
-            raise
-        raise _cannot_unpack(name, error) from error
+    with contextlib.ExitStack() as on_failure:
+        target = on_failure.enter_context(tempfile.TemporaryFile())
+        try:
+            _copy(stream, packing, name, target, max_bytes)
+        except _DAMAGE as error:
+            raise _cannot_unpack(name, error) from error
+        on_failure.pop_all()
     return cast(BinaryIO, target)
 
+
+def _copy(stream: BinaryIO, packing: str, name: str, target: Any, max_bytes: int) -> None:
+    with contextlib.ExitStack() as stack:
+        packed: Any
+        if packing == ".zip":
+            archive = stack.enter_context(zipfile.ZipFile(stream))
+            packed = stack.enter_context(archive.open(_one_member(archive, name)))
+        else:
+            opener: Callable[[BinaryIO], Any] = _OPENERS[packing]
+            packed = stack.enter_context(opener(stream))
+        done = 0
+        while block := packed.read(_BLOCK_BYTES):
+            done += len(block)
+            _check_size(done, max_bytes, repr(name))
+            target.write(block)
+
+
+# What the modules of the standard library raise on damaged files; an encrypted one is a RuntimeError.
+_DAMAGE: Final = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, lzma.LZMAError, zlib.error)
 
 _OPENERS: Final[dict[str, Callable[[BinaryIO], Any]]] = {
     ".gz": lambda stream: gzip.GzipFile(fileobj=stream),

@@ -237,7 +237,7 @@ def test_types_can_be_asked_for():
     with pytest.raises(UsageError, match=r"AM535.*'m'"):
         Task.from_frame(frame, BINARY, column_types={"m": "numeric"})
     with pytest.raises(DataError, match="AM216"):
-        infer_columns(frame.assign(t="red"), [], {"t": "numeric"})
+        infer_columns(frame.assign(t=["red", "blue"] * 30), [], {"t": "numeric"})
 
 
 # --- new rows for a fitted model --------------------------------------------------------------------------------

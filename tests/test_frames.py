@@ -76,8 +76,8 @@ def test_what_is_no_table_is_refused(X):
 
 TARGETS = {
     "objects": (pd.Series([0, 1, 1], dtype=object), [0, 1, 1]),
-    "decimals": ([Decimal("1.5"), Decimal(2), Decimal(3)], [1.5, 2, 3]),
-    "fractions": ([Fraction(1, 2), Fraction(2), Fraction(3)], [0.5, 2, 3]),
+    "decimals": ([Decimal("1.5"), Decimal(2), Decimal(3)], [1.5, 2.0, 3.0]),
+    "fractions": ([Fraction(1, 2), Fraction(2), Fraction(3)], [0.5, 2.0, 3.0]),
     "nullable": (pd.Series([1, 0, 1], dtype="Int64"), [1, 0, 1]),
     "boolean": (pd.Series([True, False, True], dtype="boolean"), [True, False, True]),
     "arrow": (pd.Series([1, 0, 1], dtype="int64[pyarrow]"), [1, 0, 1]),

@@ -194,7 +194,7 @@ def test_a_folder_is_refused(tmp_path):
     assert error_of(tmp_path).code == "AM113"
 
 
-@pytest.mark.parametrize("name", ["t.csv.gz", "t.xlsx", "t.pkl", "t.json", "t"])
+@pytest.mark.parametrize("name", ["t.csv.zst", "t.xlsx", "t.pkl", "t.json", "t"])
 def test_unknown_formats_are_refused_unread(write, name):
     assert error_of(write("a\n1\n", name)).code == "AM114"
 

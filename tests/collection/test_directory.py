@@ -126,7 +126,8 @@ def test_a_catalog_written_by_hand(tmp_path):
     for name in ("NA", "t"):
         pd.DataFrame({"a": range(4), "NA": range(4)}).to_parquet(tmp_path / f"{name}.parquet")
     (tmp_path / "catalog.csv").write_text(
-        "\ufeffname, task_type,target,n_rows,openml_id,family\nNA,Regression, NA ,many,,\nt,regression,NA,inf,61.0,None\n,,,,,\n",
+        "\ufeffname, task_type,target,n_rows,openml_id,family\n"
+        "NA,Regression, NA ,many,,\nt,regression,NA,inf,61.0,None\n,,,,,\n",
         encoding="utf-8",
     )
     sources = {source.task_id: source for source in read_catalog(tmp_path)}
