@@ -127,7 +127,9 @@ def choose_mixture(
     regrets: list[float] = []
     spent = 0.0
     used: Counter[str] = Counter()
-    for candidate, regret, seconds in zip(leading.configurations, leading.regret, leading.seconds, strict=True):
+    for candidate, regret, seconds in zip(
+        leading.configurations, leading.regret, leading.seconds, strict=True
+    ):
         member = _admitted(candidate, weighting)
         if member is None or member in chosen or used[member.algorithm] == MOST_OF_AN_ALGORITHM:
             continue

@@ -10,10 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
+from autometa.columns import match_columns
 from autometa.errors import DataError
+from autometa.frames import as_frame, as_series, check_names, is_lazy
+from autometa.task import Task
 from autometa.tuning import tune
 
 
@@ -36,6 +39,7 @@ class _AutoMeta(BaseEstimator):
         metamodel: Any = None,
         memory_limit: int | None = None,
         max_predict_seconds: float | None = None,
+        column_types: Any = None,
     ) -> None:
         self.n_trials = n_trials
         self.timeout = timeout
@@ -48,6 +52,7 @@ class _AutoMeta(BaseEstimator):
         self.metamodel = metamodel
         self.memory_limit = memory_limit
         self.max_predict_seconds = max_predict_seconds
+        self.column_types = column_types
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -79,14 +84,15 @@ class _AutoMeta(BaseEstimator):
                 "AM201", f"the table has {len(frame)} sample.", "Nothing can be learned from one row."
             )
         target = self._as_target(y)
-        validate_data(self, X, y, skip_check_array=True)
+        validate_data(self, X if _has_names(X) else frame.to_numpy(), y, skip_check_array=True)
+        task = Task.from_frame(
+            frame, target, kind=self._kind, metric=self.metric, column_types=self.column_types
+        )
         result = tune(
-            frame,
-            target,
-            kind=self._kind,
+            task,
+            None,
             n_trials=self.n_trials,
             timeout=self.timeout,
-            metric=self.metric,
             cv=self.cv,
             groups=groups,
             sample_weight=sample_weight,
@@ -99,6 +105,7 @@ class _AutoMeta(BaseEstimator):
             max_predict_seconds=self.max_predict_seconds,
         )
         self.columns_ = frame.columns.tolist()
+        self._schema = task.schema()
         self.model_ = result.model
         self.best_configuration_ = result.best_configuration
         self.leaderboard_ = result.leaderboard
@@ -109,43 +116,45 @@ class _AutoMeta(BaseEstimator):
 
     def _as_frame(self, X: Any) -> pd.DataFrame:
         """Return a table whose columns have names, made up where the user gave none."""
-        if hasattr(X, "to_pandas"):
-            X = X.to_pandas()
-        if isinstance(X, pd.DataFrame):
-            joined = [
-                "_".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in X.columns
-            ]
-            return X.set_axis(joined, axis=1)
-        values = check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False, estimator=self)
-        frame = pd.DataFrame(values.toarray() if hasattr(values, "toarray") else values).infer_objects()
-        return frame.set_axis([f"x{i}" for i in range(frame.shape[1])], axis=1)
+        if isinstance(X, np.ndarray) and not X.dtype.names and not isinstance(X, np.ma.MaskedArray):
+            X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
+        elif hasattr(X, "toarray"):
+            X = check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False, estimator=self)
+        elif not _has_names(X) and not isinstance(X, (list, tuple, np.ndarray)):
+            X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
+        frame = as_frame(X)
+        if isinstance(frame.columns, pd.RangeIndex):
+            return frame.set_axis([f"x{i}" for i in range(frame.shape[1])], axis=1)
+        return check_names(frame, [])
 
-    def _as_target(self, y: Any) -> Any:
-        target = column_or_1d(y, warn=True)
-        if not pd.isna(target).any():  # the task says which rows are missing
-            type_of_target(target, raise_unknown=True)
-        return target
+    def _as_target(self, y: Any) -> pd.Series:
+        if not (is_lazy(y) or hasattr(y, "to_pandas") or isinstance(y, (list, tuple, pd.Series))):
+            y = column_or_1d(y, warn=True)
+        return as_series(y)
 
     def _known_columns(self, X: Any) -> pd.DataFrame:
-        """Return the columns that `fit` saw, in its order, whatever else there is."""
+        """Return the columns that `fit` saw, in its order and read in its way, whatever else there is."""
         check_is_fitted(self)
         frame = self._as_frame(X)
-        if not hasattr(X, "columns") or not hasattr(self, "feature_names_in_"):
-            validate_data(self, X, reset=False, skip_check_array=True)
-            return frame.set_axis(self.columns_, axis=1)
-        missing = [name for name in self.columns_ if name not in frame.columns]
-        if missing:
-            raise DataError(
-                "AM401",
-                f"{len(missing)} column(s) that were there at fit are missing: {', '.join(map(repr, missing))}.",
-                "Add them; fill them with missing values if they are unknown.",
-            )
-        extra = [name for name in frame.columns if name not in self.columns_]
-        if extra:
-            warnings.warn(
-                f"columns that were not there at fit are ignored: {extra}", UserWarning, stacklevel=3
-            )
-        return frame[self.columns_]
+        if not _has_names(X) or not hasattr(self, "feature_names_in_"):
+            validate_data(self, frame.to_numpy(), reset=False, skip_check_array=True)
+            frame = frame.set_axis(self.columns_, axis=1)
+        frame, issues = match_columns(frame, self._schema)
+        for issue in issues:
+            warnings.warn(str(issue), UserWarning, stacklevel=3)
+        return frame
+
+
+def _has_names(X: Any) -> bool:
+    """Whether the columns of a table have names, whatever library it is of."""
+    return (
+        hasattr(X, "columns")
+        or hasattr(X, "to_pandas")
+        or is_lazy(X)
+        or isinstance(X, dict)
+        or (isinstance(X, list) and bool(X) and isinstance(X[0], dict))
+        or bool(isinstance(X, np.ndarray) and X.dtype.names)
+    )
 
 
 class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
@@ -175,6 +184,9 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
         Bytes that the fits may allocate together; candidates that need more fail.
     max_predict_seconds : float or None, default=None
         CPU seconds that the model may take to predict 10,000 rows; by default ten times those of a default LightGBM.
+    column_types : mapping of str to str, default=None
+        What to read columns as, where the guess would be another; see :meth:`autometa.Task.from_frame`. Columns of
+        tables without names are called ``x0``, ``x1`` and so on.
 
     Attributes
     ----------
@@ -205,11 +217,11 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
 
     _kind = "classification"
 
-    def _as_target(self, y: Any) -> Any:
+    def _as_target(self, y: Any) -> pd.Series:
         target = super()._as_target(y)
-        if not pd.isna(target).any():
-            check_classification_targets(target)
-        if len(pd.unique(target)) < 2:
+        if target.dtype.kind == "f" and not target.hasnans:  # the task says which rows are missing
+            check_classification_targets(target.to_numpy())
+        if len(target.unique()) < 2:
             raise DataError(
                 "AM103", "y holds one class only; nothing to learn.", "Add rows of another class."
             )
@@ -278,6 +290,9 @@ class AutoMetaRegressor(RegressorMixin, _AutoMeta):
         Bytes that the fits may allocate together; candidates that need more fail.
     max_predict_seconds : float or None, default=None
         CPU seconds that the model may take to predict 10,000 rows; by default ten times those of a default LightGBM.
+    column_types : mapping of str to str, default=None
+        What to read columns as, where the guess would be another; see :meth:`autometa.Task.from_frame`. Columns of
+        tables without names are called ``x0``, ``x1`` and so on.
 
     Attributes
     ----------

@@ -240,34 +240,45 @@ def _from_plain(part: Any) -> dict[str, Any]:
     return {}
 
 
-def _functions() -> dict[str, tuple[Callable[..., Any] | None, Mapping[str, Any]]]:
-    """Every function that a pipeline of ours can hold, with its options, by the name it has in a file."""
+def _plain_functions() -> dict[str, tuple[Callable[..., Any] | None, Mapping[str, Any]]]:
+    """What scikit-learn itself puts into the FunctionTransformers of a fitted pipeline, by the name in a file."""
     from sklearn.utils import check_array
-
-    from autometa.pipelines import FUNCTIONS
 
     # HistGradientBoosting passes numeric columns through this check.
     check = functools.partial(check_array, dtype=[np.float64], ensure_all_finite=False)
-    return {"nothing": (None, {}), "check numbers": (check, {}), **FUNCTIONS}
+    return {"nothing": (None, {}), "check numbers": (check, {})}
 
 
 def _name_function(transformer: Any) -> dict[str, Any]:
-    # Partial functions and attrgetters are equal when they look equal.
-    wanted = repr((transformer.func, transformer.kw_args or {}, transformer.inverse_func))
-    for name, (function, options) in _functions().items():
-        if repr((function, dict(options), None)) == wanted:
-            return {"func": name, "kw_args": None}
+    from autometa.pipelines import name_function
+
+    options = transformer.kw_args or {}
+    if transformer.inverse_func is None:
+        # Partial functions are equal when they look equal.
+        wanted = repr((transformer.func, dict(options)))
+        for name, (function, given) in _plain_functions().items():
+            if repr((function, dict(given))) == wanted:
+                return {"func": name, "kw_args": None}
+        found = name_function(transformer.func, options)
+        if found is not None:
+            return {"func": found, "kw_args": None}
     shown = getattr(transformer.func, "__qualname__", repr(transformer.func))
     raise refuse(f"the pipeline holds the function {shown}", OURS)
 
 
 def _find_function(transformer: Any) -> dict[str, Any]:
+    from autometa.pipelines import find_function
+
     name = transformer.func
-    if not isinstance(name, str) or name not in _functions() or transformer.inverse_func is not None:
+    try:
+        if not isinstance(name, str) or transformer.inverse_func is not None:
+            raise KeyError(name)
+        own = _plain_functions()
+        function, options = own[name] if name in own else find_function(name)
+    except KeyError as error:
         raise refuse(
             f"the file names the function {name!r}, which is not known", "Use a file written by autometa."
-        )
-    function, options = _functions()[name]
+        ) from error
     return {"func": function, "kw_args": dict(options) or None}
 
 

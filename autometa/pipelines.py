@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.impute import SimpleImputer
@@ -33,12 +33,16 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
+from autometa import readings
 from autometa.algorithms import CALIBRATION_FOLDS, Algorithm, Configuration
+from autometa.columns import LEVELS
 from autometa.encoding import Encoding, choose_encoding
+from autometa.readings import Reading
 from autometa.space import SearchSpace
 from autometa.task import Task
 
 DATE_PARTS: Final = ("year", "month", "day", "day_of_week", "day_of_year", "hour")
+DATE_CYCLES: Final = {"month": 12, "day_of_week": 7, "hour": 24}
 # Columns into which n-grams of letters, and words, are hashed.
 N_LETTER_HASHES: Final = 2**13
 N_WORD_HASHES: Final = 2**12
@@ -49,29 +53,49 @@ MAX_ONE_HOT: Final = 25
 MAX_LEVELS: Final = 200
 LEAST_KNOWN: Final = 20
 LEAST_KNOWN_SHARE: Final = 0.02
+# Infinities and numbers beyond float32 are numbers like others to these.
+_TAKE_ALL_NUMBERS: Final = ("lightgbm", "hist_gradient_boosting")
 
 # What the FunctionTransformers of our pipelines call. Saved models hold these names and never a function, so that
 # loading one cannot call anything else (see autometa/persistence.py).
 FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]] = MappingProxyType(
     {
         "array to frame": (pd.DataFrame, {}),
-        "to numbers": (pd.DataFrame.astype, {"dtype": "float64"}),
-        "to text": (pd.DataFrame.astype, {"dtype": "str"}),
-        "to dates": (
-            pd.DataFrame.apply,
-            {"func": pd.to_datetime, "errors": "coerce", "format": "mixed", "utc": True},
-        ),
+        "array to numbers": (np.asarray, {"dtype": "float64"}),
+        "dates to seconds": (pd.DataFrame.astype, {"dtype": "datetime64[s, UTC]"}),
+        "differences of columns": (np.diff, {}),
+        "sine": (np.sin, {}),
+        "cosine": (np.cos, {}),
+        **{
+            f"{part} to angle": (pd.DataFrame.mul, {"other": 2 * math.pi / length})
+            for part, length in DATE_CYCLES.items()
+        },
         **{
             f"{part} of date": (pd.DataFrame.apply, {"func": operator.attrgetter(f"dt.{part}")})
             for part in DATE_PARTS
         },
-        "infinite to missing": (
-            pd.DataFrame.replace,
-            {"to_replace": [math.inf, -math.inf], "value": math.nan},
-        ),
         "missing to empty text": (pd.Series.fillna, {"value": ""}),
     }
 )
+
+
+def find_function(name: str) -> tuple[Callable[..., Any], Mapping[str, Any]]:
+    """Return a function of our pipelines and its options by the name that it has in a model file.
+
+    Raises
+    ------
+    KeyError
+        When there is none of that name.
+    """
+    return FUNCTIONS[name] if name in FUNCTIONS else readings.find_function(name)
+
+
+def name_function(function: Any, options: Mapping[str, Any]) -> str | None:
+    """Return the name of a function with these options; None for one that is not ours."""
+    # Partial functions and attrgetters are equal when they look equal.
+    wanted = repr((function, dict(options)))
+    own = (name for name, (found, given) in FUNCTIONS.items() if repr((found, dict(given))) == wanted)
+    return next(own, None) or readings.name_function(function, options)
 
 
 def build_pipeline(
@@ -109,7 +133,8 @@ def build_pipeline(
         params["class_weight"] = _forest_class_weight(task)
     model = _make_estimator(algorithm, {**extra, **params}, random_state, n_jobs)
     model = _complete_model(model, algorithm, task)
-    preparation = _make_preparation(algorithm, task, scaler, encoding)
+    # The steps hand each other what they need, whatever scikit-learn is told to return to users.
+    preparation = _make_preparation(algorithm, task, scaler, encoding).set_output(transform="default")
     steps: list[tuple[str, Any]] = [("prepare", preparation), ("model", model)]
     if task.is_positional and (encoding.letters or _needs_frame(task)):
         steps.insert(0, ("frame", _apply("array to frame")))
@@ -192,21 +217,38 @@ def _make_preparation(algorithm: Algorithm, task: Task, scaler: str, encoding: E
     if levels := list(encoding.levels):
         blocks.append(("categorical", _categorical_steps(task, levels, scaled), _selector(task, levels)))
     empty = [] if scaled else [name for name in task.columns("numeric") if _is_nearly_empty(task.X[name])]
-    if numeric := [name for name in task.columns("numeric") if name not in empty]:
-        blocks.append(("numeric", _numeric_steps(task, numeric, scaled, scaler), _selector(task, numeric)))
-    if empty:
-        # Histogram-based gradient boosting cannot bin a column without any value among its training rows.
-        steps = _numeric_steps(task, empty, True, "standard")
-        blocks.append(("nearly empty", steps, _selector(task, empty)))
-    if dates := task.columns("date"):
-        blocks.append(("date", _date_steps(scaled), _selector(task, dates)))
+    takes_all = algorithm.name in _TAKE_ALL_NUMBERS
+    full = [name for name in task.columns("numeric") if name not in empty]
+    for title, reading, names in _groups(task, full, "numeric"):
+        steps = _numeric_steps(task, names, reading, scaled, scaler, takes_all)
+        blocks.append((title, steps, _selector(task, names)))
+    # Histogram-based gradient boosting cannot bin a column without any value among its training rows.
+    for title, reading, names in _groups(task, empty, "nearly empty"):
+        steps = _numeric_steps(task, names, reading, True, "standard", takes_all)
+        blocks.append((title, steps, _selector(task, names)))
+    for title, reading, names in _groups(task, task.columns("date"), "date"):
+        blocks.append(
+            (title, _date_steps(task, names, reading or ("to dates",), scaled), _selector(task, names))
+        )
     if worth := list(encoding.worth):
         blocks.append(("worth", _worth_steps(task, worth, scaled), _selector(task, worth)))
     for title, counts in (("letters", encoding.letters), ("words", encoding.words)):
         for i, (name, n_components) in enumerate(counts.items()):
-            steps = _text_steps(title, n_components, scaled)
+            steps = _text_steps(task, name, title, n_components, scaled)
             blocks.append((f"{title}{i}", steps, _selector(task, [name])[0]))
     return ColumnTransformer(blocks)
+
+
+def _groups(task: Task, names: list[str], title: str) -> list[tuple[str, Reading, list[str]]]:
+    """Return the columns that are read alike, each group with a title of its own and its reading."""
+    found: dict[Reading, list[str]] = {}
+    for name in names:
+        found.setdefault(tuple(task.readings.get(name, ())), []).append(name)
+    plain_first = sorted(found.items(), key=lambda item: item[0] != ())
+    return [
+        (title if i == 0 else f"{title} {i + 1}", reading, group)
+        for i, (reading, group) in enumerate(plain_first)
+    ]
 
 
 def _is_nearly_empty(column: pd.Series) -> bool:
@@ -222,7 +264,7 @@ def _selector(task: Task, names: list[str]) -> list[Any]:
 
 def _needs_frame(task: Task) -> bool:
     """Whether a step of the preparation is a method of DataFrame, which an array lacks."""
-    is_plain = not task.infinite_columns and not task.columns("date", "text")
+    is_plain = not task.readings and not task.columns("date", "text")
     return not is_plain or any(_needs_cast(task.X[name]) for name in task.X.columns)
 
 
@@ -233,7 +275,7 @@ def _needs_cast(column: pd.Series) -> bool:
 
 
 def _apply(name: str, feature_names_out: str | None = None) -> FunctionTransformer:
-    function, options = FUNCTIONS[name]
+    function, options = find_function(name)
     return FunctionTransformer(function, kw_args=dict(options) or None, feature_names_out=feature_names_out)
 
 
@@ -243,12 +285,20 @@ def _chain(steps: list[Any]) -> Any:
     return steps[0] if len(steps) == 1 else make_pipeline(*steps)
 
 
-def _numeric_steps(task: Task, names: list[str], scaled: bool, scaler: str) -> Any:
-    steps: list[Any] = []
-    if any(_needs_cast(task.X[name]) for name in names):
+def _numeric_steps(
+    task: Task, names: list[str], reading: Reading, scaled: bool, scaler: str, takes_all: bool
+) -> Any:
+    steps = [_apply(name, "one-to-one") for name in reading]
+    if any(task.X[name].dtype.kind == "m" for name in names):
+        steps += [_apply("times to numbers", "one-to-one"), _apply("no time to missing", "one-to-one")]
+    elif not reading and any(_needs_cast(task.X[name]) for name in names):
         steps.append(_apply("to numbers", "one-to-one"))
-    if task.infinite_columns:
+    elif task.is_positional and not takes_all and not reading:
+        steps.append(_apply("array to numbers", "one-to-one"))
+    if not takes_all or set(names) & set(task.infinite_columns):
         steps.append(_apply("infinite to missing", "one-to-one"))
+    if not takes_all:
+        steps.append(_apply("within float32", "one-to-one"))
     return _chain([*steps, *(_scaling_steps(task.n_rows, scaler) if scaled else [])])
 
 
@@ -271,9 +321,12 @@ def _scaling_steps(n_rows: int, scaler: str) -> list[Any]:
 
 def _level_steps(task: Task, names: list[str]) -> list[Any]:
     """Steps that make one kind of value of levels."""
-    if any(_needs_cast(task.X[name]) for name in names) or task.mixed_columns:
-        return [_apply("to text", "one-to-one")]
-    return []
+    steps: list[Any] = []
+    if any(_needs_cast(task.X[name]) or name in task.readings for name in names) or task.mixed_columns:
+        steps.append(_apply("to text", "one-to-one"))
+    if any(task.readings.get(name) == LEVELS for name in names):
+        steps.append(_apply(LEVELS[-1], "one-to-one"))
+    return steps
 
 
 def _categorical_steps(task: Task, names: list[str], scaled: bool) -> Any:
@@ -292,9 +345,32 @@ def _categorical_steps(task: Task, names: list[str], scaled: bool) -> Any:
     return _chain(steps)
 
 
-def _date_steps(scaled: bool) -> Any:
-    parts = FeatureUnion([(part, _apply(f"{part} of date")) for part in DATE_PARTS])
-    return make_pipeline(_apply("to dates"), parts, *(_scaling_steps(1000, "standard") if scaled else []))
+def _date_steps(task: Task, names: list[str], reading: Reading, scaled: bool) -> Any:
+    """Time since 1970, time from one column to the next, positions in a year, week and day, and calendar parts.
+
+    Trees find the positions in the parts; the other models get them as points on a circle, on which December lies
+    beside January.
+    """
+    seconds = [_apply("dates to seconds"), _apply("times to numbers"), _apply("no time to missing")]
+    features: list[tuple[str, Any]] = [("elapsed", make_pipeline(*seconds))]
+    if len(names) > 1:
+        features.append(("gaps", make_pipeline(*map(clone, seconds), _apply("differences of columns"))))
+    for part in DATE_CYCLES if scaled else ():
+        if part != "hour" or _has_hours(task, names):
+            circle = FeatureUnion([("sine", _apply("sine")), ("cosine", _apply("cosine"))])
+            angle = [_apply(f"{part} of date"), _apply(f"{part} to angle")]
+            features.append((f"cycle of {part}", make_pipeline(*angle, circle)))
+    features += [(part, _apply(f"{part} of date")) for part in DATE_PARTS]
+    return make_pipeline(
+        *map(_apply, reading),
+        FeatureUnion(features),
+        *(_scaling_steps(1000, "standard") if scaled else []),
+    )
+
+
+def _has_hours(task: Task, names: list[str]) -> bool:
+    columns = (task.X[name] for name in names if pd.api.types.is_datetime64_any_dtype(task.X[name].dtype))
+    return any(bool((column.dt.hour.dropna() != 0).any()) for column in columns)
 
 
 def _worth_steps(task: Task, names: list[str], scaled: bool) -> Any:
@@ -307,7 +383,7 @@ def _worth_steps(task: Task, names: list[str], scaled: bool) -> Any:
     return _chain([*_level_steps(task, names), encoder, *([StandardScaler()] if scaled else [])])
 
 
-def _text_steps(kind: str, n_components: int, scaled: bool) -> Any:
+def _text_steps(task: Task, name: str, kind: str, n_components: int, scaled: bool) -> Any:
     from sklearn.decomposition import TruncatedSVD
 
     if kind == "letters":
@@ -401,6 +477,9 @@ def _render(value: Any, imports: dict[str, set[str]], depth: int) -> str:
     if isinstance(value, operator.attrgetter):
         imports.setdefault("operator", set()).add("attrgetter")
         return f"attrgetter({value.__reduce__()[1][0]!r})"
+    if getattr(value, "__module__", "") == "numpy" or isinstance(value, np.ufunc):
+        imports["numpy as np"] = set()
+        return f"np.{value.__name__}"
     if isinstance(value, (types.FunctionType, type)):
         # pandas defines what both classes share on their common base.
         return f"pd.{value.__qualname__.replace('NDFrame', 'DataFrame')}"

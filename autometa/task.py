@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
 
-from autometa.encoding import has_parts
+from autometa._numbers import is_word_for_missing, number_reading
+from autometa.columns import (
+    LEVELS,
+    MAX_CLASSES_OF_INTEGERS,
+    PLAIN,
+    ColumnType,
+    find_leaks,
+    fingerprint,
+    infer_columns,
+)
 from autometa.errors import DataError, UsageError
+from autometa.frames import as_frame, as_series, check_names
+from autometa.issues import DataIssue, listed
 from autometa.metrics import Metric, needs_positive, resolve_metric
+from autometa.readings import Reading, read_column
+
+__all__ = ["KINDS", "ColumnType", "DataIssue", "Kind", "Task", "split_target"]
 
 Kind = Literal["binary", "multiclass", "regression"]
-ColumnType = Literal["numeric", "categorical", "date", "text", "ignored"]
 
 KINDS: Final = ("binary", "multiclass", "regression")
-MAX_CLASSES_OF_INTEGERS: Final = 20
 MANY_CLASSES: Final = 50
-_DATE_LIKE: Final = re.compile(r"^\s*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ]\d{1,2}:\d{2}.*)?\s*$")
-
-
-@dataclass(frozen=True)
-class DataIssue:
-    """Something in the data that the user should know about, and what to do about it."""
-
-    code: str
-    columns: tuple[str, ...]
-    message: str
-    fix: str = ""
-
-    def __str__(self) -> str:
-        return " ".join(part for part in (self.code, self.message, self.fix) if part)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the issue as plain JSON types."""
-        return {**asdict(self), "columns": list(self.columns)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +44,19 @@ class Task:
     Attributes
     ----------
     X : DataFrame of shape (n_rows, n_columns)
-        The table as the user gave it; only column names that are not usable were changed (and reported).
+        The table, read: numbers and dates written as text are such; column names that are not usable were changed.
+        All of that is reported in `warnings`.
     y : Series of shape (n_rows,)
         The target: class labels as given, or floats. Never missing.
     kind : {"binary", "multiclass", "regression"}
     metric : Metric
     column_types : dict of str to {"numeric", "categorical", "date", "text", "ignored"}
         What each column is treated as, in the order of ``X``.
+    readings : dict of str to tuple of str
+        How the cells of a column are read where that is not plain, see :mod:`autometa.readings`. Pipelines hold the
+        same steps, so they take the user's own table as well as `X`.
+    dtypes : dict of str to str
+        How each column was stored before it was read.
     mixed_columns : tuple of str
         Categorical columns that hold values of several types and are read as strings.
     infinite_columns : tuple of str
@@ -75,6 +74,8 @@ class Task:
     kind: Kind
     metric: Metric
     column_types: Mapping[str, ColumnType]
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    dtypes: Mapping[str, str] = field(default_factory=dict)
     mixed_columns: tuple[str, ...] = ()
     infinite_columns: tuple[str, ...] = ()
     is_positional: bool = False
@@ -90,6 +91,7 @@ class Task:
         *,
         kind: str = "auto",
         metric: Any = None,
+        column_types: Mapping[str, str] | None = None,
         name: str = "",
         properties: Mapping[str, Any] | None = None,
     ) -> Task:
@@ -97,13 +99,17 @@ class Task:
 
         Parameters
         ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Any mix of numbers, strings, categories, booleans, dates and missing values.
+        X : DataFrame or array-like of shape (n_rows, n_columns), or Task
+            Any mix of numbers, strings, categories, booleans, dates and missing values; see
+            :func:`autometa.frames.as_frame` for the forms. A task that was made before is returned as it is, and the
+            other arguments are not looked at.
         y : array-like of shape (n_rows,), or str
             The target, or the name of its column in `X`.
         kind : {"auto", "classification", "regression", "binary", "multiclass"}, default="auto"
         metric : str, callable or None, default=None
             See :func:`autometa.metrics.resolve_metric`.
+        column_types : mapping of str to {"numeric", "categorical", "date", "text", "ignored"}, optional
+            What to read columns as, where the guess would be another; by their names.
         name : str, default=""
         properties : mapping, optional
             Facts that travel with the task, such as ``openml_id`` and ``family``.
@@ -117,21 +123,26 @@ class Task:
         DataError
             AM101 target not found, AM102 target missing in some rows, AM103 target constant, AM105 target does
             not fit `kind`, AM108 infinite target, AM110 lengths differ, AM201 empty table, AM301 duplicate names,
-            AM204 no usable column.
+            AM204 no usable column, AM216 a column that cannot be read as the type asked for.
         UsageError
-            AM106 unknown kind, AM107 unknown metric.
+            AM106 unknown kind, AM107 unknown metric, AM535 unknown column or type in `column_types`.
         """
+        if isinstance(X, Task):
+            return X
         issues: list[DataIssue] = []
-        frame = _as_frame(X)
+        frame = as_frame(X)
         if isinstance(y, str):
             frame, y = split_target(frame, y)
+            frame = as_frame(frame)
         is_positional = isinstance(frame.columns, pd.RangeIndex)
-        frame = _check_names(frame, issues)
+        frame = check_names(frame, issues)
         target = _as_target(y, frame)
+        target = _read_target(target, kind, issues)
         resolved = _resolve_kind(target, kind)
         target = _check_target(target, resolved, issues)
-        types, mixed, infinite = _infer_columns(frame, issues)
-        _find_leaks(frame, target, types, resolved, issues)
+        found = infer_columns(frame, issues, column_types)
+        types = found.types
+        issues += find_leaks(found.frame, target, types, is_regression=resolved == "regression")
         if all(column_type == "ignored" for column_type in types.values()):
             raise DataError(
                 "AM204",
@@ -139,13 +150,15 @@ class Task:
                 "Add columns that differ between rows.",
             )
         return cls(
-            X=frame,
+            X=found.frame,
             y=target,
             kind=resolved,
             metric=_resolve_metric(metric, resolved, target, issues),
             column_types=types,
-            mixed_columns=mixed,
-            infinite_columns=infinite,
+            readings=found.readings,
+            dtypes={name: str(dtype) for name, dtype in zip(frame.columns, frame.dtypes, strict=True)},
+            mixed_columns=found.mixed,
+            infinite_columns=found.infinite,
             is_positional=is_positional,
             warnings=tuple(issues),
             name=name,
@@ -174,9 +187,29 @@ class Task:
         str
             16 hexadecimal digits; equal for copies of one table, however shuffled or relabelled.
         """
-        summaries = sorted(_summary(self.X[column]) for column in self.X.columns)
-        parts = [self.kind, str(self.n_rows), _summary(self.y), *summaries]
-        return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint(self.kind, self.X, self.y)
+
+    def schema(self) -> list[dict[str, Any]]:
+        """Return what new rows must have, for :func:`autometa.columns.match_columns`.
+
+        Returns
+        -------
+        list of dict
+            ``name``, ``type``, ``dtype`` and ``reading`` of each column, in plain JSON types.
+        """
+        return [
+            {
+                "name": name,
+                "type": column_type,
+                "dtype": self.dtypes.get(name, str(self.X[name].dtype)),
+                "reading": list(self.readings.get(name, ())),
+            }
+            for name, column_type in self.column_types.items()
+        ]
 
     def subset(self, rows: Any) -> Task:
         """Return the same task on some rows (positions), keeping types and warnings."""
@@ -208,92 +241,57 @@ def split_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, pd.Ser
     return frame.iloc[:, keep], frame.iloc[:, position]
 
 
-def _as_frame(X: Any) -> pd.DataFrame:
-    if isinstance(X, pd.DataFrame):
-        frame = X
-    elif hasattr(X, "to_pandas"):
-        frame = X.to_pandas()
-    elif hasattr(X, "toarray"):
-        frame = pd.DataFrame(X.toarray())
-    else:
-        values = np.asarray(X)
-        if values.ndim != 2:
-            raise DataError(
-                "AM109",
-                f"X must be two-dimensional, got {values.ndim} dimension(s).",
-                "Pass a DataFrame or reshape to (n_rows, n_columns).",
-            )
-        frame = pd.DataFrame(values)
-        if values.dtype == object:
-            frame = frame.infer_objects()
-    if frame.shape[0] == 0 or frame.shape[1] == 0:
-        raise DataError(
-            "AM201",
-            f"the table has {frame.shape[0]} rows and {frame.shape[1]} feature columns.",
-            "Nothing can be learned from it; check how the data was read.",
-        )
-    return frame
-
-
-def _check_names(frame: pd.DataFrame, issues: list[DataIssue]) -> pd.DataFrame:
-    if isinstance(frame.columns, pd.MultiIndex):
-        frame = frame.set_axis(["_".join(map(str, parts)) for parts in frame.columns], axis=1)
-        issues.append(DataIssue("AM302", (), "column names with several levels were joined by '_'.", ""))
-    elif not all(isinstance(column, str) for column in frame.columns):
-        if not isinstance(frame.columns, pd.RangeIndex):
-            issues.append(
-                DataIssue(
-                    "AM302",
-                    (),
-                    "column names that are not strings were turned into strings.",
-                    "Do the same before you fit a recommended pipeline: X.columns = X.columns.map(str).",
-                )
-            )
-        frame = frame.set_axis(frame.columns.map(str), axis=1)
-    twice = frame.columns[frame.columns.duplicated()].unique()
-    if len(twice):
-        positions = [int(i) for i in np.flatnonzero(frame.columns == twice[0])]
-        raise DataError(
-            "AM301",
-            f"column name {twice[0]!r} stands {len(positions)} times (positions {positions}).",
-            "Rename the columns so that each name is unique.",
-        )
-    return frame
-
-
 def _as_target(y: Any, frame: pd.DataFrame) -> pd.Series:
-    if isinstance(y, pd.DataFrame):
-        if y.shape[1] != 1:
-            raise DataError(
-                "AM109", f"y must have one column, got {y.shape[1]}.", "Choose one target at a time."
-            )
-        y = y.iloc[:, 0]
-    if not isinstance(y, pd.Series):
-        values = np.asarray(y)
-        if values.ndim == 2 and values.shape[1] == 1:
-            values = values[:, 0]
-        if values.ndim != 1:
-            raise DataError(
-                "AM109",
-                f"y must be one-dimensional, got shape {values.shape}.",
-                "Choose one target at a time.",
-            )
-        y = pd.Series(values)
+    y = as_series(y)
     if len(y) != len(frame):
         raise DataError(
             "AM110", f"X has {len(frame)} rows and y has {len(y)}.", "Pass the same rows in both."
         )
     y = y.set_axis(frame.index)
-    missing = np.flatnonzero(y.isna().to_numpy())
+    _refuse_missing(y, y.isna().to_numpy())
+    return y
+
+
+def _refuse_missing(y: pd.Series, is_missing: Any, what: str = "") -> None:
+    missing = np.flatnonzero(is_missing)
     if len(missing):
         first = ", ".join(map(str, missing[:3])) + (", ..." if len(missing) > 3 else "")
         name = f" {y.name!r}" if y.name is not None else ""
         raise DataError(
             "AM102",
-            f"target{name} is missing in {len(missing)} of {len(y)} rows (rows {first}).",
+            f"target{name} is missing in {len(missing)} of {len(y)} rows (rows {first}{what}).",
             "Drop these rows or fill them in.",
         )
-    return y
+
+
+def _read_target(y: pd.Series, kind: str, issues: list[DataIssue]) -> pd.Series:
+    """Read a target of text that holds numbers, unless these are the names of classes."""
+    if kind not in ("auto", "regression") or not (y.dtype == object or isinstance(y.dtype, pd.StringDtype)):
+        return y
+    counts = y.map(str).value_counts()
+    reading = number_reading(list(counts.index), counts.to_numpy(), least=0.9)
+    if reading is None:
+        return y
+    reading = ("to objects", *reading)
+    numbers = read_column(y, reading)
+    known = numbers.dropna()
+    whole = bool((known % 1 == 0).all()) if len(known) else True
+    if kind == "auto" and whole and known.nunique() <= MAX_CLASSES_OF_INTEGERS:
+        return y
+    unread = y[numbers.isna()].map(str)
+    strange = [word for word in unread.unique() if not is_word_for_missing(word)]
+    if strange and kind == "auto" and len(unread) > 0.1 * len(y):
+        return y
+    name = str(y.name) if y.name is not None else "y"
+    _refuse_missing(y, numbers.isna().to_numpy(), f"; {listed(unread.unique(), 3)}")
+    if tuple(name for name in reading if name != "to objects") != PLAIN:
+        raw = max(y.map(str), key=len)
+        value = numbers[y.map(str) == raw].iloc[0]
+        message = (
+            f"target {name!r} is text that holds numbers; read as numbers ({raw[:40]!r} as {value:.15g})."
+        )
+        issues.append(DataIssue("AM212", (name,), message))
+    return numbers
 
 
 def _resolve_kind(y: pd.Series, kind: str) -> Kind:
@@ -373,16 +371,9 @@ def _check_target(y: pd.Series, kind: Kind, issues: list[DataIssue]) -> pd.Serie
                 "Drop these rows or cap the values.",
             )
         return y
-    if isinstance(y.dtype, pd.CategoricalDtype):
-        y = y.astype(y.cat.categories.dtype)
     if pd.api.types.is_extension_array_dtype(y.dtype) and pd.api.types.is_numeric_dtype(y):
         y = y.astype("bool" if pd.api.types.is_bool_dtype(y) else "int64" if _is_integral(y) else "float64")
-    types = {type(value) for value in y.unique().tolist()}
-    if len(types) > 1 and str in types:
-        y = y.astype("str")
-        issues.append(
-            DataIssue("AM109", (name,), f"target {name!r} mixes types; its labels are read as strings.")
-        )
+    y = _as_labels(y, name, issues)
     counts = y.value_counts()
     rare = counts[counts < 3]
     if len(rare):
@@ -397,6 +388,26 @@ def _check_target(y: pd.Series, kind: Kind, issues: list[DataIssue]) -> pd.Serie
             )
         )
     return y
+
+
+def _as_labels(y: pd.Series, name: str, issues: list[DataIssue]) -> pd.Series:
+    """Make labels of several types, or of one that scikit-learn cannot sort, text."""
+    if y.dtype != object:
+        return (
+            y if y.dtype.kind in "biuf" or isinstance(y.dtype, pd.StringDtype) else _spelled(y, name, issues)
+        )
+    kinds = {type(value) for value in y.unique().tolist()}
+    if kinds <= {str}:
+        return y
+    if kinds <= {bool, np.bool_}:
+        return y.astype("bool")
+    return _spelled(y, name, issues)
+
+
+def _spelled(y: pd.Series, name: str, issues: list[DataIssue]) -> pd.Series:
+    message = f"target {name!r} mixes types, or has labels of an unusual one; they are read as strings."
+    issues.append(DataIssue("AM109", (name,), message))
+    return read_column(y.map(str).astype("object"), LEVELS)
 
 
 def _resolve_metric(metric: Any, kind: Kind, y: pd.Series, issues: list[DataIssue]) -> Metric:
@@ -416,167 +427,6 @@ def _resolve_metric(metric: Any, kind: Kind, y: pd.Series, issues: list[DataIssu
     return resolve_metric(metric, kind, rarer)
 
 
-def _infer_columns(
-    frame: pd.DataFrame, issues: list[DataIssue]
-) -> tuple[dict[str, ColumnType], tuple[str, ...], tuple[str, ...]]:
-    types: dict[str, ColumnType] = {}
-    mixed: list[str] = []
-    infinite: list[str] = []
-    found: dict[str, list[str]] = {}
-    for name in frame.columns:
-        column = frame[name]
-        reason = ""
-        if pd.api.types.is_complex_dtype(column.dtype):
-            types[name], reason = "ignored", "AM210"
-        elif pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype):
-            types[name], reason = _infer_numeric(column)
-            if types[name] == "numeric" and _has_infinity(column):
-                infinite.append(name)
-        elif pd.api.types.is_datetime64_any_dtype(column.dtype):
-            types[name] = "date"
-            if not column.notna().any():
-                types[name], reason = "ignored", "AM205"
-        else:
-            types[name], reason = _infer_strings(column)
-            if types[name] == "categorical" and _is_mixed(column):
-                mixed.append(name)
-                found.setdefault("AM209", []).append(name)
-        if reason:
-            found.setdefault(reason, []).append(name)
-    if infinite:
-        found["AM203"] = infinite
-    issues.extend(_column_issue(code, names, frame) for code, names in sorted(found.items()))
-    return types, tuple(mixed), tuple(infinite)
-
-
-_COLUMN_MESSAGES: Final = {
-    "AM202": ("text that holds dates; read as dates, what cannot be read as missing", ""),
-    "AM203": ("holds infinite values; they are read as missing", "Check how they came about."),
-    "AM205": ("entirely missing; ignored", "Drop the column or fill it in."),
-    "AM206": ("unique in every row, like an id; ignored", "Drop it, or encode what it means."),
-    "AM208": ("the same in every row; ignored", ""),
-    "AM209": ("mixes text with other types; read as text", "Clean the column if that is a mistake."),
-    "AM210": ("of a type that cannot be used; ignored", "Convert it to numbers, text or dates."),
-    "AM211": ("free text; read as counts of words or letters reduced to a few numbers", ""),
-}
-
-
-def _column_issue(code: str, names: list[str], frame: pd.DataFrame) -> DataIssue:
-    what, fix = _COLUMN_MESSAGES[code]
-    shown = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    detail = ""
-    if code == "AM203":
-        values = pd.to_numeric(frame[names[0]]).to_numpy(dtype="float64", na_value=np.nan)
-        rows = np.flatnonzero(np.isinf(values))
-        detail = f" (row {rows[0]} first, {len(rows)} in {names[0]!r})"
-    noun = "column" if len(names) == 1 else "columns"
-    return DataIssue(code, tuple(names), f"{noun} {shown}: {what}{detail}.", fix)
-
-
-def _infer_numeric(column: pd.Series) -> tuple[ColumnType, str]:
-    present = column.dropna()
-    if present.empty:
-        return "ignored", "AM205"
-    if len(present) == len(column) > 1 and (present == present.iloc[0]).all():
-        return "ignored", "AM208"
-    if pd.api.types.is_integer_dtype(column.dtype) and len(column) >= 20 and len(present) == len(column):
-        # Only a gapless count is an id: other unique integers may well carry information.
-        values = column.to_numpy(dtype="int64", na_value=0) if column.dtype.kind != "u" else column.to_numpy()
-        if int(values.max()) - int(values.min()) == len(values) - 1 and column.is_unique:
-            return "ignored", "AM206"
-    return "numeric", ""
-
-
-def _has_infinity(column: pd.Series) -> bool:
-    if not pd.api.types.is_float_dtype(column.dtype):
-        return False
-    return bool(np.isinf(column.to_numpy(dtype="float64", na_value=np.nan)).any())
-
-
-def _infer_strings(column: pd.Series) -> tuple[ColumnType, str]:
-    present = column.dropna()
-    if present.empty:
-        return "ignored", "AM205"
-    try:
-        levels = present.unique()
-    except TypeError:
-        return "ignored", "AM210"
-    if len(levels) == 1 and len(present) == len(column) and len(column) > 1:
-        return "ignored", "AM208"
-    if pd.api.types.is_timedelta64_dtype(column.dtype):
-        return "ignored", "AM210"
-    sample = [str(level) for level in levels[:200]]
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return _judge_unique(column) if _is_id(len(levels), column) else ("categorical", "")
-    if _are_dates(sample):
-        return "date", "AM202"
-    words = float(np.mean([len(value.split()) for value in sample]))
-    if len(levels) > 30 and len(levels) > 0.3 * len(present) and words >= 3:
-        return "text", "AM211"
-    return _judge_unique(column) if _is_id(len(levels), column) else ("categorical", "")
-
-
-def _judge_unique(column: pd.Series) -> tuple[ColumnType, str]:
-    """Names and codes with parts are text, which carries something; other ids are ignored."""
-    return ("text", "AM211") if has_parts(column) else ("ignored", "AM206")
-
-
-def _is_id(n_levels: int, column: pd.Series) -> bool:
-    return n_levels == len(column) and n_levels >= 20
-
-
-def _are_dates(sample: list[str]) -> bool:
-    if np.mean([bool(_DATE_LIKE.match(value)) for value in sample]) < 0.95:
-        return False
-    parsed = pd.to_datetime(pd.Series(sample), errors="coerce", format="mixed", utc=True)
-    return bool(parsed.notna().mean() >= 0.9)
-
-
-def _is_mixed(column: pd.Series) -> bool:
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        values: Iterable[Any] = column.cat.categories
-    elif column.dtype == object:
-        values = column.dropna().unique()
-    else:
-        return False
-    return not (
-        all(isinstance(value, str) for value in values)
-        or all(isinstance(value, (int, float, np.number)) for value in values)
-    )
-
-
-def _find_leaks(
-    frame: pd.DataFrame, y: pd.Series, types: Mapping[str, ColumnType], kind: Kind, issues: list[DataIssue]
-) -> None:
-    """Report columns that give the target away: a copy, or a one-to-one renaming of the classes."""
-    rows = slice(0, 5000)
-    target = y.iloc[rows]
-    leaks = [
-        name
-        for name, column_type in types.items()
-        if (column_type == "numeric" or (column_type == "categorical" and kind != "regression"))
-        and _gives_away(frame[name].iloc[rows], target, kind)
-    ]
-    if leaks:
-        issues.append(
-            DataIssue(
-                "AM207",
-                tuple(leaks),
-                f"column {leaks[0]!r} predicts the target perfectly; this may be a leak.",
-                "Drop it if it is not known when you predict.",
-            )
-        )
-
-
-def _gives_away(column: pd.Series, y: pd.Series, kind: Kind) -> bool:
-    if kind == "regression":
-        return bool(np.array_equal(column.to_numpy(dtype="float64", na_value=np.nan), y.to_numpy()))
-    n_classes = y.nunique()
-    if column.nunique() != n_classes or column.isna().any():
-        return False
-    return len(set(zip(pd.factorize(column)[0], pd.factorize(y)[0], strict=True))) == n_classes
-
-
 def _plain(label: Any) -> Any:
     """Return a label as users write it, without numpy's type."""
     return label.item() if isinstance(label, np.generic) else label
@@ -584,20 +434,3 @@ def _plain(label: Any) -> Any:
 
 def _label_key(label: Any) -> tuple[str, Any]:
     return ("", label) if isinstance(label, (int, float, bool, np.number)) else (type(label).__name__, label)
-
-
-def _summary(column: pd.Series) -> str:
-    """Order-free summary of one column; labels count only through their frequencies."""
-    n_missing = int(column.isna().sum())
-    present = column.dropna()
-    numeric = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
-    if numeric and present.nunique() > MAX_CLASSES_OF_INTEGERS:
-        # One kind of zero: how -0.0 and 0.0 are sorted depends on the processor.
-        values = np.sort(present.to_numpy(dtype="float64") + 0.0)
-        probe = values[np.linspace(0, len(values) - 1, 9).astype(int)]
-        return f"{n_missing}:" + ",".join(f"{value:.6g}" for value in probe)
-    try:
-        counts = present.value_counts().to_numpy()
-    except TypeError:
-        counts = np.array([len(present)])
-    return f"{n_missing}#" + ",".join(map(str, sorted(counts.tolist(), reverse=True)[:50]))

@@ -168,6 +168,7 @@ def test_pickle_clone_and_parameters(iris) -> None:
         "metamodel",
         "memory_limit",
         "max_predict_seconds",
+        "column_types",
     ]
 
 
@@ -202,9 +203,9 @@ def test_columns_at_predict(iris) -> None:
     model = AutoMetaClassifier(n_trials=0).fit(X, y)
     expected = model.predict_proba(X)
     np.testing.assert_array_equal(model.predict_proba(X[X.columns[::-1]]), expected)
-    with pytest.warns(UserWarning, match=r"not there at fit are ignored: \['extra'\]"):
+    with pytest.warns(UserWarning, match=r"AM408.*'extra'"):
         np.testing.assert_array_equal(model.predict_proba(X.assign(extra=1)), expected)
-    with pytest.raises(DataError, match=r"AM401 2 column\(s\).*'sepal length \(cm\)', 'petal width \(cm\)'"):
+    with pytest.raises(DataError, match=r"AM401.*2 column\(s\).*'sepal length \(cm\)', 'petal width \(cm\)'"):
         model.predict(X.drop(columns=["petal width (cm)", "sepal length (cm)"]))
 
 
@@ -249,3 +250,42 @@ def test_a_time_limit_without_a_search(iris) -> None:
 def test_unusable_data(X, y, code) -> None:
     with pytest.raises(ValueError, match=code):
         AutoMetaClassifier(n_trials=0).fit(X, y)
+
+
+LABELS = {
+    "booleans": pd.Series([True, False] * 40, dtype="boolean"),
+    "nullable integers": pd.Series([7, 5] * 40, dtype="Int64"),
+    "categories": pd.Series(["u", "v"] * 40, dtype="category"),
+    "codes": pd.Series(["001", "002"] * 40),
+    "objects": pd.Series([1, 0] * 40, dtype=object),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_predictions_come_back_as_the_labels_that_were_given(name) -> None:
+    y = LABELS[name]
+    X = pd.DataFrame({"a": np.r_[np.arange(40.0), np.arange(40.0)], "b": [0.0, 1.0] * 40})
+    predicted = AutoMetaClassifier(n_trials=0).fit(X, y).predict(X)
+    assert predicted.tolist() == y.tolist()
+    assert {type(label) for label in predicted.tolist()} == {type(label) for label in y.tolist()}
+
+
+def test_new_rows_are_read_as_at_fit() -> None:
+    X = pd.DataFrame({"price": [f"${1000 + i * 37:,}" for i in range(80)], "level": ["1", "2"] * 40})
+    y = np.where(np.arange(80) > 39, "dear", "cheap")
+    model = AutoMetaClassifier(n_trials=0).fit(X, y)
+    expected = model.predict_proba(X)
+    other = X.assign(price=[1000.0 + i * 37 for i in range(80)], level=[1.0, 2.0] * 40)
+    np.testing.assert_allclose(model.predict_proba(other), expected)
+    with pytest.warns(UserWarning, match=r"AM410 column 'price'.*'much' in row 5"):
+        model.predict(X.assign(price=X["price"].where(X.index != 5, "much")))
+    with pytest.raises(DataError, match="AM407 column 'price'"):
+        model.predict(X.assign(price="much"))
+
+
+def test_forms_of_tables_that_have_names(iris) -> None:
+    X, y = iris
+    expected = AutoMetaClassifier(n_trials=0).fit(X, y).predict(X)
+    columns = {name: X[name].tolist() for name in X}
+    model = AutoMetaClassifier(n_trials=0).fit(columns, y.tolist())
+    np.testing.assert_array_equal(model.predict(columns), expected)

@@ -382,3 +382,80 @@ def test_rare_classes_do_not_stop_target_encoding(wordy):
     for rows in (slice(0, None), slice(2, None)):
         pipeline.fit(task.X[rows], task.y[rows])
         assert np.isfinite(pipeline.predict_proba(task.X)).all()
+
+
+@pytest.fixture(scope="module")
+def written():
+    """Return a table as people write them, and its task."""
+    n = 90
+    days = pd.date_range("2022-01-01", periods=n, freq="3D")
+    frame = pd.DataFrame(
+        {
+            "number": np.random.default_rng(0).normal(size=n),
+            "money": ["n.a." if i % 9 == 0 else f"${1000 + i * 37:,}" for i in range(n)],
+            "weight": [f"{i * 1.5} kg" for i in range(n)],
+            "clock": [f"{i % 24:02d}:{i % 60:02d}" for i in range(n)],
+            "from": days.strftime("%d.%m.%Y"),
+            "to": (days + pd.Timedelta(days=9)).strftime("%d.%m.%Y"),
+            "quarter": pd.period_range("2000", periods=n, freq="Q"),
+            "arrow day": pd.Series(days.date, dtype="date32[pyarrow]"),
+            "span": pd.to_timedelta(np.arange(n) ** 2, unit="s"),
+            "flag": pd.Series([True, False, None] * 30, dtype=object),
+            "level": pd.Series([1.0, 2.0, 3.0] * 30, dtype="category"),
+            "code": ["1", "2", "3"] * 30,
+            "huge": np.where(np.arange(n) % 9 == 0, 1e39, 1.0 * np.arange(n)),
+        }
+    )
+    y = pd.Series(np.where(frame["number"] > 0, "yes", "no"), name="y")
+    return frame, Task.from_frame(frame, y)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_raw_table_and_the_read_one_give_the_same(name, written):
+    raw, task = written
+    pipeline = build_pipeline(small(name, "binary"), task)
+    expected = predict(clone(pipeline).fit(raw, task.y), raw)
+    assert is_sound(expected, task)
+    np.testing.assert_array_equal(predict(pipeline.fit(task.X, task.y), raw), expected)
+    np.testing.assert_array_equal(predict(pipeline, task.X), expected)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_level_is_the_same_in_every_form(name, written):
+    raw, task = written
+    pipeline = build_pipeline(small(name, "binary"), task).fit(raw, task.y)
+    other = raw.assign(level=raw["level"].astype(float).astype(int), code=raw["code"].astype(float))
+    np.testing.assert_array_equal(predict(pipeline, other), predict(pipeline, raw))
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_infinities_and_numbers_beyond_float32_at_predict(name, written):
+    raw, task = written
+    pipeline = build_pipeline(small(name, "binary"), task).fit(raw, task.y)
+    new = raw.head(6).assign(number=[np.inf, -np.inf, 1e300, -1e300, np.nan, -0.0])
+    assert is_sound(predict(pipeline, new), task, n_rows=6)
+
+
+@pytest.mark.parametrize("name", ["linear", "random_forest", "hist_gradient_boosting"])
+def test_the_output_that_users_choose_does_not_reach_inside(name, written):
+    import sklearn
+
+    raw, task = written
+    expected = predict(build_pipeline(small(name, "binary"), task).fit(raw, task.y), raw)
+    with sklearn.config_context(transform_output="pandas"):
+        pipeline = clone(build_pipeline(small(name, "binary"), task)).fit(raw, task.y)
+        np.testing.assert_array_equal(predict(pipeline, raw), expected)
+
+
+def test_dates_give_time_gaps_and_parts(written):
+    raw, task = written
+    dates = build_pipeline(small("lightgbm", "binary"), task)["prepare"].transformers
+    steps = {title: (transformer, names) for title, transformer, names in dates}
+    transformer, names = steps["date"] if "from" in steps["date"][1] else steps["date 2"]
+    values = np.asarray(clone(transformer).fit_transform(raw[names]), float)
+    days = pd.to_datetime(raw["from"], format="%d.%m.%Y")
+    assert names == ["from", "to"]
+    np.testing.assert_array_equal(values[:, 0], days.astype("datetime64[s]").astype("int64"))
+    np.testing.assert_array_equal(values[:, 2], np.full(len(raw), 9 * 86400))
+    np.testing.assert_array_equal(values[:, 3], days.dt.year)
+    np.testing.assert_array_equal(values[:, 5], days.dt.month)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -10,7 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from autometa.errors import DataError, DependencyError
-from autometa.tables import match_columns, read_table
+from autometa.tables import read_table
 
 FRAME = pd.DataFrame(
     {"name": ["a", "b,c", "ü"], "count": [1, 2, 3], "share": [0.5, np.nan, -1.25], "day": ["2024-01-02"] * 3}
@@ -190,7 +194,7 @@ def test_a_folder_is_refused(tmp_path):
     assert error_of(tmp_path).code == "AM113"
 
 
-@pytest.mark.parametrize("name", ["t.csv.gz", "t.xlsx", "t.pkl", "t.json", "t"])
+@pytest.mark.parametrize("name", ["t.csv.zst", "t.xlsx", "t.pkl", "t.json", "t"])
 def test_unknown_formats_are_refused_unread(write, name):
     assert error_of(write("a\n1\n", name)).code == "AM114"
 
@@ -225,46 +229,104 @@ def test_any_bytes_are_a_table_or_one_line(tmp_path_factory, content):
     assert found == "" or (found.startswith("AM") and "\n" not in found)
 
 
-# --- new rows for a fitted model ------------------------------------------------------------------------------
+# --- files as people have them --------------------------------------------------------------------------------
 
-FITTED = [
-    {"name": "age", "type": "numeric", "dtype": "int64"},
-    {"name": "zip", "type": "categorical", "dtype": "str"},
-    {"name": "id", "type": "ignored", "dtype": "int64"},
-]
+PLAIN = "a,b,y\n" + "".join(f"{i * 1.5},{i % 7},{['no', 'yes'][i % 2]}\n" for i in range(60))
 
 
-def test_columns_are_taken_by_name_and_in_order():
-    frame = pd.DataFrame({"y": [1], "new": [0], "zip": ["z"], "id": [7], "age": [30]})
-    table = match_columns(frame, FITTED, ignore="y")
-    assert list(table.frame.columns) == ["age", "zip", "id"]
-    assert [issue.code for issue in table.notices] == ["AM408"]
-    assert "'new'" in str(table.notices[0])
-    assert "'y'" not in str(table.notices[0])
+def lines(row):
+    return "".join(row(i) + "\n" for i in range(60))
 
 
-def test_missing_columns_are_listed_with_the_closest():
-    with pytest.raises(DataError) as caught:
-        match_columns(pd.DataFrame({"Age": [1], "city": ["x"]}), FITTED)
-    assert caught.value.code == "AM401"
-    assert "'age', 'zip'" in str(caught.value)
-    assert "'Age' for 'age'?" in str(caught.value)
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zip"])
+def test_packed_files_are_read_like_plain_ones(write, suffix):
+    plain = read_table(write(PLAIN))
+    packing = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+    if suffix == ".zip":
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr("t.csv", PLAIN)
+        path = write(buffer.getvalue(), "t.zip")
+    else:
+        path = write(packing[suffix](PLAIN.encode()), "t.csv" + suffix)
+    pd.testing.assert_frame_equal(read_table(path).frame, plain.frame)
+    with pytest.raises(DataError, match="AM115"):
+        read_table(path, max_bytes=100)
+    damaged = path.read_bytes()[:-30]
+    with pytest.raises(DataError, match="AM113"):
+        read_table(write(damaged, path.name))
 
 
-def test_columns_that_the_model_ignores_may_be_missing():
-    table = match_columns(pd.DataFrame({"age": [1], "zip": ["x"]}), FITTED)
-    assert table.frame["id"].isna().all()
+def test_an_archive_of_several_files_is_refused(write):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.csv", PLAIN)
+        archive.writestr("b.csv", PLAIN)
+    with pytest.raises(DataError, match=r"AM113.*2 files"):
+        read_table(write(buffer.getvalue(), "t.zip"))
 
 
-def test_text_among_numbers_is_shown():
-    with pytest.raises(DataError, match=r"AM407 column 'age'.*'old' in row 1"):
-        match_columns(pd.DataFrame({"age": ["1", "old"], "zip": ["x", "y"]}), FITTED)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_the_encoding_is_found(write, encoding):
+    text = "name,n\n" + lines(lambda i: f"M\u00fcller,{i}")
+    frame = read_table(write(text.encode(encoding))).frame
+    assert set(frame["name"]) == {"M\u00fcller"}
+    assert frame["n"].tolist() == list(range(60))
 
 
-def test_numbers_among_categories_are_text_again():
-    frame = match_columns(
-        pd.DataFrame({"age": ["1", None], "zip": [12, None]}, dtype=object).infer_objects(), FITTED
-    ).frame
-    assert frame["age"].tolist()[0] == 1
-    assert frame["zip"].isna().tolist() == [False, True]
-    assert isinstance(frame["zip"][0], str)
+def test_windows_signs_that_latin_1_lacks(write):
+    table = read_table(write(("price,n\n" + lines(lambda i: f"{i} \u20ac,{i}")).encode("cp1252")))
+    assert table.frame["price"][1] == "1 \u20ac"
+    assert [issue.code for issue in table.notices] == ["AM305"]
+
+
+@pytest.mark.parametrize(
+    "start", ["sep=;\n", "\ufeffsep=;\r\n", '"sep=;"\n', "# made by hand\n", "\n# a; b\n# c\n\n"]
+)
+def test_what_stands_above_the_header(write, start):
+    frame = read_table(write(start + PLAIN.replace(",", ";"))).frame
+    pd.testing.assert_frame_equal(frame, read_table(write(PLAIN)).frame)
+
+
+def test_a_header_may_begin_like_a_comment(write):
+    assert list(read_table(write("#id,b\n1,2\n3,4\n")).frame) == ["#id", "b"]
+
+
+@pytest.mark.parametrize("word", ["NA", "None", "null"])
+def test_words_for_missing_are_names_of_classes_in_the_target(write, word):
+    text = "a,y\n" + lines(lambda i: f"{'NA' if i == 5 else i * 1.5},{[word, 'DE', 'ZA'][i % 3]}")
+    path = write(text)
+    table = read_table(path, target="y")
+    assert table.frame["y"].value_counts().to_dict() == {word: 20, "DE": 20, "ZA": 20}
+    assert table.frame["a"].isna().sum() == 1
+    assert [issue.code for issue in table.notices] == ["AM307"]
+    pd.testing.assert_frame_equal(eval(table.code, {"pd": pd}), table.frame)
+    empty = read_table(write(text.replace(",DE", ",")), target="y").frame
+    assert empty["y"].isna().sum() == 20
+
+
+def test_numbers_with_zeros_in_front_are_codes(write):
+    path = write("zip,n\n" + lines(lambda i: f"{i * 977 % 10000:05d},{i}"))
+    table = read_table(path)
+    assert table.frame["zip"].str.len().eq(5).all()
+    pd.testing.assert_frame_equal(eval(table.code, {"pd": pd}), table.frame)
+
+
+def test_a_header_that_stands_again_is_left_out(write):
+    table = read_table(write(PLAIN + PLAIN))
+    assert len(table.frame) == 120
+    assert table.frame["a"].dtype == "float64"
+    assert "AM306" in [issue.code for issue in table.notices]
+
+
+def test_arff_with_comments_ranges_and_dates(write):
+    pytest.importorskip("arff")
+    text = (
+        "% about\n@relation r\n@attribute a numeric [0,10]\n@attribute 'b c' real % said\n"
+        '@attribute d date "yyyy-MM-dd"\n@attribute y {no,yes}\n@data\n% more\n'
+        '1,2.5,"2024-01-02",no\n3,?,"2024-01-03",yes\n'
+    )
+    frame = read_table(write(text, "t.arff")).frame
+    assert frame["a"].tolist() == [1, 3]
+    assert frame["b c"].isna().tolist() == [False, True]
+    assert frame["d"].tolist() == ["2024-01-02", "2024-01-03"]

@@ -23,6 +23,13 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         "data", metavar="DATA", help="CSV, TSV, Parquet, Feather or ARFF; - for CSV on standard input"
     )
     parser.add_argument("--target", metavar="COL", required=True, help="name of the column to predict")
+    parser.add_argument(
+        "--column-type",
+        metavar="NAME=TYPE",
+        action="append",
+        default=[],
+        help="read a column as numeric, categorical, date, text or ignored; may be given several times",
+    )
 
 
 def add_task_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,9 +71,35 @@ def load_task(args: argparse.Namespace) -> tuple[Table, Task]:
     from autometa.tables import read_table
     from autometa.task import Task, split_target
 
-    table = read_table(args.data)
+    types = column_types(getattr(args, "column_type", []))
+    codes = [name for name, column_type in types.items() if column_type in ("categorical", "text")]
+    table = read_table(args.data, text_columns=codes, target=args.target.strip())
     X, y = split_target(table.frame, args.target.strip())
-    return table, Task.from_frame(X, y, kind=args.kind, metric=args.metric, name=Path(args.data).stem)
+    task = Task.from_frame(
+        X, y, kind=args.kind, metric=args.metric, column_types=types, name=Path(args.data).stem
+    )
+    return table, task
+
+
+def column_types(given: list[str]) -> dict[str, str]:
+    """Read what ``--column-type`` was given.
+
+    Raises
+    ------
+    UsageError
+        AM535 where there is no ``=``.
+    """
+    found = {}
+    for text in given:
+        name, equals, column_type = text.rpartition("=")
+        if not equals or not name:
+            raise UsageError(
+                "AM535",
+                f"--column-type {text!r} is not NAME=TYPE.",
+                "For example --column-type zip=categorical.",
+            )
+        found[name] = column_type
+    return found
 
 
 def all_issues(table: Table, issues: tuple[DataIssue, ...]) -> list[DataIssue]:

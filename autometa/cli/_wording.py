@@ -117,4 +117,6 @@ def next_command(args: argparse.Namespace, command: str, *more: str) -> Section:
         words += ["--kind", args.kind]
     if args.metric:
         words += ["--metric", args.metric]
+    for column_type in args.column_type:
+        words += ["--column-type", column_type]
     return Section("Next", [shlex.join([*words, *more])])

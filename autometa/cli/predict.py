@@ -37,8 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    from autometa.columns import match_columns
     from autometa.persistence import load_model, version_mismatches
-    from autometa.tables import match_columns, read_table
+    from autometa.tables import read_table
     from autometa.task import DataIssue
 
     output = args.output or "-"
@@ -57,12 +58,12 @@ def run(args: argparse.Namespace) -> int:
     as_text = [
         column["name"]
         for column in info["columns"]
-        if column["dtype"] in ("str", "object", "string", "category")
+        if column["dtype"] in ("str", "object", "string", "category") or column.get("reading")
     ]
     table = read_table(args.data, text_columns=as_text)
-    matched = match_columns(table.frame, info["columns"], ignore=info["target"])
-    rows, infinite = _without_infinities(matched.frame)
-    for issue in (*table.notices, *matched.notices, *infinite):
+    rows, issues = match_columns(table.frame, info["columns"], ignore=info["target"])
+    rows, infinite = _without_infinities(rows)
+    for issue in (*table.notices, *issues, *infinite):
         note(str(issue))
     predictions = _predict(pipeline, rows, args.proba)
     write_rows(output, to_csv(predictions))

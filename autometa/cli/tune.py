@@ -117,12 +117,10 @@ def _search(args: argparse.Namespace, task: Task) -> TuneResult:
         say(f"searching with up to {n_trials} trials; Ctrl-C ends the search and keeps what is finished")
     try:
         return tune(
-            task.X,
-            task.y,
-            kind=task.kind,
+            task,
+            None,
             n_trials=n_trials,
             timeout=timeout,
-            metric=args.metric,
             storage=args.storage,
             study_name=args.study,
             n_jobs=args.jobs,
@@ -238,18 +236,10 @@ def _model_info(result: TuneResult, task: Task) -> dict[str, Any]:
             "score": result.score,
             "target": str(task.y.name),
             "classes": task.classes,
-            "columns": _columns(task),
+            "columns": task.schema(),
             "algorithm": best.algorithm,
             "params": dict(best.params),
             "n_rows": task.n_rows,
         }
     )
     return info
-
-
-def _columns(task: Task) -> list[dict[str, str]]:
-    """Return what new rows must have: names, what columns are treated as, and how they were stored."""
-    return [
-        {"name": name, "type": kind, "dtype": str(task.X[name].dtype)}
-        for name, kind in task.column_types.items()
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -102,20 +103,30 @@ def read_catalog(directory: str | Path) -> list[TaskSource]:
             "AM111", f"there is no {catalog_path}.", "Name a directory with a catalog.csv and Parquet files."
         )
     try:
-        catalog = pd.read_csv(catalog_path, dtype={"name": str, "target": str})
+        # A task may be called NA, so nothing is missing but what is empty.
+        catalog = pd.read_csv(
+            catalog_path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig"
+        ).fillna("")
     except ValueError as error:
         raise DataError(
             "AM111", f"{catalog_path} cannot be read as CSV.", "Save it as UTF-8 text."
         ) from error
+    catalog.columns = catalog.columns.str.strip()
     missing = [column for column in REQUIRED_COLUMNS if column not in catalog]
     if missing:
         raise DataError("AM111", f"{catalog_path} lacks the column(s) {', '.join(missing)}.", "Add them.")
-    sources = [_source(Path(directory), row) for row in catalog.to_dict("records")]
+    rows = [
+        {str(key).strip(): str(value).strip() for key, value in row.items()}
+        for row in catalog.to_dict("records")
+    ]
+    sources = [_source(Path(directory), row) for row in rows if any(row.values())]
+    if not sources:
+        raise DataError("AM111", f"{catalog_path} names no tasks.", "Add a row for each.")
     return list(mixed(sources))
 
 
-def _source(directory: Path, row: dict[Any, Any]) -> TaskSource:
-    name = str(row["name"])
+def _source(directory: Path, row: dict[str, str]) -> TaskSource:
+    name = row["name"]
     path = directory / f"{name}.parquet"
     if path.parent != directory or not path.is_file():
         raise DataError(
@@ -123,20 +134,35 @@ def _source(directory: Path, row: dict[Any, Any]) -> TaskSource:
             f"the catalog names {name!r}, and there is no such Parquet file beside it.",
             "Add the file or take the row out.",
         )
-    if row["task_type"] not in KINDS:
+    kind = row["task_type"].lower()
+    if kind not in KINDS:
         raise DataError(
             "AM111", f"task {name!r} has task_type {row['task_type']!r}.", f"Use one of {', '.join(KINDS)}."
         )
-    openml_id, family = row.get("openml_id"), row.get("family")
+    openml_id = _whole(row.get("openml_id", ""))
+    if openml_id is None and row.get("openml_id", "").lower() not in ("", "na", "nan", "none", "-"):
+        raise DataError(
+            "AM111",
+            f"task {name!r} has openml_id {row['openml_id']!r}, which is no number.",
+            "Leave the cell empty where there is none.",
+        )
     properties = {
-        "openml_id": None if openml_id is None or pd.isna(openml_id) else int(openml_id),
-        "family": name if family is None or pd.isna(family) else str(family),
-        "source": str(row.get("source", "")),
+        "openml_id": openml_id,
+        "family": row.get("family") or name,
+        "source": row.get("source", ""),
     }
-    n_rows = row.get("n_rows", 0)
-    return TaskSource(
-        name, row["task_type"], path, str(row["target"]), 0 if pd.isna(n_rows) else int(n_rows), properties
-    )
+    # The number of rows only decides the order of the tasks.
+    n_rows = _whole(row.get("n_rows", "")) or 0
+    return TaskSource(name, kind, path, row["target"], n_rows, properties)
+
+
+def _whole(text: str) -> int | None:
+    """Read a whole number, also one that a spreadsheet wrote as 12.0; None where there is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return int(value) if math.isfinite(value) else None
 
 
 def mixed(sources: Iterable[S]) -> Iterator[S]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from autometa.columns import as_numbers
 from autometa.metafeatures._arrays import (
     FloatArray,
     HashArray,
@@ -123,7 +124,10 @@ def _read_numbers(task: Task, frame: pd.DataFrame, names: list[str]) -> FloatArr
     """Read numeric, date and text columns as an array with NaN for what is missing or infinite."""
     values = np.empty((len(frame), len(names)))
     plain = [i for i, name in enumerate(names) if task.column_types[name] == "numeric"]
-    if plain:
+    spans = [i for i in plain if frame[names[i]].dtype.kind == "m"]
+    for i in spans:
+        values[:, i] = as_numbers(frame[names[i]])
+    if plain := [i for i in plain if i not in spans]:
         values[:, plain] = frame[[names[i] for i in plain]].to_numpy(dtype="float64", na_value=np.nan)
     for i, name in enumerate(names):
         if task.column_types[name] == "date":
@@ -135,6 +139,8 @@ def _read_numbers(task: Task, frame: pd.DataFrame, names: list[str]) -> FloatArr
 
 
 def _days(column: pd.Series) -> FloatArray:
+    if isinstance(column.dtype, pd.PeriodDtype):
+        column = column.dt.start_time
     if not pd.api.types.is_datetime64_any_dtype(column.dtype):
         column = pd.to_datetime(column.astype("str"), errors="coerce", format="mixed", utc=True)
     if isinstance(column.dtype, pd.DatetimeTZDtype):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +40,7 @@ def recommend(
     metamodel: MetaModel | MetaBase | str | Path | None = None,
     exclude_seen: bool = True,
     random_state: int | None = None,
+    column_types: Mapping[str, str] | None = None,
     metabase: Any = None,
 ) -> Recommendations:
     """Recommend pipelines for a table, in seconds and without fitting any of them.
@@ -70,6 +71,8 @@ def recommend(
     random_state : int or None, default=None
         Seed of the sampling of rows for the meta-features of a table that has many; None draws the same rows each
         time, as 0 does.
+    column_types : mapping of str to str, optional
+        What to read columns as (numeric, categorical, date, text, ignored), where the guess would be another.
     metabase : object, optional
         Former name of `metamodel`.
 
@@ -98,7 +101,7 @@ def recommend(
         warnings.warn("metabase= is now metamodel=.", FutureWarning, stacklevel=2)
         metamodel = metabase if metamodel is None else metamodel
     start = time.perf_counter()
-    task = Task.from_frame(X, y, kind=kind, metric=metric)
+    task = Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
     checked = time.perf_counter() - start
     result = recommend_for_task(
         task,

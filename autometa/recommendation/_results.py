@@ -236,9 +236,7 @@ class Recommendations(Sequence[Recommendation]):
             AM510 when `k` is less than 1 or `time_budget` is not positive.
         """
         mixture = self.mixture(k, time_budget=time_budget)
-        return build_ensemble(
-            mixture.configurations, mixture.weights, self.task, threshold=mixture.threshold
-        )
+        return build_ensemble(mixture.configurations, mixture.weights, self.task, threshold=mixture.threshold)
 
     def mixture(self, k: int = 5, *, time_budget: float | None = None) -> Mixture:
         """Return the members, weights and threshold of :meth:`ensemble` as data.

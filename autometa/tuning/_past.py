@@ -15,16 +15,18 @@ from scipy.stats import rankdata
 
 from autometa.errors import UsageError
 from autometa.tuning._encoding import Encoder, Params
-from autometa.tuning._prior import History, normalised
+from autometa.tuning._prior import History, moderate, normalised
 
 MAX_TRIALS: Final = 200
 MIN_RUNS: Final = 10
+# One configuration alone is no better or worse than any other.
+MIN_DIFFERENT: Final = 2
 
 Array = NDArray[np.float64]
 
 
 def read_history(past_studies: Mapping[Any, optuna.Study] | Sequence[optuna.Study]) -> History | None:
-    """Keep of every study what a prior is learned from; None where there is no complete trial.
+    """Keep of every study what a prior is learned from; None where none has two complete trials that differ.
 
     Parameters
     ----------
@@ -106,10 +108,11 @@ def _read(study: Any) -> _Past | None:
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if trial.params and np.isfinite(trial.values[0])
     ]
-    if not trials:
+    if len({repr(sorted(trial.params.items())) for trial in trials}) < MIN_DIFFERENT:
         return None
     sign = -1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1.0
     losses = np.array([sign * trial.values[0] for trial in trials])
+    losses = moderate(losses)
     ranks = (rankdata(losses) - 0.5) / len(trials)
     order = np.argsort(ranks, kind="stable")
     kept = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), MAX_TRIALS)).astype(int))]

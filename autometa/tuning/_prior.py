@@ -74,8 +74,15 @@ def squash(regrets: Array) -> Array:
     return np.where(regrets > 1.0, 1.0 + np.log(np.maximum(regrets, 1.0)), regrets)
 
 
+def moderate(losses: Array) -> Array:
+    """Return losses in a unit in which their squares can be added: they may be near the largest float."""
+    largest = np.abs(losses).max(initial=0.0)
+    return losses / largest if largest > 1e100 else losses
+
+
 def normalised(losses: Array) -> Array:
     """Return (loss - best) / (median - best), squashed."""
+    losses = moderate(losses)
     best = losses.min()
     gap = float(np.median(losses)) - best
     if gap <= 0:

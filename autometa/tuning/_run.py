@@ -270,7 +270,9 @@ class SearchRun:
         if size == 1 or has_own or is_repeated or not isinstance(known, Recommendations):
             return others, size
         left = self._deadline.remaining
-        mixture = known.mixture(size, time_budget=None if math.isinf(left) else max(left / self._slowness, 1e-3))
+        mixture = known.mixture(
+            size, time_budget=None if math.isinf(left) else max(left / self._slowness, 1e-3)
+        )
         self._threshold = mixture.threshold
         seconds = mixture.seconds / len(mixture.configurations)
         members = [

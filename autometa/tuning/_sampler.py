@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import warnings
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -17,18 +18,19 @@ from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_limits
 
 from autometa.axis import Axis
-from autometa.errors import UsageError
+from autometa.errors import AutometaError, UsageError
 from autometa.metamodel import MetaModel
 from autometa.recommendation import Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
 from autometa.task import Task
 from autometa.tuning._past import history_of_runs, read_history
-from autometa.tuning._prior import History, fit_prior, leading_points
+from autometa.tuning._prior import History, fit_prior, leading_points, moderate
 from autometa.tuning._suggestions import N_CANDIDATES, Params, Suggestions, is_enqueued
 from autometa.tuning._transfer import Proposer
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
 
 _JOINT: Final = "*"
+_logger: Final = logging.getLogger(__name__)
 _MAX_AHEAD: Final = 8
 _MAX_TRIED: Final = 300
 
@@ -73,6 +75,8 @@ class MetaSampler(BaseSampler):
         See :func:`autometa.recommend`.
     metric : str or callable, optional
         What the study optimises, see :func:`autometa.recommend`.
+    column_types : mapping of str to str, optional
+        See :func:`autometa.recommend`.
     algorithm : str, optional
         The algorithm that the study tunes, where its parameters are not autometa's alone.
     sampler : optuna sampler, optional
@@ -97,12 +101,15 @@ class MetaSampler(BaseSampler):
         seed: int | None = None,
         kind: str = "auto",
         metric: Any = None,
+        column_types: Mapping[str, str] | None = None,
         algorithm: str | None = None,
         sampler: BaseSampler | None = None,
     ) -> None:
         if (X is None) != (y is None):
             raise UsageError("AM523", "X and y are needed together.", "Pass both, or past_studies alone.")
-        self._task = None if X is None else Task.from_frame(X, y, kind=kind, metric=metric)
+        self._task = (
+            None if X is None else Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
+        )
         self._spaces = {} if self._task is None else _spaces(SearchSpace.for_kind(self._task.kind))
         self._algorithm = algorithm
         self._metamodel = metamodel
@@ -117,6 +124,7 @@ class MetaSampler(BaseSampler):
         self._given: dict[int, int | None] = {}
         self._proposed: dict[int, Params | None] = {}
         self._marked: set[int] = set()
+        self._given_up: set[int] = set()
 
     @classmethod
     def from_configurations(
@@ -183,6 +191,7 @@ class MetaSampler(BaseSampler):
         self._given.pop(trial._trial_id, None)
         self._proposed.pop(trial._trial_id, None)
         self._marked.discard(trial._trial_id)
+        self._given_up.discard(trial._trial_id)
         self._sampler.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
@@ -193,10 +202,21 @@ class MetaSampler(BaseSampler):
         """Return what a trial runs: the recommendation that is its own, else what past studies propose, if anything."""
         if len(study.directions) > 1 or is_enqueued(trial):
             return {}
-        found = self._configuration_of(study, trial, name)
-        if found is not None:
-            return found[1]
-        return self._proposal_of(study, trial, name) or {}
+        if trial._trial_id in self._given_up:
+            return {}
+        try:
+            found = self._configuration_of(study, trial, name)
+            if found is not None:
+                return found[1]
+            return self._proposal_of(study, trial, name) or {}
+        except AutometaError:
+            raise
+        except (ArithmeticError, LookupError, TypeError, ValueError, np.linalg.LinAlgError) as error:
+            # What experience is there for should never end a study: the wrapped sampler can always go on.
+            self._given_up.add(trial._trial_id)
+            reason = " ".join(str(error).split())[:200]
+            _logger.warning("trial %d is left to the wrapped sampler: %s", trial.number, reason)
+            return {}
 
     def _proposal_of(self, study: optuna.Study, trial: FrozenTrial, name: str | None) -> Params | None:
         """Return the configuration that the past studies and the trials so far propose; made once for a trial."""
@@ -353,7 +373,7 @@ def _losses(
     known = np.isfinite(losses)
     if not known.any():
         return [], np.zeros(0)
-    losses = np.where(known, losses, losses[known].max())
+    losses = moderate(np.where(known, losses, losses[known].max()))
     if len(finished) > _MAX_TRIED:
         best, latest = np.argsort(losses, kind="stable")[: _MAX_TRIED // 2], np.arange(len(losses))
         kept = np.union1d(best, latest[-_MAX_TRIED // 2 :])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ def tune(
     random_state: Any = None,
     callbacks: Sequence[Callback] = (),
     algorithms: Sequence[str] | None = None,
+    column_types: Mapping[str, str] | None = None,
     metamodel: MetaModel | None = None,
     ensemble_size: int = 25,
     memory_limit: int | None = None,
@@ -89,6 +90,8 @@ def tune(
         Called with the study and the finished trial, as Optuna does.
     algorithms : sequence of str, optional
         Search among these algorithms only.
+    column_types : mapping of str to str, optional
+        What to read columns as (numeric, categorical, date, text, ignored), where the guess would be another.
     metamodel : MetaModel, optional
         The bundled one by default.
     ensemble_size : int, default=25
@@ -121,7 +124,7 @@ def tune(
     schedule = schedule or Schedule()
     # Small matrices are quicker in one thread, and many times quicker where other processes are busy.
     with quiet_optuna(), threadpool_limits(1):
-        task = Task.from_frame(X, y, kind=kind, metric=metric)
+        task = Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
         weights = resolve_weights(sample_weight, task)
         space = _space(task, algorithms, takes_weights=weights is not None)
         study = open_study(storage, study_name, task)

@@ -120,3 +120,25 @@ def test_a_broken_table_is_an_error_of_ours_when_it_is_loaded(tmp_path):
         source.load()
     assert caught.value.code == "AM111"
     assert "\n" not in str(caught.value)
+
+
+def test_a_catalog_written_by_hand(tmp_path):
+    for name in ("NA", "t"):
+        pd.DataFrame({"a": range(4), "NA": range(4)}).to_parquet(tmp_path / f"{name}.parquet")
+    (tmp_path / "catalog.csv").write_text(
+        "\ufeffname, task_type,target,n_rows,openml_id,family\n"
+        "NA,Regression, NA ,many,,\nt,regression,NA,inf,61.0,None\n,,,,,\n",
+        encoding="utf-8",
+    )
+    sources = {source.task_id: source for source in read_catalog(tmp_path)}
+    assert sources.keys() == {"NA", "t"}
+    assert {source.target for source in sources.values()} == {"NA"}
+    assert {source.n_rows for source in sources.values()} == {0}
+    assert sources["t"].properties == {"openml_id": 61, "family": "None", "source": ""}
+    assert sources["NA"].load().kind == "regression"
+
+
+def test_an_id_that_is_a_word_is_named(tmp_path):
+    write(tmp_path, [{"name": "one", "task_type": "regression", "target": "y", "openml_id": "abc"}])
+    with pytest.raises(DataError, match=r"AM111 task 'one'.*'abc'"):
+        read_catalog(tmp_path)

@@ -442,3 +442,37 @@ def test_it_can_be_pickled(iris) -> None:
     for one in (study, copied):
         one.optimize(joint_objective, n_trials=12)
     assert [t.params for t in study.trials] == [t.params for t in copied.trials]
+
+
+def _past(values, sizes=None):
+    study = optuna.create_study()
+    for i, value in enumerate(values):
+        x = 0.1 * i
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={"x": x},
+                distributions={"x": optuna.distributions.FloatDistribution(-5, 5)},
+                value=value,
+            )
+        )
+    return study
+
+
+PASTS = {
+    "one trial": [[1.0]],
+    "two of one trial": [[1.0], [2.0]],
+    "one and many": [[1.0], list(range(10))],
+    "two trials": [[1.0, 2.0]],
+    "equal values": [[3.0] * 10],
+    "near the largest number": [[1e300 * (-1) ** i for i in range(10)]],
+    "the largest numbers": [[1.7e308, -1.7e308, 0.0]],
+}
+
+
+@pytest.mark.parametrize("name", PASTS)
+@pytest.mark.parametrize("scale", [1.0, 0.0, 1e300, float("nan")])
+def test_a_study_goes_on_whatever_the_past_and_the_values(name, scale):
+    sampler = MetaSampler(past_studies=[_past(values) for values in PASTS[name]], seed=0)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(lambda trial: scale * trial.suggest_float("x", -5, 5), n_trials=14)
+    assert len(study.trials) == 14

@@ -1,0 +1,157 @@
+r"""How the cells of a column are read, as functions of pandas and NumPy that a scikit-learn pipeline can hold.
+
+A reading is a sequence of names. Each names one function of the closed list below, with its options; some names end in
+a parameter, such as ``without unit: kg``. A pipeline gets one FunctionTransformer for each name, a model file holds the
+names, and :func:`read` applies the very same functions when a table is checked: what a column is read as is the same at
+every door. Every reading leaves alone what has been read before.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+Function = tuple[Callable[..., Any], Mapping[str, Any]]
+Reading = tuple[str, ...]
+
+_SPACES: Final = " \u00a0\u202f\u2009"
+_NO_TIME: Final = int(np.iinfo("int64").min)
+FLOAT32_MAX: Final = float(np.finfo("float32").max)
+
+
+def _replace(pattern: str, value: Any) -> Function:
+    return pd.DataFrame.replace, {"to_replace": pattern, "value": value, "regex": True}
+
+
+def _groups(separators: str) -> str:
+    """Separators between digits that are followed by groups of three digits, or of two as in India."""
+    return rf"(?<=\d)[{separators}](?=(?:\d{{2,3}}[{separators}]){{0,12}}\d{{3}}(?!\d))"
+
+
+FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
+    {
+        "to objects": (pd.DataFrame.astype, {"dtype": "object"}),
+        "to text": (pd.DataFrame.astype, {"dtype": "str"}),
+        "to numbers": (pd.DataFrame.astype, {"dtype": "float64"}),
+        "missing to NaN": (pd.DataFrame.fillna, {"value": math.nan}),
+        "text to numbers": (pd.DataFrame.apply, {"func": pd.to_numeric, "errors": "coerce"}),
+        # Numbers as people write them: each makes one habit into what to_numeric reads.
+        "brackets to minus": _replace(r"^\s*\(\s*([^()]*\d[^()]*?)\s*\)\s*$", r"-\1"),
+        "long minus to minus": _replace("^([^\\d]*)[\u2212\u2013\u2014](?=[^\\d]*\\d)", r"\1-"),
+        "minus at the end to minus": _replace(r"^\s*([^-]*\d)\s*-\s*$", r"-\1"),
+        "without grouping by commas": _replace(_groups(","), ""),
+        "without grouping by points": _replace(_groups("."), ""),
+        "without grouping by spaces": _replace(_groups(_SPACES), ""),
+        "without grouping by apostrophes": _replace(_groups("'\u2019"), ""),
+        "decimal comma to point": _replace(",", "."),
+        "percent to hundredths": _replace(r"(?<=[\d.])\s*%\s*$", "e-2"),
+        "k to thousands": _replace(r"(?<=[\d.])\s*[kK]\s*$", "e3"),
+        "M to millions": _replace(r"(?<=[\d.])\s*(?i:mio|mn|million|m)\.?\s*$", "e6"),
+        "B to billions": _replace(r"(?<=[\d.])\s*(?i:bn|billion|b)\.?\s*$", "e9"),
+        # Levels: one and the same whether it comes as 1, 1.0, "1" or a category.
+        "whole numbers without point": _replace(r"^(?:-(?=0+(?:\.0*)?$))?(-?\d+)(?:\.0*)?$", r"\1"),
+        # Dates and spans of time.
+        "to dates": (
+            pd.DataFrame.apply,
+            {"func": pd.to_datetime, "errors": "coerce", "format": "mixed", "utc": True},
+        ),
+        "day first to ISO": _replace(r"^\s*(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?!\d)", r"\4-\3-\1"),
+        "to ISO dates": (
+            pd.DataFrame.apply,
+            {"func": pd.to_datetime, "errors": "coerce", "format": "ISO8601", "utc": True},
+        ),
+        "seconds to dates": (
+            pd.DataFrame.apply,
+            {"func": pd.to_datetime, "errors": "coerce", "unit": "s", "utc": True},
+        ),
+        "thousandths of seconds to dates": (
+            pd.DataFrame.apply,
+            {"func": pd.to_datetime, "errors": "coerce", "unit": "ms", "utc": True},
+        ),
+        "start of period": (pd.DataFrame.apply, {"func": operator.attrgetter("dt.start_time")}),
+        "clock to span": _replace(r"^\s*(\d{1,3}:\d{2})\s*$", r"\1:00"),
+        "to spans": (pd.DataFrame.apply, {"func": pd.to_timedelta, "errors": "coerce"}),
+        "to nanoseconds": (pd.DataFrame.astype, {"dtype": "timedelta64[ns]"}),
+        "times to numbers": (pd.DataFrame.apply, {"func": pd.to_numeric}),
+        "no time to missing": (pd.DataFrame.replace, {"to_replace": _NO_TIME, "value": math.nan}),
+        # Values that not every model takes. Both work on arrays, too.
+        "infinite to missing": (np.nan_to_num, {"nan": math.nan, "posinf": math.nan, "neginf": math.nan}),
+        "within float32": (np.clip, {"a_min": -FLOAT32_MAX, "a_max": FLOAT32_MAX}),
+    }
+)
+
+_BEFORE: Final = (r"^(\s*[-+(]?\s*)(?i:", r")\s*(?=[-+]?[\d.,])")
+_AFTER: Final = (r"(?<=[\d.])\s*(?i:", r")\s*$")
+_MAX_PARAMETER: Final = 40
+_DATE_FORMAT: Final = re.compile(r"(?:%[YymdbBHIMSfpzaA]|[-/., :T])+")
+
+
+def _quoted(text: str, ends: tuple[str, str]) -> str:
+    return ends[0] + re.escape(text) + ends[1]
+
+
+def find_function(name: str) -> Function:
+    """Return the function of a name and its options.
+
+    Raises
+    ------
+    KeyError
+        When the name is not in the closed list, or its parameter is not of the kind that it may be.
+    """
+    if name in FUNCTIONS:
+        return FUNCTIONS[name]
+    kind, _, parameter = name.partition(": ")
+    if 0 < len(parameter) <= _MAX_PARAMETER and parameter.isprintable():
+        if kind == "without currency":
+            return _replace(_quoted(parameter, _BEFORE), r"\1")
+        if kind == "without unit":
+            return _replace(_quoted(parameter, _AFTER), "")
+        if kind == "to dates written" and _DATE_FORMAT.fullmatch(parameter):
+            options = {"func": pd.to_datetime, "errors": "coerce", "format": parameter, "utc": True}
+            return pd.DataFrame.apply, options
+    raise KeyError(name)
+
+
+def name_function(function: Any, options: Mapping[str, Any]) -> str | None:
+    """Return the name of a function with these options; None for one that is not in the list."""
+    # Partial functions and attrgetters are equal when they look equal.
+    wanted = repr((function, dict(options)))
+    guesses: list[str] = []
+    pattern = options.get("to_replace")
+    if isinstance(pattern, str):
+        for kind, (start, end) in (("without currency", _BEFORE), ("without unit", _AFTER)):
+            if pattern.startswith(start) and pattern.endswith(end):
+                escaped = pattern.removeprefix(start).removesuffix(end)
+                guesses.append(f"{kind}: " + re.sub(r"\\(.)", r"\1", escaped))
+    if isinstance(options.get("format"), str):
+        guesses.append(f"to dates written: {options['format']}")
+    for name in (*FUNCTIONS, *guesses):
+        try:
+            found = find_function(name)
+        except KeyError:
+            continue
+        if repr((found[0], dict(found[1]))) == wanted:
+            return name
+    return None
+
+
+def read(frame: pd.DataFrame, reading: Iterable[str]) -> pd.DataFrame:
+    """Apply a reading to all columns of a table, as a pipeline does."""
+    for name in reading:
+        function, options = find_function(name)
+        frame = function(frame, **options)
+    return frame
+
+
+def read_column(column: pd.Series, reading: Iterable[str]) -> pd.Series:
+    """Apply a reading to one column."""
+    frame = column.to_frame(name="column")
+    result = read(frame, reading)
+    return result["column"].rename(column.name)

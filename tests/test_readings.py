@@ -1,0 +1,46 @@
+"""Readings: a closed list of functions, each with a name that a file can hold."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from autometa.pipelines import FUNCTIONS as OF_PIPELINES, find_function, name_function
+from autometa.readings import FUNCTIONS, read
+
+WITH_PARAMETER = [
+    "without unit: km/h",
+    "without unit: (a+)+",
+    "without currency: R$",
+    "to dates written: %d.%m.%Y %H:%M",
+]
+
+
+@pytest.mark.parametrize("name", [*OF_PIPELINES, *FUNCTIONS, *WITH_PARAMETER])
+def test_the_name_finds_the_function_and_the_function_the_name(name):
+    assert name_function(*find_function(name)) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["eval", "without unit: ", "without unit: a\nb", "without unit: " + "x" * 99, "to dates written: %x", ""],
+)
+def test_nothing_else_has_a_name(name):
+    with pytest.raises(KeyError):
+        find_function(name)
+
+
+def test_other_functions_have_no_name():
+    assert name_function(pd.DataFrame.query, {}) is None
+    assert name_function(pd.DataFrame.replace, {"to_replace": ".*", "value": "", "regex": True}) is None
+
+
+@pytest.mark.parametrize("name", [n for n in FUNCTIONS if "number" not in n and "without" not in n])
+def test_a_reading_leaves_the_table_itself_alone(name):
+    frame = pd.DataFrame({"c": ["1", None]})
+    before = frame.copy()
+    try:
+        read(frame, [name])
+    except (TypeError, ValueError, AttributeError):
+        return  # not meant for text
+    pd.testing.assert_frame_equal(frame, before)
