@@ -4,23 +4,25 @@
     python benchmarks/automl.py --datasets DIR --messy DIR --tools autogluon flaml --seconds 10 --part report
     python benchmarks/automl.py --report
 
-DIR of ``--datasets`` holds a catalog.csv (name, task_type, target, family, n_rows) and Parquet files, that of ``--messy``
-a catalog.csv and NAME.csv.gz. The tables are those of automl_tables.txt, drawn by automl_tables.py: one of each family,
-a third of them (``develop``) to work on, the others (``report``) to report. Nothing may be chosen on the latter.
+DIR of ``--datasets`` holds a catalog.csv (name, task_type, target, family, n_rows) and Parquet files, that of
+``--messy`` a catalog.csv and NAME.csv.gz. The tables are those of automl_tables.txt, drawn by automl_tables.py: one
+of each family, a third of them (``develop``) to work on, the others (``report``) to report. Nothing may be chosen
+on the latter.
 
-Protocol. Two thirds of the rows and at most 10,000 train (40,000 of tables with 30,000 rows or more); of the others at
-most 10,000 are held out. Classes with fewer than ten training rows are left out. Every tool is told the kind of target
-and the metric: log-loss or R2, or what ``--metric`` asks for. A run is a process of its own in an environment of the
-tool's own, bound to one core (``--core``), with one thread, an empty folder, and nothing but the training rows and the
-columns of the held-out ones. The clock begins when the tool is called, its library imported and the data in memory, and
-ends when it returns. With a limit of a second every tool has been called before in the same process. What takes no
-limit (LightGBM's default, recommendations without a search) runs once, under 0 seconds.
+Protocol. Two thirds of the rows and at most 10,000 train (40,000 of tables with 30,000 rows or more); of the others
+at most 10,000 are held out. Classes with fewer than ten training rows are left out. Every tool is told the kind of
+target and the metric: log-loss or R2, or what ``--metric`` asks for. A run is a process of its own in an
+environment of the tool's own, bound to one core (``--core``), with one thread, an empty folder, and nothing but the
+training rows and the columns of the held-out ones. The clock begins when the tool is called, its library imported
+and the data in memory, and ends when it returns. With a limit of a second every tool has been called before in the
+same process. What takes no limit (LightGBM's default, recommendations without a search) runs once, under 0 seconds.
 
 autometa's meta-model is trained on the metadata base without the families of all the tables; it is made where
 ``--metamodel`` has none, and read within the clock. mljar runs in its mode "Compete", the one for the best scores.
 
-Table by table, so that all tools share the machine's mood. What is in the results is not run again; ``--again`` forgets
-the runs asked for first. A failure counts as worse than any score.
+Table by table, so that all tools share the machine's mood; the CPU seconds beside the seconds taken tell how much of
+the core a tool got. What is in the results is not run again, unless with ``--again``: of two lines for the same run the
+later counts. A failure counts as worse than any score.
 """
 
 from __future__ import annotations
@@ -66,6 +68,7 @@ COLUMNS: Final = (
     "metric",
     "score",
     "seconds_taken",
+    "cpu_seconds",
     "predict_seconds",
     "peak_mb",
     "status",
@@ -139,7 +142,9 @@ class Split:
         p = prediction.astype("float64")
         if metric == "log_loss":
             p = np.clip(p, LEAST_PROBABILITY, None)
-            return float(log_loss(self.y_test, p / p.sum(axis=1, keepdims=True), labels=range(self.n_classes)))
+            return float(
+                log_loss(self.y_test, p / p.sum(axis=1, keepdims=True), labels=range(self.n_classes))
+            )
         present = [1] if self.n_classes == 2 else np.unique(self.y_test)
         return float(np.mean([roc_auc_score(self.y_test == c, p[:, c]) for c in present]))
 
@@ -178,9 +183,9 @@ def split(entry: Entry, directory: Path) -> Split:
 def _as_parquet(X: pd.DataFrame) -> pd.DataFrame:
     """Spell out what Parquet cannot hold: columns of several types."""
     changed = {
-        name: X[name].map(str, na_action="ignore").astype("str")
-        for name in X.columns[X.dtypes == object]
-        if X[name].dropna().map(type).nunique() > 1
+        name: column.map(str, na_action="ignore").astype("str")
+        for name, column in X.select_dtypes("object").items()
+        if len(set(map(type, column.dropna()))) > 1
     }
     return X.assign(**changed).rename(columns=str)
 
@@ -234,6 +239,7 @@ def run(data: Split, asked: Asked, python: Path, core: int, metamodel: Path | No
         "metric": asked.metric,
         "score": score,
         "seconds_taken": found.get("seconds_taken", np.nan),
+        "cpu_seconds": found.get("cpu_seconds", np.nan),
         "predict_seconds": found.get("predict_seconds", np.nan),
         "peak_mb": peak,
         "status": " ".join(f"error: {found['error']}".split())[:200] if "error" in found else "ok",
@@ -258,7 +264,7 @@ def _watch(command: list[str], folder: Path, core: int, limit: float) -> tuple[f
     tree = psutil.Process(process.pid)
     try:
         while process.poll() is None and time.monotonic() < stop:
-            peak = max(peak, _memory(tree))
+            peak = max(peak, memory_of(tree))
             time.sleep(POLL_SECONDS)
         late = process.poll() is None
     finally:
@@ -271,7 +277,8 @@ def _watch(command: list[str], folder: Path, core: int, limit: float) -> tuple[f
     return peak, f"process ended with {process.returncode}: {lines[-1] if lines else ''}"
 
 
-def _memory(tree: psutil.Process) -> float:
+def memory_of(tree: psutil.Process) -> float:
+    """Return the MB that a process and its children hold; what they share counts for each."""
     total = 0
     with contextlib.suppress(psutil.NoSuchProcess):
         for process in (tree, *tree.children(recursive=True)):
@@ -370,13 +377,18 @@ def train_without_tables(arguments: argparse.Namespace) -> None:
 
     if arguments.metamodel is None:
         sys.exit("Where is the meta-model that has not seen these tables, or is to be? Say --metamodel DIR.")
-    if (arguments.metamodel / "metamodel").is_dir():
-        return
     families = {e.family for e in read_tables()}
+    if (arguments.metamodel / "metamodel").is_dir():
+        seen = families & set(MetaBase.load(arguments.metamodel).tasks["family"])
+        if seen:
+            sys.exit(f"The meta-model in {arguments.metamodel} has seen {min(seen)}. Name another folder.")
+        return
     base = MetaBase.load(arguments.metabase)
-    known = base.tasks.loc[~base.tasks["family"].isin(families), "task_id"]
-    print(f"training on {len(known)} of {len(base.tasks)} tasks", flush=True)
-    MetaModel.fit(base.only(known)).save(arguments.metamodel)
+    known = base.only(base.tasks.loc[~base.tasks["family"].isin(families), "task_id"])
+    print(f"training on {len(known.tasks)} of {len(base.tasks)} tasks", flush=True)
+    metamodel = MetaModel.fit(known)
+    known.save(arguments.metamodel)
+    metamodel.save(arguments.metamodel)
 
 
 # --- command line ---------------------------------------------------------------------------------------------------
@@ -395,13 +407,24 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         help=f"of {', '.join((*DEFAULT_TOOLS, *ABLATIONS))} (default: the first {len(DEFAULT_TOOLS)})")  # fmt: skip
     add("--seconds", nargs="+", type=float, default=[1.0, 10.0, 60.0], help="limits (default: 1 10 60)")
     add("--metric", choices=METRICS, help="by default log_loss or r2; others leave out what they do not fit")
-    add("--part", nargs="+", choices=("develop", "report"), help="of the tables (default: all; report: report)")
+    add(
+        "--part",
+        nargs="+",
+        choices=("develop", "report"),
+        help="of the tables (default: all; report: report)",
+    )
     add("--tables", nargs="+", metavar="NAME", help="these alone")
     add("--first", type=int, help="only so many of the tables that are left")
     add("--core", type=int, default=0, help="which core the tools run on (default: %(default)s)")
-    add("--metamodel", type=Path, help="folder of the meta-model that has not seen the tables; made if it is not there")
+    add(
+        "--metamodel",
+        type=Path,
+        help="folder of the meta-model that has not seen the tables; made if it is not there",
+    )
     add("--metabase", help="directory of a metadata base (default: the bundled one)")
-    add("--python", nargs="+", default=[], metavar="TOOL=PATH", help="interpreters of autogluon, flaml, mljar")
+    add(
+        "--python", nargs="+", default=[], metavar="TOOL=PATH", help="interpreters of autogluon, flaml, mljar"
+    )
     add("--make-environments", type=Path, metavar="DIR", help="make the environments that are missing in DIR")
     add("--again", action="store_true", help="run what is asked for even if the results have it")
     add("--output", type=Path, default=RESULTS, help="the results (default: %(default)s)")

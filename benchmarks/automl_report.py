@@ -94,7 +94,11 @@ def _ranks(results: pd.DataFrame) -> Iterator[str]:
         return
     order = found.mean().sort_values().index
     rows = (
-        (NAMES[tool], f"{found[tool].mean():.2f} +- {found[tool].sem():.2f}", f"{(found[tool] == 1).mean():.0%}")
+        (
+            NAMES[tool],
+            f"{found[tool].mean():.2f} +- {found[tool].sem():.2f}",
+            f"{(found[tool] == 1).mean():.0%}",
+        )
         for tool in order
     )
     head = (f"{len(found)} tables, {RANKED_SECONDS:.0f} s", f"mean rank of {len(order)}", "first on")
@@ -138,7 +142,11 @@ def _share(won: pd.Series) -> str:
     if not len(won):
         return ""
     error = won.std(ddof=1) / np.sqrt(len(won)) if len(won) > 1 else np.nan
-    return f"{won.sum():g} of {len(won)}, {won.mean():.0%} +- {error:.0%}" if len(won) > 1 else f"{won.sum():g} of 1"
+    return (
+        f"{won.sum():g} of {len(won)}, {won.mean():.0%} +- {error:.0%}"
+        if len(won) > 1
+        else f"{won.sum():g} of 1"
+    )
 
 
 def _seconds(results: pd.DataFrame) -> str:
@@ -155,6 +163,7 @@ def _seconds(results: pd.DataFrame) -> str:
                 _label(str(tool), float(asked)),
                 f"{len(part)}",
                 f"{taken.median():.1f}",
+                f"{(part['cpu_seconds'] / part['seconds_taken']).median():.0%}",
                 f"{over.quantile(0.99):.1f}" if is_limited else "",
                 f"{over.max():.1f}" if is_limited else "",
                 f"{(over > bound).mean():.0%}" if is_limited else "",
@@ -167,6 +176,7 @@ def _seconds(results: pd.DataFrame) -> str:
         "",
         "runs",
         "s taken, median",
+        "of the core",
         "overrun, 99th percentile",
         "worst",
         "over by 10 % + 1 s",

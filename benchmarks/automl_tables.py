@@ -2,15 +2,15 @@
 
     python benchmarks/automl_tables.py --datasets DIR --messy DIR
 
-Rule. Of the catalog of datasets: at least 150 rows; no family that holds a table of search_tables.txt or of the results of
-zero_shot.py, where methods were looked at before, or that is among the messy ones. Families are ordered by a hash of
-their names, and stand for their first table by a hash of its name. They fall into nine classes: small (up to 1,000 rows),
-medium (up to 10,000), large, each binary, multiclass, regression. Of each class the first four are taken; what a class
-lacks comes from the next smaller size. Of the messy catalog: six classes (up to 3,000 rows or more; three kinds), three
-of each, what a class lacks comes from the other size. The first of each class is for development, and so is the second of
-the classes on one diagonal (small binary, medium multiclass, large regression); all others are reported. The first byte
-of the hash of a messy family is even for development and odd for reporting, as in messy.py, whose rules were chosen
-on the former.
+Rule. Of the catalog of datasets: at least 150 rows; no family that holds a table of search_tables.txt or of the
+results of zero_shot.py, where methods were looked at before, or that is among the messy ones. Families are ordered
+by a hash of their names, and stand for their first table by a hash of its name. They fall into nine classes: small
+(up to 1,000 rows), medium (up to 10,000), large, each binary, multiclass, regression. Of each class the first four
+are taken; what a class lacks comes from the next smaller size. Of the messy catalog: six classes (up to 3,000 rows
+or more; three kinds), three of each, what a class lacks comes from the other size. The first of each class is for
+development, and so is the second of the classes on one diagonal (small binary, medium multiclass, large
+regression); all others are reported. The first byte of the hash of a messy family is even for development and odd
+for reporting, as in messy.py, whose rules were chosen on the former.
 
 Lines: part, source, kind, family, table. Development comes first; within a part sizes, kinds and sources take turns.
 """
