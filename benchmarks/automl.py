@@ -322,9 +322,10 @@ def runs_for(entry: Entry, arguments: argparse.Namespace) -> Iterator[Asked]:
     metric = arguments.metric or ("r2" if entry.kind == "regression" else "log_loss")
     if (metric == "r2") != (entry.kind == "regression"):
         return
-    for tool in arguments.tools:
-        for seconds in [0.0] if tool in UNTIMED else arguments.seconds:
-            yield Asked(tool, float(seconds), metric)
+    for name in arguments.tools:
+        tool, _, limit = name.partition("@")
+        for seconds in [0.0] if tool in UNTIMED else [float(limit)] if limit else arguments.seconds:
+            yield Asked(tool, seconds, metric)
 
 
 def run_all(arguments: argparse.Namespace) -> None:
@@ -360,7 +361,8 @@ def find_pythons(arguments: argparse.Namespace) -> dict[str, Path]:
     """Return the interpreters of the peers asked for; make their environments where that is asked for."""
     pythons = dict(pair.split("=", 1) for pair in arguments.python)
     found = {tool: Path(path) for tool, path in pythons.items()}
-    for tool in {t.partition("-")[0] for t in arguments.tools if t in PEERS} - set(found):
+    asked = {name.partition("@")[0] for name in arguments.tools} & set(PEERS)
+    for tool in {name.partition("-")[0] for name in asked} - set(found):
         if arguments.make_environments is None:
             sys.exit(f"Where is {tool}? Say --python {tool}=PATH or --make-environments DIR.")
         folder = arguments.make_environments / tool
@@ -394,6 +396,14 @@ def train_without_tables(arguments: argparse.Namespace) -> None:
 # --- command line ---------------------------------------------------------------------------------------------------
 
 
+def tool_name(text: str) -> str:
+    """Check the name of a tool, with or without a limit of its own."""
+    tool, _, limit = text.partition("@")
+    if tool not in (*DEFAULT_TOOLS, *ABLATIONS) or (limit and not float(limit) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join((*DEFAULT_TOOLS, *ABLATIONS))}")
+    return text
+
+
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -403,7 +413,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--report", action="store_true", help="run nothing, print tables made from the results")
     add("--datasets", type=Path, help="a catalog.csv and Parquet files")
     add("--messy", type=Path, help="a catalog.csv and NAME.csv.gz")
-    add("--tools", nargs="+", default=list(DEFAULT_TOOLS), metavar="TOOL", choices=(*DEFAULT_TOOLS, *ABLATIONS),
+    add("--tools", nargs="+", default=list(DEFAULT_TOOLS), metavar="TOOL[@SECONDS]", type=tool_name,
         help=f"of {', '.join((*DEFAULT_TOOLS, *ABLATIONS))} (default: the first {len(DEFAULT_TOOLS)})")  # fmt: skip
     add("--seconds", nargs="+", type=float, default=[1.0, 10.0, 60.0], help="limits (default: 1 10 60)")
     add("--metric", choices=METRICS, help="by default log_loss or r2; others leave out what they do not fit")

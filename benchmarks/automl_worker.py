@@ -277,8 +277,14 @@ def run(folder: Path, job: Job) -> dict[str, Any]:
     if 0 < job.seconds <= WARM_SECONDS:
         warm_up(job)
     start, cpu_start = time.perf_counter(), cpu_seconds()
-    predict = runner(train, y, job)
-    taken, cpu_taken = time.perf_counter() - start, cpu_seconds() - cpu_start
+    predict, failure = None, ""
+    try:
+        predict = runner(train, y, job)
+    except BaseException as error:
+        failure = describe(error)
+    seconds = {"seconds_taken": time.perf_counter() - start, "cpu_seconds": cpu_seconds() - cpu_start}
+    if predict is None:
+        return {**seconds, "error": failure}
     # Held-out rows once, and again and again up to ten thousand: what a batch costs does not hang on the table's size.
     batch = test.iloc[np.arange(max(N_PREDICTED, len(test))) % len(test)].reset_index(drop=True)
     start = time.perf_counter()
@@ -287,11 +293,13 @@ def run(folder: Path, job: Job) -> dict[str, Any]:
     if isinstance(prediction, pd.DataFrame):
         prediction = prediction[list(range(job.classes))]
     np.save(folder / "prediction.npy", np.asarray(prediction)[: len(test)])
-    return {
-        "seconds_taken": taken,
-        "cpu_seconds": cpu_taken,
-        "predict_seconds": predicting * N_PREDICTED / len(batch),
-    }
+    return {**seconds, "predict_seconds": predicting * N_PREDICTED / len(batch)}
+
+
+def describe(error: BaseException) -> str:
+    """Return the kind of an error and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"
 
 
 def cpu_seconds() -> float:
@@ -308,8 +316,7 @@ def main() -> None:
     try:
         result = run(folder, job)
     except BaseException as error:
-        lines = str(error).strip().splitlines()
-        result = {"error": f"{type(error).__name__}: {lines[0] if lines else ''}"}
+        result = {"error": describe(error)}
     (folder / "result.json").write_text(json.dumps(result))
     sys.stdout.flush()
     # Not to wait for what a tool left running.

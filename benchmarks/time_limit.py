@@ -18,13 +18,17 @@ only makes the same table and fits LightGBM's default. What processes share coun
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import hashlib
 import json
+import math
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -74,6 +78,8 @@ class Run:
         One of SHAPES.
     path, target : str
         A table to read, and its target, instead.
+    called : str
+        File that is made when the call begins.
     """
 
     number: int
@@ -81,6 +87,7 @@ class Run:
     shape: tuple[Any, ...]
     path: str = ""
     target: str = ""
+    called: str = ""
 
 
 def make_table(run: Run) -> tuple[pd.DataFrame, pd.Series, str]:
@@ -122,6 +129,7 @@ def work(run: Run) -> None:
     if run.limit:
         import autometa.tuning
 
+        Path(run.called).touch()
         start = time.perf_counter()
         result = autometa.tuning.tune(X, y, kind=kind, timeout=run.limit, random_state=0)
         seconds = time.perf_counter() - start
@@ -141,25 +149,31 @@ def watch(run: Run, core: int | None) -> tuple[float, float, str]:
     """Make a run in a process of its own; return the seconds, the peak in MB and how it ended."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     bind = [] if core is None else ["taskset", "-c", str(core)]
-    process = subprocess.Popen(
-        [*bind, sys.executable, __file__, "--work", json.dumps(asdict(run))],
-        env=os.environ | threads,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    tree = psutil.Process(process.pid)
-    peak, stop = 0.0, time.monotonic() + PATIENCE[0] * run.limit + PATIENCE[1]
-    while process.poll() is None and time.monotonic() < stop:
-        peak = max(peak, memory_of(tree))
-        time.sleep(POLL_SECONDS)
-    if process.poll() is None:
-        for child in (*tree.children(recursive=True), tree):
-            child.kill()
-        process.communicate()
+    with tempfile.TemporaryDirectory() as name:
+        called = Path(name) / "called"
+        process = subprocess.Popen(
+            [*bind, sys.executable, __file__, "--work", json.dumps({**asdict(run), "called": str(called)})],
+            env=os.environ | threads,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        tree = psutil.Process(process.pid)
+        peak, stop = 0.0, math.inf
+        try:
+            while process.poll() is None and time.monotonic() < stop:
+                peak = max(peak, memory_of(tree))
+                time.sleep(POLL_SECONDS)
+                if stop == math.inf and called.exists():
+                    stop = time.monotonic() + PATIENCE[0] * run.limit + PATIENCE[1]
+            late = process.poll() is None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        out, errors = process.communicate()
+    if late:
         return np.nan, peak, "did not return"
-    out, errors = process.communicate()
     if process.returncode or not out.strip():
         lines = errors.strip().splitlines() or [f"ended with {process.returncode}"]
         return np.nan, peak, f"error: {lines[-1]}"[:200]
