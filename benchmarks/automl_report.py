@@ -90,7 +90,7 @@ def _other_metrics(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def _ranks(results: pd.DataFrame) -> Iterator[str]:
     found = ranks(results)
-    if not len(found):
+    if found.shape[1] < 2:
         return
     order = found.mean().sort_values().index
     rows = (
@@ -116,7 +116,7 @@ def _wins(results: pd.DataFrame, title: str) -> Iterator[str]:
         if _is_rival(mine, other)
     ]
     if rows:
-        yield _table((title, "against", "wins", *SIZES, "messy"), rows)
+        yield _table((title, "against", "wins", *SIZES, "messy", "of the core"), rows)
 
 
 def _is_rival(mine: tuple[str, float], other: tuple[str, float]) -> bool:
@@ -135,6 +135,15 @@ def _shares(results: pd.DataFrame, ours: tuple[str, float], theirs: tuple[str, f
     for low, high in SIZES.values():
         yield _share(won[(facts["n_rows"] > low) & (facts["n_rows"] <= high)])
     yield _share(won[facts["source"] == "messy"])
+    yield " and ".join(_of_the_core(results, run, won.index) for run in (ours, theirs))
+
+
+def _of_the_core(results: pd.DataFrame, run: tuple[str, float], tables: pd.Index) -> str:
+    """Return the CPU seconds as a share of the seconds taken: what a machine that others use left to a tool."""
+    lines = results[(results["tool"] == run[0]) & (results["seconds_asked"] == run[1])]
+    lines = lines[lines["table"].isin(tables)]
+    share = (lines["cpu_seconds"] / lines["seconds_taken"]).median()
+    return "?" if np.isnan(share) else f"{share:.0%}"
 
 
 def _share(won: pd.Series) -> str:
