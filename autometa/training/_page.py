@@ -10,7 +10,8 @@ import pandas as pd
 from autometa.metamodel import MetaModel
 from autometa.metamodel.target import TargetModel
 from autometa.report import Dot, Point, Section, render_report
-from autometa.training import DEPTHS, LABELS, PRODUCT, TrainingReport, with_error
+from autometa.training._replay import DEPTHS
+from autometa.training._report import LABELS, PRODUCT, TrainingReport, with_error
 
 TITLES = ("", *(f"first {depth}" for depth in DEPTHS), "more, first", "more, first five", "rank", "tasks")
 
