@@ -21,8 +21,10 @@ from autometa.metafeatures import describe_task
 from autometa.metamodel import MetaModel, Prediction
 from autometa.metamodel.posterior import FewShot
 from autometa.metrics import Metric, baseline_scores, perfect_score
+from autometa.notebook import render_recommendations_card
 from autometa.space import CALIBRATION_FOLDS, Configuration, SearchSpace
 from autometa.task import DataIssue, Task
+from autometa.wording import N_SIMILAR, NEAR_BEST, explain_choice
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -189,6 +191,9 @@ class Recommendations(Sequence[Recommendation]):
 
     def __repr__(self) -> str:
         return f"Recommendations for a {self.kind} task by {self.metric.name}\n{self.to_frame().to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        return render_recommendations_card(self)
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row per recommendation: rank, algorithm, params, expected_score, lower, upper, expected_seconds."""
@@ -571,15 +576,14 @@ def _recommendation(
     speaking: pd.Series,
 ) -> Recommendation:
     ends = sorted((scale(float(prediction.lower[i])), scale(float(prediction.upper[i]))))
-    likely = np.argsort(-prediction.weights)[:20]
-    near_best = float((prediction.scenarios[likely, i] <= 0.25).mean())
-    what = "library defaults" if configuration.origin == "default" else "configuration"
-    for_it = [str(name) for name, added in speaking.nsmallest(2).items() if added < 0]
-    reason = (
-        f"{what} of {configuration.algorithm}: expected regret {prediction.regret[i]:.2f} "
-        f"+- {prediction.regret_spread[i]:.2f}, near the best on {near_best:.0%} of the 20 most similar tasks"
-        + (f" (nearest: {similar['name'].iloc[0]})" if len(similar) else "")
-        + (f"; {' and '.join(for_it)} speak for it" if for_it else "")
+    likely = np.argsort(-prediction.weights)[:N_SIMILAR]
+    reason = explain_choice(
+        configuration,
+        regret=float(prediction.regret[i]),
+        spread=float(prediction.regret_spread[i]),
+        near_best=float((prediction.scenarios[likely, i] <= NEAR_BEST).mean()),
+        nearest=str(similar["name"].iloc[0]) if len(similar) else "",
+        contributions=speaking.to_dict(),
     )
     return Recommendation(
         rank=rank,

@@ -30,19 +30,31 @@ class Model:
 def make_task(n_rows=300, n_columns=6, n_classes=2, *, prefix="", seed=0) -> Task:
     """Draw a table; `n_classes=0` is regression, `prefix` stands before every name and label."""
     rng = np.random.default_rng(seed)
-    X = pd.DataFrame(rng.normal(size=(n_rows, n_columns)), columns=[f"{prefix}x{i}" for i in range(n_columns)])
+    X = pd.DataFrame(
+        rng.normal(size=(n_rows, n_columns)), columns=[f"{prefix}x{i}" for i in range(n_columns)]
+    )
     X[f"{prefix}kind"] = rng.choice(["red", "green", "blue"], n_rows)
-    X[f"{prefix}since"] = (pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, n_rows), unit="D")).astype(str)
-    signal = X.iloc[:, n_columns - 1] + 0.5 * X.iloc[:, n_columns // 2] * (X.iloc[:, -2] == "red") + 0.4 * rng.normal(size=n_rows)
+    X[f"{prefix}since"] = (
+        pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, n_rows), unit="D")
+    ).astype(str)
+    signal = (
+        X.iloc[:, n_columns - 1]
+        + 0.5 * X.iloc[:, n_columns // 2] * (X.iloc[:, -2] == "red")
+        + 0.4 * rng.normal(size=n_rows)
+    )
     X.iloc[rng.random(n_rows) < 0.1, 0] = np.nan
     if not n_classes:
-        return Task.from_frame(X, pd.Series(100 + 20 * signal, name=f"{prefix}price"), kind="regression", name="made_up")
+        return Task.from_frame(
+            X, pd.Series(100 + 20 * signal, name=f"{prefix}price"), kind="regression", name="made_up"
+        )
     codes = (signal.rank(method="first") * n_classes / (n_rows + 1)).astype(int)
     y = pd.Series([f"{prefix}class {i}" for i in codes], name=f"{prefix}target")
     return Task.from_frame(X, y, kind="classification", name="made_up")
 
 
-def make_search(task: Task, n_trials=40, *, n_members=5, recommendations=None, seed=0, **changes: Any) -> SearchReport:
+def make_search(
+    task: Task, n_trials=40, *, n_members=5, recommendations=None, seed=0, **changes: Any
+) -> SearchReport:
     """Draw a search on a table: trials from several algorithms that get better, some of them lost."""
     rng = np.random.default_rng(seed)
     space = list(SearchSpace.for_kind(task.kind))
@@ -65,7 +77,13 @@ def make_search(task: Task, n_trials=40, *, n_members=5, recommendations=None, s
                 "expected": score - 0.002 * sign if done else np.nan,
                 "folds": 5 if done else 1,
                 "seconds": float(np.exp(rng.normal(0, 1.2))),
-                "origin": "default" if number < 3 else "recommended" if number < 12 else "proposed" if number % 4 else "search",
+                "origin": "default"
+                if number < 3
+                else "recommended"
+                if number < 12
+                else "proposed"
+                if number % 4
+                else "search",
                 "state": state,
                 "reason": "" if done else "<b>took</b> too long",
             }
@@ -81,7 +99,11 @@ def make_search(task: Task, n_trials=40, *, n_members=5, recommendations=None, s
     complete = board[done].sort_values("trial")
     best = (sign * complete["score"]).cummax() * sign
     history = pd.DataFrame(
-        {"seconds": np.linspace(2.0, 55.0, len(complete)), "trial": complete["trial"].to_numpy(), "score": best.to_numpy()}
+        {
+            "seconds": np.linspace(2.0, 55.0, len(complete)),
+            "trial": complete["trial"].to_numpy(),
+            "score": best.to_numpy(),
+        }
     )
     score = float(best.iloc[-1]) if len(best) else np.nan
     values: dict[str, Any] = {
@@ -104,7 +126,10 @@ def _draw(algorithm, rng) -> dict[str, Any]:
     """Draw hyperparameters uniformly, conditions kept."""
     drawn: dict[str, Any] = {}
     for name, distribution in algorithm.distributions.items():
-        if name in algorithm.conditions and drawn.get(algorithm.conditions[name][0]) not in algorithm.conditions[name][1]:
+        if (
+            name in algorithm.conditions
+            and drawn.get(algorithm.conditions[name][0]) not in algorithm.conditions[name][1]
+        ):
             continue
         if hasattr(distribution, "choices"):
             drawn[name] = distribution.choices[int(rng.integers(len(distribution.choices)))]

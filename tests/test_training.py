@@ -12,7 +12,16 @@ from simulation import simulate_metabase
 from autometa.metabase import MetaBase, verify_files
 from autometa.metamodel import MetaModel
 from autometa.metamodel.target import METHODS
-from autometa.training import DEFAULTS_ROW, DEPTHS, LABELS, PRODUCT, judge, ranked_by, render_training_report, train
+from autometa.training import (
+    DEFAULTS_ROW,
+    DEPTHS,
+    LABELS,
+    PRODUCT,
+    judge,
+    ranked_by,
+    render_training_report,
+    train,
+)
 from autometa.training._report import OWN, WITHOUT_OWN, clustered_error, size_class, verdict
 from autometa.training._training import chosen_crosswise
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from autometa.metafeatures._series import MetaFeatures
 from autometa.metafeatures.definition import MetaFeature
 from autometa.metafeatures.registry import GROUPS, Group, select_groups
 from autometa.metafeatures.summary import MAX_ROWS, Summary
@@ -57,7 +58,7 @@ def extract_metafeatures(
     Returns
     -------
     Series of float64
-        Named values in fixed order; NaN where undefined by design.
+        Named values in fixed order; NaN where undefined by design. A notebook shows them with their definitions.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def extract_metafeatures(
     1.585
     """
     task = Task.from_frame(X, y, kind=kind)
-    return describe_task(task, groups=groups, max_rows=max_rows, random_state=random_state)
+    return MetaFeatures(describe_task(task, groups=groups, max_rows=max_rows, random_state=random_state))
 
 
 def describe_task(

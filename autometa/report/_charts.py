@@ -45,14 +45,25 @@ def _labels(rows: Sequence[Row]) -> Chart:
         "type": "nominal",
         "sort": None,
         "title": None,
-        "axis": {"labelLimit": 132, "minExtent": room, "domain": False, "ticks": False, "labelOverlap": False},
+        "axis": {
+            "labelLimit": 132,
+            "minExtent": room,
+            "domain": False,
+            "ticks": False,
+            "labelOverlap": False,
+        },
     }
 
 
 def intervals(rows: Sequence[Row], title: str) -> Chart:
     """Draw a value with its interval for each label: rows of label, value, lower, upper, kind and tip."""
     y = _labels(rows)
-    x = {"type": "quantitative", "title": title, "scale": {"zero": False, "nice": True}, "axis": {"tickCount": 5}}
+    x = {
+        "type": "quantitative",
+        "title": title,
+        "scale": {"zero": False, "nice": True},
+        "axis": {"tickCount": 5},
+    }
     color = {
         "field": "kind",
         "type": "nominal",
@@ -190,7 +201,12 @@ def over_time(
         Of the scores; what lies beyond is drawn on the edge.
     """
     y = _score_axis(title, domain)
-    x = {"field": "seconds", "type": "quantitative", "title": "seconds since the start", "axis": {"tickCount": 6}}
+    x = {
+        "field": "seconds",
+        "type": "quantitative",
+        "title": "seconds since the start",
+        "axis": {"tickCount": 6},
+    }
     layer: list[Chart] = []
     if lines:
         layer.append(
@@ -204,7 +220,12 @@ def over_time(
         {
             "data": values(trials),
             "mark": {"type": "point", "filled": False, "size": 45, "strokeWidth": 1.6, "opacity": 0.9},
-            "encoding": {"x": x, "y": {**y, "field": "score"}, **_by_origin(_origins(trials)), "description": _TIP},
+            "encoding": {
+                "x": x,
+                "y": {**y, "field": "score"},
+                **_by_origin(_origins(trials)),
+                "description": _TIP,
+            },
         },
         {
             "data": values(best),
@@ -247,7 +268,12 @@ def against_seconds(trials: Sequence[Row], title: str, domain: tuple[float, floa
 
 def task_map(known: Sequence[Row], near: Sequence[Row], here: Row) -> Chart:
     """Draw where a table lies: rows of x, y, label and tip."""
-    x = {"field": "x", "type": "quantitative", "axis": None, "scale": {"zero": False, "nice": False, "padding": 14}}
+    x = {
+        "field": "x",
+        "type": "quantitative",
+        "axis": None,
+        "scale": {"zero": False, "nice": False, "padding": 14},
+    }
     y = {**x, "field": "y"}
     return {
         "height": 270,
@@ -259,7 +285,14 @@ def task_map(known: Sequence[Row], near: Sequence[Row], here: Row) -> Chart:
             },
             {
                 "data": values(near),
-                "mark": {"type": "point", "shape": "square", "filled": True, "size": 60, "color": ORANGE, "opacity": 1},
+                "mark": {
+                    "type": "point",
+                    "shape": "square",
+                    "filled": True,
+                    "size": 60,
+                    "color": ORANGE,
+                    "opacity": 1,
+                },
                 "encoding": {"x": x, "y": y, "description": _TIP},
             },
             {
@@ -332,8 +365,17 @@ def curves(rows: Sequence[Row], x: str, y: str, *, names: Sequence[str]) -> Char
         "layer": [
             {
                 "data": {"values": [{"x": 0, "y": 0}, {"x": 1, "y": 1}]},
-                "mark": {"type": "line", "color": QUIET, "strokeDash": [4, 4], "strokeWidth": 1.5, "aria": False},
-                "encoding": {"x": {**unit, "field": "x", "title": x}, "y": {**unit, "field": "y", "title": y}},
+                "mark": {
+                    "type": "line",
+                    "color": QUIET,
+                    "strokeDash": [4, 4],
+                    "strokeWidth": 1.5,
+                    "aria": False,
+                },
+                "encoding": {
+                    "x": {**unit, "field": "x", "title": x},
+                    "y": {**unit, "field": "y", "title": y},
+                },
             },
             {
                 "data": values(rows),
@@ -372,7 +414,13 @@ def calibration(rows: Sequence[Row], y: str) -> Chart:
         "layer": [
             {
                 "data": {"values": [{"predicted": 0, "observed": 0}, {"predicted": 1, "observed": 1}]},
-                "mark": {"type": "line", "color": QUIET, "strokeDash": [4, 4], "strokeWidth": 1.5, "aria": False},
+                "mark": {
+                    "type": "line",
+                    "color": QUIET,
+                    "strokeDash": [4, 4],
+                    "strokeWidth": 1.5,
+                    "aria": False,
+                },
                 "encoding": {"x": x, "y": {**unit, "field": "observed", "title": y}},
             },
             {

@@ -58,7 +58,9 @@ _OUTER: Final = re.compile(r"^<svg [^>]*?width=\"[^\"]*\" height=\"[^\"]*\" view
 _NOISE: Final = re.compile(
     r' (?:role|aria-roledescription|aria-hidden|pointer-events|stroke-miterlimit|version|xmlns:xlink)="[^"]*"'
 )
-_HIDDEN: Final = re.compile(r'<path class="(?:background|foreground)" d="(?:M0,0h0v0h0Z)?"[^>]*?(?:></path>|/>)')
+_HIDDEN: Final = re.compile(
+    r'<path class="(?:background|foreground)" d="(?:M0,0h0v0h0Z)?"[^>]*?(?:></path>|/>)'
+)
 _LONG_NUMBER: Final = re.compile(r"(\d+\.\d{2})\d+")
 
 
@@ -118,6 +120,4 @@ def draw(chart: Mapping[str, Any], label: str, *, width: int = NARROW) -> str:
 
 def _shorten_numbers(text: str) -> str:
     """Cut coordinates to a hundredth of a pixel, in tags only: what is written on the chart stays."""
-    return re.sub(
-        r'(?<= (?:d|x|y)=")[^"]*|transform="[^"]*"', lambda m: _LONG_NUMBER.sub(r"\1", m[0]), text
-    )
+    return re.sub(r'(?<= (?:d|x|y)=")[^"]*|transform="[^"]*"', lambda m: _LONG_NUMBER.sub(r"\1", m[0]), text)

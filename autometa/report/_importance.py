@@ -55,8 +55,8 @@ def measure_columns(
 ) -> ColumnImportance | None:
     """Shuffle one column after the other in rows that were not fitted on (Breiman 2001, Random Forests, section 10).
 
-    A pipeline is fitted once on two thirds of at most 3,000 rows; the others are for the shuffles. Columns that say more
-    about the target alone come first, until the time is over.
+    A pipeline is fitted once on two thirds of at most 3,000 rows; the others are for the shuffles. Columns that say
+    more about the target alone come first, until the time is over.
 
     Parameters
     ----------
@@ -114,9 +114,7 @@ def _shuffle(
                 copies.append(shuffled)
         answers = _Answers(pipeline, pd.concat(copies, ignore_index=True))
         for i, name in enumerate(chosen):
-            losses = [
-                whole - scorer(answers.part(_REPEATS * i + j, len(X)), X, y) for j in range(_REPEATS)
-            ]
+            losses = [whole - scorer(answers.part(_REPEATS * i + j, len(X)), X, y) for j in range(_REPEATS)]
             found.append((name, float(np.mean(losses)), float(np.std(losses) / math.sqrt(_REPEATS))))
         if time.perf_counter() - start > limit:
             break
@@ -179,7 +177,7 @@ def _halves(task: Task, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _by_signal(task: Task, rows: np.ndarray) -> list[str]:
-    """Order the columns in use by how much each alone tells of the target: rank correlation, or variance between levels."""
+    """Order the columns in use by how much each alone tells of the target, by rank correlation."""
     names = [name for name, kind in task.column_types.items() if kind != "ignored"]
     y = task.y.iloc[rows]
     truth = (y if task.kind == "regression" else pd.Series(pd.factorize(y, sort=True)[0])).rank().to_numpy()
@@ -224,7 +222,9 @@ def measure_hyperparameters(
             try:
                 study.add_trial(
                     optuna.trial.create_trial(
-                        params=params, distributions={k: distributions[k] for k in params}, value=float(row.score)
+                        params=params,
+                        distributions={k: distributions[k] for k in params},
+                        value=float(row.score),
                     )
                 )
             except ValueError:  # a default may lie outside the range that is searched

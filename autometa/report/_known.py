@@ -64,7 +64,8 @@ def describe_known(found: Recommendations, known: KnownTasks | None) -> Part:
     part = Part(
         "known",
         "Among the known tables",
-        f"The recommendations come from the tables nearest to this one; novelty is {found.novelty:.2f}, from 0 (well known) "
+        f"The recommendations come from the tables nearest to this one; novelty is {found.novelty:.2f}, "
+        "from 0 (well known) "
         "to 1 (like nothing seen).",
     )
     best = dict(zip(known.task_ids, known.best_algorithms, strict=True)) if known is not None else {}
@@ -88,7 +89,8 @@ def describe_known(found: Recommendations, known: KnownTasks | None) -> Part:
     ]
     table = make_table(columns, rows, label="The nearest known tables", sortable=True)
     nearest = (
-        '<div class="card span"><h3>What worked on the nearest</h3><p class="how">Distance in the map of all dimensions; 0 would '
+        '<div class="card span"><h3>What worked on the nearest</h3><p class="how">Distance in the map of '
+        "all dimensions; 0 would "
         f"mean that the same configurations come in the same order.</p>{table}</div>\n"
     )
     drawn = _draw_map(found, known) if known is not None and len(known.names) else ""
@@ -131,7 +133,8 @@ def describe_recommendations(found: Recommendations) -> Part:
     part = Part(
         "recommended",
         "Recommended pipelines",
-        f"Nothing of this was fitted: expected {metric.stored} ({direction(metric)} is better) with an interval that should "
+        f"Nothing of this was fitted: expected {metric.stored} ({direction(metric)} is better) with an "
+        "interval that should "
         "hold the truth four times in five.",
     )
     shown = found[:15]
@@ -148,7 +151,8 @@ def describe_recommendations(found: Recommendations) -> Part:
     ]
     first = found[0]
     label = (
-        f"Expected {metric.stored} of {len(rows)} recommendations; the first, {first.algorithm}, {number(first.expected_score)}."
+        f"Expected {metric.stored} of {len(rows)} recommendations; the first, {first.algorithm}, "
+        f"{number(first.expected_score)}."
     )
     figure = make_figure(
         "Expected scores",

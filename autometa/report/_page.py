@@ -75,8 +75,8 @@ pre { overflow: auto; background: var(--page); border: 1px solid var(--grid); bo
 .spark path { fill: var(--c1); }
 ul.notes { margin: 8px 0 0; padding-left: 20px; }
 ul.notes li { overflow-wrap: anywhere; }
-#tip { position: fixed; z-index: 9; pointer-events: none; background: var(--ink); color: var(--card); border-radius: 4px;
-  padding: 3px 8px; font-size: .85rem; max-width: 300px; overflow-wrap: anywhere; }
+#tip { position: fixed; z-index: 9; pointer-events: none; background: var(--ink); color: var(--card);
+  border-radius: 4px; padding: 3px 8px; font-size: .85rem; max-width: 300px; overflow-wrap: anywhere; }
 footer { color: var(--muted); padding-bottom: 32px; }
 @media print {
   :root { --page: #fff; --card: #fff; --ink: #000; --muted: #444; --grid: #ccc; --axis: #666; --quiet: #777;

@@ -42,7 +42,8 @@ def describe_predictions(task: Task, oof: FloatArray) -> Part | None:
     part = Part(
         "predictions",
         "Predictions on rows that were not fitted on",
-        f"Out-of-fold predictions for {share}: each comes from models that did not see the row, so this is what new rows "
+        f"Out-of-fold predictions for {share}: each comes from models that did not see the row, so this "
+        "is what new rows "
         "should look like.",
     )
     y = task.y.to_numpy()[covered]
@@ -68,7 +69,9 @@ def _classification(y: NDArray[Any], oof: FloatArray, classes: Sequence[Any]) ->
         figures.append(_roc(proba, codes, names, [1]))
     else:
         top = proba.max(axis=1)
-        figures.append(_calibration(top, answers == codes, "share of right answers", "of the likeliest class"))
+        figures.append(
+            _calibration(top, answers == codes, "share of right answers", "of the likeliest class")
+        )
         largest = np.argsort(-np.bincount(codes, minlength=len(classes)), kind="stable")[:_CURVES]
         figures.append(_roc(proba, codes, names, largest.tolist()))
         figures.append(_recall(counts, names))
@@ -149,9 +152,13 @@ def _recall(counts: NDArray[np.int_], names: Sequence[str]) -> str:
         sortable=True,
     )
     many = f" (the {len(shown)} hardest of {len(order)})" if len(order) > len(shown) else ""
-    label = f"Share of the rows of each class that is found, from {names[shown[0]]} with {recall[shown[0]]:.0%}."
+    label = (
+        f"Share of the rows of each class that is found, from {names[shown[0]]} with {recall[shown[0]]:.0%}."
+    )
     how = f"Share of the rows of a class that the model recognises, hardest first{many}; higher is better."
-    return make_figure("Recall by class", how, draw(bars(rows, "share found", format=".0%"), label), more=table)
+    return make_figure(
+        "Recall by class", how, draw(bars(rows, "share found", format=".0%"), label), more=table
+    )
 
 
 def _calibration(predicted: FloatArray, happened: NDArray[np.bool_], y: str, what: str) -> str:
@@ -162,7 +169,9 @@ def _calibration(predicted: FloatArray, happened: NDArray[np.bool_], y: str, wha
     for place in np.unique(places):
         mask = places == place
         p, o, n = float(predicted[mask].mean()), float(happened[mask].mean()), int(mask.sum())
-        rows.append({"predicted": p, "observed": o, "n": n, "tip": f"predicted {p:.1%}, observed {o:.1%}, {n:,} rows"})
+        rows.append(
+            {"predicted": p, "observed": o, "n": n, "tip": f"predicted {p:.1%}, observed {o:.1%}, {n:,} rows"}
+        )
     gap = sum(row["n"] * abs(row["predicted"] - row["observed"]) for row in rows) / len(predicted)  # type: ignore[operator]
     label = f"Calibration {what}: mean gap between predicted and observed {gap:.1%}."
     table = make_table(
@@ -211,7 +220,10 @@ def _roc(proba: FloatArray, codes: NDArray[np.intp], names: Sequence[str], shown
         else f"areas {areas[worst]:.3f} ({worst}) to {areas[best]:.3f} ({best})"
     )
     many = f" for the {len(areas)} largest of {len(names)} classes" if len(names) > len(areas) > 1 else ""
-    how = f"Share of a class that is found against false alarms, at every threshold{many}; nearer the upper left is better."
+    how = (
+        f"Share of a class that is found against false alarms, at every threshold{many}; nearer the upper "
+        "left is better."
+    )
     label = f"ROC curves{many}, {what}."
     drawn = draw(curves(rows, "false alarms", "share found", names=list(areas)), label)
     return make_figure(f"ROC: {what}", how, drawn, more=table)
@@ -225,11 +237,12 @@ def _regression(y: FloatArray, predicted: FloatArray) -> list[str]:
     spread = float(np.std(residuals))
     inside = float(np.mean(np.abs(residuals) <= np.median(np.abs(residuals)) * 3))
     label = f"True against predicted values, correlation {_correlation(y, predicted):.3f}."
-    first = truth_against(
-        [{"x": predicted[i], "y": y[i]} for i in rows], "predicted", "true", diagonal=True
-    )
+    first = truth_against([{"x": predicted[i], "y": y[i]} for i in rows], "predicted", "true", diagonal=True)
     second = truth_against(
-        [{"x": predicted[i], "y": residuals[i]} for i in rows], "predicted", "true less predicted", diagonal=False
+        [{"x": predicted[i], "y": residuals[i]} for i in rows],
+        "predicted",
+        "true less predicted",
+        diagonal=False,
     )
     low, high = np.percentile(residuals, [0.5, 99.5])
     counts, edges = np.histogram(np.clip(residuals, low, high), bins=31)

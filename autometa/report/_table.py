@@ -46,7 +46,8 @@ def describe_table(task: Task, issues: Sequence[DataIssue]) -> Part:
     part = Part(
         "table",
         "The table as read",
-        "Check that each column is read as what it is; a column that is ignored or taken for something else costs more "
+        "Check that each column is read as what it is; a column that is ignored or taken for something "
+        "else costs more "
         "than any hyperparameter.",
     )
     part.blocks.append(

@@ -12,6 +12,8 @@ from autometa.report._page import Part, make_code, make_page, make_tile
 from autometa.report._table import describe_table
 from autometa.wording import algorithm_name, brief_seconds, counted, direction, number
 
+__all__ = ["render_recommendations", "require_charts"]
+
 if TYPE_CHECKING:
     from autometa.metamodel import MetaModel
     from autometa.recommendation import Recommendations
@@ -60,7 +62,9 @@ def render_recommendations(
                 number(first.expected_score),
                 f"80 % between {number(first.lower, 3)} and {number(first.upper, 3)}; {direction(metric)} is better",
             ),
-            make_tile("one fit takes about", f"{brief_seconds(first.expected_seconds)} s", "CPU time, one thread"),
+            make_tile(
+                "one fit takes about", f"{brief_seconds(first.expected_seconds)} s", "CPU time, one thread"
+            ),
             make_tile(
                 "novelty",
                 f"{found.novelty:.2f}",
@@ -70,7 +74,9 @@ def render_recommendations(
     )
     answer = f'<p class="lead">{escape(first.reason)}</p>\n<div class="tiles">{tiles}</div>\n'
     known = None if model is None else KnownTasks.of(model, found.kind)
-    script = Part("code", "The code", "A script that does the same with scikit-learn and LightGBM, without autometa.")
+    script = Part(
+        "code", "The code", "A script that does the same with scikit-learn and LightGBM, without autometa."
+    )
     script.blocks.append(make_code(code or first.to_code(), "script"))
     parts = [
         describe_recommendations(found),
@@ -79,5 +85,10 @@ def render_recommendations(
         script,
     ]
     total = sum(found.seconds.values())
-    subtitle = f"{counted(task.n_rows, 'row')}, {counted(task.X.shape[1], 'column')}, {task.kind} target {task.y.name!r}"
-    return make_page(name, subtitle, answer, parts, f"Made by autometa in {total:.1f} s, without fitting any pipeline.")
+    subtitle = (
+        f"{counted(task.n_rows, 'row')}, {counted(task.X.shape[1], 'column')}, {task.kind} target "
+        f"{task.y.name!r}"
+    )
+    return make_page(
+        name, subtitle, answer, parts, f"Made by autometa in {total:.1f} s, without fitting any pipeline."
+    )

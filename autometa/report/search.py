@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autometa.errors import StorageError
 from autometa.report._charts import against_seconds, bars, intervals, over_time
 from autometa.report._drawing import WIDE, draw, require_charts
 from autometa.report._importance import measure_columns, measure_hyperparameters
@@ -65,8 +67,8 @@ class SearchReport:
     task : Task
     recommendations : Recommendations or None
     leaderboard : DataFrame
-        A row per trial: rank, trial, algorithm, params, score, std, expected, weight (in the ensemble, 0 for none), adds
-        (what the ensemble's score gains by this member), folds (number fitted), seconds, origin (``default``,
+        A row per trial: rank, trial, algorithm, params, score, std, expected, weight (in the ensemble, 0 for none),
+        adds (what the ensemble's score gains by this member), folds (number fitted), seconds, origin (``default``,
         ``recommended``, ``proposed`` or ``search``), state (``complete``, ``stopped``, ``failed``, ``timeout`` or
         ``interrupted``), reason.
     history : DataFrame
@@ -181,7 +183,10 @@ def render_search(
         _describe_leaderboard(report),
         code,
     ]
-    subtitle = f"{counted(task.n_rows, 'row')}, {counted(task.X.shape[1], 'column')}, {task.kind} target {task.y.name!r}"
+    subtitle = (
+        f"{counted(task.n_rows, 'row')}, {counted(task.X.shape[1], 'column')}, {task.kind} target "
+        f"{task.y.name!r}"
+    )
     steps = listed([f"{name} {seconds:.1f} s" for name, seconds in report.deadline.steps.items()])
     return make_page(
         title or f"Search on {task.name or 'a table'}",
@@ -190,6 +195,44 @@ def render_search(
         [part for part in parts if part is not None],
         f"Made by autometa. Time: {steps or f'{report.deadline.spent:.1f} s'}.",
     )
+
+
+def write_search(
+    result: Any,
+    path: str | Path,
+    *,
+    title: str = "",
+    model: MetaModel | None = None,
+    issues: Sequence[DataIssue] | None = None,
+) -> None:
+    """Write a page about a search, whole or not at all.
+
+    Parameters
+    ----------
+    result : object
+        With the attributes of :class:`SearchReport`.
+    path : str or Path
+        Of the HTML file.
+    title, model, issues
+        As in :func:`render_search`.
+
+    Raises
+    ------
+    StorageError
+        AM609 when the file cannot be written.
+    DependencyError
+        AM706 when the extra ``report`` is not installed.
+    """
+    page = render_search(SearchReport.of(result), title=title, model=model, issues=issues)
+    partial = Path(f"{path}.partial")
+    try:
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StorageError(
+            "AM609", f"{str(path)!r} cannot be written: {error.strerror}.", "Choose another place."
+        ) from error
 
 
 def _answer(report: SearchReport) -> str:
@@ -207,13 +250,18 @@ def _answer(report: SearchReport) -> str:
             make_tile(
                 f"{metric.name} on rows not fitted on",
                 number(report.score),
-                f"{within if math.isfinite(low) else 'no interval: fewer than two folds'}; {direction(metric)} is better",
+                f"{within if math.isfinite(low) else 'no interval: fewer than two folds'}; "
+                f"{direction(metric)} is better",
             ),
             make_tile(
-                "a library default", number(default), _against(report.score, default, metric.sign, "the default")
+                "a library default",
+                number(default),
+                _against(report.score, default, metric.sign, "the default"),
             ),
             make_tile(
-                "a constant answer", number(constant), _against(report.score, constant, metric.sign, "a constant")
+                "a constant answer",
+                number(constant),
+                _against(report.score, constant, metric.sign, "a constant"),
             ),
             make_tile("time", f"{brief_seconds(deadline.spent)} s", limit),
         )
@@ -247,7 +295,9 @@ def _answer(report: SearchReport) -> str:
 def _headline(report: SearchReport, name: str) -> str:
     metric, default = report.task.metric, report.baselines.get("default", math.nan)
     if not math.isfinite(report.score):
-        text = "No trial was finished in time; the model is a recommendation that was fitted but not measured."
+        text = (
+            "No trial was finished in time; the model is a recommendation that was fitted but not measured."
+        )
     else:
         text = f"{name} reaches {number(report.score)} of {metric.name} on rows that it was not fitted on"
         gain = metric.sign * (report.score - default)
@@ -257,7 +307,8 @@ def _headline(report: SearchReport, name: str) -> str:
             text += "."
         elif math.isfinite(half) and abs(gain) <= half:
             text += (
-                f"; that is {significant(abs(gain))} {'better' if gain >= 0 else 'worse'} than the library default, which is "
+                f"; that is {significant(abs(gain))} {'better' if gain >= 0 else 'worse'} than the "
+                "library default, which is "
                 "less than its interval is wide to one side."
             )
         else:
@@ -279,7 +330,9 @@ def _model_name(report: SearchReport) -> tuple[str, str]:
         total = shares.sum()
         parts = [f"{algorithm_name(a)} {w / total:.0%}" for a, w in shares.head(3).items()]
         more = len(shares) - 3
-        return f"An ensemble of {len(members)} pipelines", listed(parts) + (f" and {more} more" if more > 0 else "")
+        return f"An ensemble of {len(members)} pipelines", listed(parts) + (
+            f" and {more} more" if more > 0 else ""
+        )
     board = members if len(members) else report.leaderboard.head(1)
     if not len(board):
         return type(report.model).__name__, ""
@@ -330,10 +383,15 @@ def _describe_search(report: SearchReport) -> Part | None:
     part = Part(
         "search",
         "The search",
-        f"{counted(len(board), 'trial')}, {len(done):,} of them complete ({made_of}); a trial is one pipeline measured on the "
+        f"{counted(len(board), 'trial')}, {len(done):,} of them complete ({made_of}); a trial is one "
+        "pipeline measured on the "
         "folds.",
     )
-    edge = f" {counted(n_out, 'trial')} beyond the axis {'is' if n_out == 1 else 'are'} drawn on its edge." if n_out else ""
+    edge = (
+        f" {counted(n_out, 'trial')} beyond the axis {'is' if n_out == 1 else 'are'} drawn on its edge."
+        if n_out
+        else ""
+    )
     better = "higher" if metric.greater_is_better else "lower"
     label = (
         f"{metric.name} of {len(trials)} trials over {number(max(ends), 3)} seconds; the best model so far went from "
@@ -345,7 +403,11 @@ def _describe_search(report: SearchReport) -> Part | None:
     figures = make_table(
         [Column("seconds", ">"), Column("trial", ">"), Column(metric.name, ">")],
         [
-            [Cell(number(r.seconds, 3), r.seconds), Cell(str(r.trial), r.trial), Cell(number(r.score), r.score)]
+            [
+                Cell(number(r.seconds, 3), r.seconds),
+                Cell(str(r.trial), r.trial),
+                Cell(number(r.score), r.score),
+            ]
             for r in report.history.itertuples()
         ],
         label="The best model so far",
@@ -359,10 +421,12 @@ def _describe_search(report: SearchReport) -> Part | None:
         cheap = min(priced, key=lambda t: t["seconds"])
         second = make_figure(
             "Score against seconds",
-            "What a pipeline costs and what it brings; one far to the left and near the best is the one for production.",
+            "What a pipeline costs and what it brings; one far to the left and near the best is the one "
+            "for production.",
             draw(
                 against_seconds(priced, metric.name, domain),
-                f"{metric.name} of {len(priced)} trials against their seconds, the quickest {number(cheap['seconds'], 2)} s.",
+                f"{metric.name} of {len(priced)} trials against their seconds, the quickest "
+                f"{number(cheap['seconds'], 2)} s.",
             ),
         )
     part.blocks.append(f'<div class="grid">{first}{second}{_draw_hyperparameters(report)}</div>\n')
@@ -423,12 +487,17 @@ def _draw_hyperparameters(report: SearchReport) -> str:
         {"label": name, "value": value, "tip": f"{name}: {value:.0%}"}
         for name, value in sorted(importances.items(), key=lambda pair: -pair[1])[:_IMPORTANT]
     ]
-    label = f"Importance of hyperparameters of {algorithm}: {rows[0]['label']} leads with {rows[0]['value']:.0%}."
+    label = (
+        f"Importance of hyperparameters of {algorithm}: {rows[0]['label']} leads with {rows[0]['value']:.0%}."
+    )
     how = (
-        f"Share of each hyperparameter of {algorithm_name(algorithm)} in what told its better trials from the others, by "
+        f"Share of each hyperparameter of {algorithm_name(algorithm)} in what told its better trials from "
+        "the others, by "
         f"PED-ANOVA over {n} trials."
     )
-    return make_figure("Hyperparameters that mattered", how, draw(bars(rows, "importance", format=".0%"), label))
+    return make_figure(
+        "Hyperparameters that mattered", how, draw(bars(rows, "importance", format=".0%"), label)
+    )
 
 
 def _describe_ensemble(report: SearchReport) -> Part | None:
@@ -439,7 +508,8 @@ def _describe_ensemble(report: SearchReport) -> Part | None:
     part = Part(
         "ensemble",
         "The ensemble",
-        f"{len(members)} pipelines vote with these weights; what a member adds is what the ensemble's {metric.name} would lose "
+        f"{len(members)} pipelines vote with these weights; what a member adds is what the ensemble's "
+        f"{metric.name} would lose "
         "without it.",
     )
     shown = members.head(_MEMBERS)
@@ -452,7 +522,9 @@ def _describe_ensemble(report: SearchReport) -> Part | None:
     some = f" The {_MEMBERS} heaviest of {len(members)}." if len(members) > _MEMBERS else ""
     figures = [
         make_figure(
-            "Weights", f"Share of each member in the vote.{some}", draw(bars(weights, "weight", format=".0%"), label)
+            "Weights",
+            f"Share of each member in the vote.{some}",
+            draw(bars(weights, "weight", format=".0%"), label),
         )
     ]
     added: list[dict[str, Any]] = [
@@ -461,13 +533,28 @@ def _describe_ensemble(report: SearchReport) -> Part | None:
         if math.isfinite(r.adds)
     ]
     if added:
-        label = f"What each member adds to {metric.name}, the most {significant(max(a['value'] for a in added))}."
-        how = f"How much better the ensemble's {metric.name} is with this member than without; near zero can be dropped."
+        label = (
+            f"What each member adds to {metric.name}, the most {significant(max(a['value'] for a in added))}."
+        )
+        how = (
+            f"How much better the ensemble's {metric.name} is with this member than without; near zero can be "
+            "dropped."
+        )
         figures.append(
-            make_figure("What each member adds", how, draw(bars(added, f"gain of {metric.name}", color="var(--c3)"), label))
+            make_figure(
+                "What each member adds",
+                how,
+                draw(bars(added, f"gain of {metric.name}", color="var(--c3)"), label),
+            )
         )
     table = make_table(
-        [Column("trial", ">"), Column("algorithm"), Column("weight", ">"), Column("adds", ">"), Column("seconds", ">")],
+        [
+            Column("trial", ">"),
+            Column("algorithm"),
+            Column("weight", ">"),
+            Column("adds", ">"),
+            Column("seconds", ">"),
+        ],
         [
             [
                 Cell(str(r.trial), r.trial),
@@ -512,12 +599,14 @@ def _describe_importance(report: SearchReport) -> Part | None:
     part = Part(
         "columns",
         "Columns that matter",
-        f"How much {task.metric.name} {'falls' if sign > 0 else 'rises'} when one column is shuffled in rows that were not fitted "
+        f"How much {task.metric.name} {'falls' if sign > 0 else 'rises'} when one column is shuffled in "
+        "rows that were not fitted "
         "on; what one column shares with another is credited to neither.",
     )
     left = f" There was no time for {counted(found.n_left_out, 'more column')}." if found.n_left_out else ""
     how = (
-        f"{algorithm_name(found.algorithm)}, the heaviest member, fitted on {found.n_train:,} rows, shuffled in {found.n_test:,} "
+        f"{algorithm_name(found.algorithm)}, the heaviest member, fitted on {found.n_train:,} rows, "
+        f"shuffled in {found.n_test:,} "
         f"others; the line is a 95 % interval.{left}"
     )
     label = f"Permutation importance; {rows[0]['label']} matters most with {significant(rows[0]['value'])}."
@@ -532,7 +621,9 @@ def _describe_importance(report: SearchReport) -> Part | None:
     )
     chart = bars(rows, f"loss of {task.metric.name}", error=True)
     figure = make_figure("Permutation importance", how, draw(chart, label))
-    part.blocks.append(f'<div class="grid">{figure}<div class="card span"><h3>All columns</h3>{table}</div></div>\n')
+    part.blocks.append(
+        f'<div class="grid">{figure}<div class="card span"><h3>All columns</h3>{table}</div></div>\n'
+    )
     return part
 
 
@@ -541,7 +632,8 @@ def _describe_leaderboard(report: SearchReport) -> Part:
     part = Part(
         "leaderboard",
         "Leaderboard",
-        f"Every trial, best first by the expected {metric.name} ({direction(metric)} is better); members of the model are "
+        f"Every trial, best first by the expected {metric.name} ({direction(metric)} is better); members "
+        "of the model are "
         "tinted, and a click on a title sorts.",
     )
     columns = [

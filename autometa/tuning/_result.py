@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from autometa.errors import EvaluationError
 from autometa.metrics import Metric
+from autometa.notebook import render_search_card
 from autometa.recommendation import Recommendation
 from autometa.space import Configuration, SearchSpace
 from autometa.tuning._deadline import TimeReport
@@ -93,6 +94,9 @@ class TuneResult:
                 "The leaderboard is there; build a pipeline from best_configuration, or give more time.",
             )
         return self.pipelines[0][1]
+
+    def _repr_html_(self) -> str:
+        return render_search_card(self)
 
     def __repr__(self) -> str:
         best = self.best_configuration
