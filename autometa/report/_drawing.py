@@ -76,7 +76,9 @@ def require_charts() -> None:
         import vl_convert  # noqa: F401
     except ImportError as error:
         raise DependencyError(
-            "AM706", "a report needs the library that draws its charts.", "pip install 'autometa-learn[report]'"
+            "AM706",
+            "a report needs the library that draws its charts.",
+            "pip install 'autometa-learn[report]'",
         ) from error
 
 

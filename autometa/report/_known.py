@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -164,14 +165,16 @@ def describe_recommendations(found: Recommendations) -> Part:
         Column("rank", ">"),
         Column("algorithm"),
         Column("expected", ">"),
+        Column("80 % interval"),
         Column("seconds", ">"),
         Column("changed hyperparameters", css="long"),
-        Column("why", css="long"),
     ]
     lines = [_line(item, found.kind) for item in found]
     table = make_table(columns, lines, label="Recommended pipelines", sortable=True)
+    reasons = "".join(f"<li>{escape(item.reason)}</li>" for item in found)
     part.blocks.append(
-        f'<div class="grid">{figure}<div class="card span"><h3>Why these</h3>{table}</div></div>\n'
+        f'<div class="grid">{figure}<div class="card span"><h3>The list</h3>{table}</div></div>\n'
+        f'<h3>Why these</h3><ol class="reasons">{reasons}</ol>\n'
     )
     return part
 
@@ -181,7 +184,7 @@ def _line(item: Any, kind: str) -> list[Cell | str]:
         Cell(str(item.rank), item.rank),
         algorithm_name(item.algorithm),
         Cell(number(item.expected_score), item.expected_score),
+        f"{number(item.lower, 3)} to {number(item.upper, 3)}",
         Cell(brief_seconds(item.expected_seconds), item.expected_seconds),
         brief_params(item.algorithm, item.params, kind),
-        item.reason,
     ]

@@ -56,7 +56,7 @@ svg.wide { max-width: none; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 td { overflow-wrap: break-word; }
-td.name { max-width: 260px; min-width: 90px; overflow-wrap: anywhere; }
+td.name { max-width: 260px; min-width: 140px; overflow-wrap: anywhere; }
 td.long { min-width: 320px; max-width: 560px; overflow-wrap: anywhere; }
 thead th { position: sticky; top: 0; background: var(--card); z-index: 1; white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
@@ -73,6 +73,8 @@ pre { overflow: auto; background: var(--page); border: 1px solid var(--grid); bo
   cursor: pointer; }
 .spark { display: block; width: 84px; height: 22px; }
 .spark path { fill: var(--c1); }
+ol.reasons { margin: 8px 0 0; padding-left: 24px; }
+ol.reasons li { margin-bottom: 8px; max-width: 95ch; overflow-wrap: anywhere; }
 ul.notes { margin: 8px 0 0; padding-left: 20px; }
 ul.notes li { overflow-wrap: anywhere; }
 #tip { position: fixed; z-index: 9; pointer-events: none; background: var(--ink); color: var(--card);
