@@ -1,8 +1,8 @@
 """Draw the headline comparison from the result files: ``python docs/make_headline.py [RESULTS.csv]``.
 
 From ``benchmarks/results/automl.csv`` (columns table, tool, seconds_asked, metric, score, part): the mean rank of each
-tool within the longest limit, on the tables on which all were run; 1 is best. Only tables that nothing was chosen on count
-(those of ``part`` other than ``develop``). Where no such file is there, the search against a cold TPE from
+tool within the longest limit, on the tables on which all were run; 1 is best. Only tables that nothing was chosen on
+count (those of ``part`` other than ``develop``). Where no such file is there, the search against a cold TPE from
 ``benchmarks/results/search.csv``. Writes ``docs/figures/headline.svg``.
 """
 

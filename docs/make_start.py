@@ -1,7 +1,7 @@
 """Run the commands of the page Start and put what they print under them: ``python docs/make_start.py``.
 
-Each ``text`` block that follows a ``sh`` block of ``autometa`` commands is made anew. The commands run in a folder of their
-own with the bundled metadata base alone; what is longer than thirty lines is cut.
+Each ``text`` block that follows a ``sh`` block of ``autometa`` commands is made anew. The commands run in a folder of
+their own with the bundled metadata base alone; what is longer than thirty lines is cut.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ def describe_predictions(task: Task, oof: FloatArray) -> Part | None:
     share = f"{covered.sum():,} of {len(oof):,} rows" if not covered.all() else f"all {len(oof):,} rows"
     part = Part(
         "predictions",
-        "Predictions on rows that were not fitted on",
-        f"Out-of-fold predictions for {share}: each comes from models that did not see the row, so this "
+        "Out-of-fold predictions",
+        f"Predictions for {share}: each comes from models that did not see the row, so this "
         "is what new rows "
         "should look like.",
     )

@@ -307,9 +307,8 @@ def _headline(report: SearchReport, name: str) -> str:
             text += "."
         elif math.isfinite(half) and abs(gain) <= half:
             text += (
-                f"; that is {significant(abs(gain))} {'better' if gain >= 0 else 'worse'} than the "
-                "library default, which is "
-                "less than its interval is wide to one side."
+                f"; that is {significant(abs(gain))} {'better' if gain >= 0 else 'worse'} than the library default. "
+                "The difference is smaller than the uncertainty of the score, so it may be chance."
             )
         else:
             text += f"; that is {significant(abs(gain))} {'better' if gain >= 0 else 'worse'} than the library default."
@@ -513,7 +512,7 @@ def _describe_ensemble(report: SearchReport) -> Part | None:
         "without it.",
     )
     shown = members.head(_MEMBERS)
-    names = [f"{algorithm_name(r.algorithm)} #{r.trial}" for r in shown.itertuples()]
+    names = [f"#{r.trial} {algorithm_name(r.algorithm)}" for r in shown.itertuples()]
     weights = [
         {"label": name, "value": r.weight / total, "tip": f"{name}: weight {r.weight / total:.1%}"}
         for name, r in zip(names, shown.itertuples(), strict=True)
