@@ -157,7 +157,7 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
     ----------
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Where `X` had names that are strings.
     best_pipeline_ : Pipeline
         Of scikit-learn and LightGBM objects only.
@@ -247,7 +247,7 @@ class AutoMetaRegressor(RegressorMixin, _AutoMeta):
     Attributes
     ----------
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Where `X` had names that are strings.
     best_pipeline_ : Pipeline
         Of scikit-learn and LightGBM objects only.

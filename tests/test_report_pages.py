@@ -16,6 +16,7 @@ from autometa.errors import StorageError
 from autometa.metrics import resolve_metric
 from autometa.recommendation import load_metamodel, recommend_for_task
 from autometa.report._importance import measure_columns, measure_hyperparameters
+from autometa.report._nothing import expected_best, expected_regret
 from autometa.report.recommendations import render_recommendations
 from autometa.report.search import SearchReport, fold_interval, render_search, write_search
 
@@ -187,6 +188,21 @@ def test_lower_scores_win_where_lower_is_better():
         task, 20, baselines={"constant": 1.1, "default": 0.3}, score=0.4, fold_scores=np.full(5, 0.4)
     )
     assert "0.1 worse than the library default" in render_search(worse)
+
+
+@given(st.lists(st.floats(0, 2), min_size=1, max_size=12), st.integers(1, 15))
+def test_the_least_of_more_draws_is_less_from_the_mean_to_the_least(losses, n_draws):
+    found = expected_best(np.array(losses), n_draws)
+    assert np.isclose(found[0], np.mean(losses))
+    assert (np.diff(found) <= 1e-9).all()
+    if n_draws >= len(losses):
+        assert np.isclose(found[-1], min(losses))
+
+
+def test_a_search_from_nothing_starts_behind_and_catches_up():
+    found = recommend_for_task(make_task(120, 3), k=3)
+    regret = expected_regret(found, 100)
+    assert 0 < regret[-1] < regret[9] < regret[0] <= 2
 
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path):

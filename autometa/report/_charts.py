@@ -184,6 +184,7 @@ def over_time(
     lines: Sequence[Row],
     title: str,
     domain: tuple[float, float] | None,
+    nothing: Sequence[Row] = (),
 ) -> Chart:
     """Draw the trials at the moment they ended, the best model so far, and scores to compare with.
 
@@ -199,6 +200,8 @@ def over_time(
         Of the scores.
     domain : tuple of float, optional
         Of the scores; what lies beyond is drawn on the edge.
+    nothing : sequence of dict, default=()
+        seconds, score: what a search from nothing should reach.
     """
     y = _score_axis(title, domain)
     x = {
@@ -214,6 +217,20 @@ def over_time(
                 "data": values(lines),
                 "mark": {"type": "rule", "color": "var(--ink)", "strokeDash": [5, 4], "aria": False},
                 "encoding": {"y": {**y, "field": "score"}},
+            }
+        )
+    if nothing:
+        layer.append(
+            {
+                "data": values(nothing),
+                "mark": {
+                    "type": "line",
+                    "color": QUIET,
+                    "strokeDash": [2, 3],
+                    "strokeWidth": 2.5,
+                    "aria": False,
+                },
+                "encoding": {"x": x, "y": {**y, "field": "score"}},
             }
         )
     layer += [
@@ -348,7 +365,7 @@ def confusion(rows: Sequence[Row], classes: Sequence[str]) -> Chart:
                 "type": "nominal",
                 "sort": list(classes),
                 "title": "predicted",
-                "axis": {**axis, "labelAngle": 0 if n <= 3 else -45},
+                "axis": {**axis, "labelAngle": 0 if n * max(map(len, classes)) <= 30 else -45},
             },
             "y": {"field": "truth", "type": "nominal", "sort": list(classes), "title": "true", "axis": axis},
         },

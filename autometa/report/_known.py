@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from autometa.report._charts import intervals, task_map
 from autometa.report._drawing import draw
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class KnownTasks:
+class TaskMap:
     """The known tasks of a kind as a map shows them.
 
     Attributes
@@ -38,8 +39,11 @@ class KnownTasks:
     coordinates: NDArray[np.float64]
 
     @classmethod
-    def of(cls, model: MetaModel, kind: str) -> KnownTasks:
-        """Take them from a meta-model.
+    def of(cls, model: MetaModel, kind: str) -> Self:
+        """Place the tasks of a meta-model by the ranks of all configurations under all metrics.
+
+        Where two tasks are near, configurations come in the same order: products of centred ranks of unit length are
+        rank correlations, of which the first two principal components are drawn.
 
         Parameters
         ----------
@@ -49,16 +53,30 @@ class KnownTasks:
         part = model.part(kind)
         ids = [str(i) for i in part.tasks["task_id"]]
         names = [i if pd.isna(name) else str(name) for i, name in zip(ids, part.tasks["name"], strict=True)]
-        return cls(ids, names, part.best_algorithms(), part.embedding.coordinates[:, :2])
+        ranks = [_centred_ranks(levels) for _, levels in part.filled.values()]
+        algorithms = [c.algorithm for c in part.configurations.values()]
+        best = [algorithms[i] for i in np.mean(ranks, axis=0).argmax(axis=1)]
+        rows = np.hstack(ranks)
+        # The larger side of a principal component is arbitrary: it is fixed, so that a page is the same every time.
+        left, sizes, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
+        places = left[:, :2] * sizes[:2]
+        places *= np.sign(places[np.abs(places).argmax(axis=0), range(places.shape[1])])
+        return cls(ids, names, best, places)
 
 
-def describe_known(found: Recommendations, known: KnownTasks | None) -> Part:
+def _centred_ranks(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    ranks = rankdata(np.nan_to_num(table, nan=-np.inf), axis=1)
+    ranks = ranks - ranks.mean(axis=1, keepdims=True)
+    return np.asarray(ranks / np.maximum(np.linalg.norm(ranks, axis=1, keepdims=True), 1e-12))
+
+
+def describe_known(found: Recommendations, known: TaskMap | None) -> Part:
     """Return the section on the known tables that the recommendations come from.
 
     Parameters
     ----------
     found : Recommendations
-    known : KnownTasks or None
+    known : TaskMap or None
         Without them there is no map, and no word on what worked there.
     """
     similar = found.similar_tasks
@@ -90,35 +108,35 @@ def describe_known(found: Recommendations, known: KnownTasks | None) -> Part:
     ]
     table = make_table(columns, rows, label="The nearest known tables", sortable=True)
     nearest = (
-        '<div class="card span"><h3>What worked on the nearest</h3><p class="how">Distance in the map of '
-        "all dimensions; 0 would "
-        f"mean that the same configurations come in the same order.</p>{table}</div>\n"
+        '<div class="card span"><h3>What worked on the nearest</h3>'
+        f'<p class="how">The smaller the distance, the more a table says about this one.</p>{table}</div>\n'
     )
     drawn = _draw_map(found, known) if known is not None and len(known.names) else ""
     part.blocks.append(f'<div class="grid">{drawn}{nearest}</div>\n')
     return part
 
 
-def _draw_map(found: Recommendations, known: KnownTasks) -> str:
-    here = np.asarray(found.coordinates, dtype="float64")
-    if len(here) < 2 or known.coordinates.shape[1] < 2:
+def _draw_map(found: Recommendations, known: TaskMap) -> str:
+    near = {str(i) for i in found.similar_tasks["task_id"]}
+    places = known.coordinates[[i in near for i in known.task_ids]]
+    if not len(places) or known.coordinates.shape[1] < 2:
         return ""
-    near = set(map(str, found.similar_tasks["task_id"]))
     rows = [
         {"x": x, "y": y, "tip": f"{name}: {algorithm_name(algorithm)} did best", "near": task_id in near}
         for task_id, name, algorithm, (x, y) in zip(
             known.task_ids, known.names, known.best_algorithms, known.coordinates.tolist(), strict=True
         )
     ]
+    x, y = places.mean(axis=0).tolist()
     chart = task_map(
         [row for row in rows if not row["near"]],
         [row for row in rows if row["near"]],
-        {"x": float(here[0]), "y": float(here[1]), "tip": "this table"},
+        {"x": x, "y": y, "tip": "this table"},
     )
     label = f"Map of {len(rows)} known tables; this one is the diamond, the nearest are squares."
     how = (
-        f"This table (diamond), the nearest (squares) and all {len(rows)} known ones: where two are near, the same "
-        "configurations do well. Two of the dimensions are drawn, so the nearest may look farther."
+        f"All {len(rows)} known tables: where two are near, the same configurations do well. The nearest to this one "
+        "are squares; the diamond in their middle is this table. Only two of the dimensions are drawn."
     )
     return make_figure("Map of the known tables", how, draw(chart, label))
 

@@ -24,6 +24,7 @@ header { padding-top: 24px; }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 4px; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 0 0 2px; }
 h3 { font-size: 1rem; margin: 0 0 2px; }
+section > h3 { margin-top: 14px; }
 section { margin: 32px 0; }
 p { margin: 0 0 8px; max-width: 75ch; overflow-wrap: anywhere; }
 .lead { font-size: 1.15rem; margin-top: 20px; }

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from autometa.report._drawing import require_charts
-from autometa.report._known import KnownTasks, describe_known, describe_recommendations
+from autometa.report._known import TaskMap, describe_known, describe_recommendations
 from autometa.report._page import Part, make_code, make_page, make_tile
 from autometa.report._table import describe_table
 from autometa.wording import algorithm_name, brief_seconds, counted, direction, number
@@ -73,7 +73,7 @@ def render_recommendations(
         )
     )
     answer = f'<p class="lead">{escape(first.reason)}</p>\n<div class="tiles">{tiles}</div>\n'
-    known = None if model is None else KnownTasks.of(model, found.kind)
+    known = None if model is None else TaskMap.of(model, found.kind)
     script = Part(
         "code", "The code", "A script that does the same with scikit-learn and LightGBM, without autometa."
     )

@@ -17,7 +17,8 @@ from autometa.errors import StorageError
 from autometa.report._charts import against_seconds, bars, intervals, over_time
 from autometa.report._drawing import WIDE, draw, require_charts
 from autometa.report._importance import measure_columns, measure_hyperparameters
-from autometa.report._known import KnownTasks, describe_known
+from autometa.report._known import TaskMap, describe_known
+from autometa.report._nothing import expected_regret
 from autometa.report._page import Cell, Column, Part, make_code, make_figure, make_page, make_table, make_tile
 from autometa.report._predictions import describe_predictions
 from autometa.report._table import describe_table
@@ -179,7 +180,7 @@ def render_search(
         describe_table(task, notes),
         None
         if found is None
-        else describe_known(found, None if model is None else KnownTasks.of(model, task.kind)),
+        else describe_known(found, None if model is None else TaskMap.of(model, task.kind)),
         _describe_leaderboard(report),
         code,
     ]
@@ -396,9 +397,18 @@ def _describe_search(report: SearchReport) -> Part | None:
         f"{metric.name} of {len(trials)} trials over {number(max(ends), 3)} seconds; the best model so far went from "
         f"{number(best[0]['score'])} to {number(best[-1]['score'])}."
     )
-    chart = over_time(trials, best, lines, f"{metric.name} ({better} is better)", domain)
+    nothing = _from_nothing(report, len(board))
+    if nothing:
+        dotted = (
+            " The dotted line is a random search from nothing, as many trials in the same time: its "
+            "regret on the nearest "
+            "known tables, between this table's default and best trial."
+        )
+    else:
+        dotted = ""
+    chart = over_time(trials, best, lines, f"{metric.name} ({better} is better)", domain, nothing)
     dashed = f" The dashed line is the library default, {number(default)}." if lines else ""
-    how = f"Each mark is a trial at the moment it ended, the line is the best model so far.{dashed}{edge}"
+    how = f"Each mark is a trial at the moment it ended, the line is the best model so far.{dashed}{dotted}{edge}"
     figures = make_table(
         [Column("seconds", ">"), Column("trial", ">"), Column(metric.name, ">")],
         [
@@ -430,6 +440,21 @@ def _describe_search(report: SearchReport) -> Part | None:
         )
     part.blocks.append(f'<div class="grid">{first}{second}{_draw_hyperparameters(report)}</div>\n')
     return part
+
+
+def _from_nothing(report: SearchReport, n_trials: int) -> list[dict[str, float]]:
+    """Return what random trials should reach, put on the scale of this table; nothing where too little is known."""
+    done, sign = _complete(report.leaderboard), report.task.metric.sign
+    default = report.baselines.get("default", math.nan)
+    best = sign * float((sign * done["score"].astype("float64")).max())
+    if report.recommendations is None or not sign * (best - default) > 0:
+        return []
+    regret = expected_regret(report.recommendations, n_trials)
+    if regret is None:
+        return []
+    seconds = float(_ends(report).max()) / n_trials
+    scores = best - regret * (best - default)
+    return [{"seconds": seconds * (i + 1), "score": float(score)} for i, score in enumerate(scores)]
 
 
 def _ends(report: SearchReport) -> NDArray[np.float64]:
