@@ -192,7 +192,7 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
     ----------
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Where `X` had names that are strings.
     model_ : EnsembleClassifier, EnsembleRegressor or Pipeline
         What predicts, of scikit-learn and LightGBM models.
@@ -297,7 +297,7 @@ class AutoMetaRegressor(RegressorMixin, _AutoMeta):
     Attributes
     ----------
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Where `X` had names that are strings.
     model_ : EnsembleClassifier, EnsembleRegressor or Pipeline
         What predicts, of scikit-learn and LightGBM models.

@@ -1,7 +1,7 @@
 """How good is the first answer? Real fits against peers on tables whose families the meta-model has not seen.
 
     python benchmarks/zero_shot.py --directory DIR [--tables 60] [--only PEER ...] [--again] [--trials 100]
-    python benchmarks/zero_shot.py --report [--readme README.md]
+    python benchmarks/zero_shot.py --report [--page docs/comparisons.md]
     python benchmarks/zero_shot.py --replay [--metabase DIR]
 
 DIR holds a catalog.csv (name, task_type, target, family, n_rows) and Parquet files. Tables are chosen by a fixed rule:
@@ -484,7 +484,7 @@ def compare(table: pd.DataFrame, ours: str, theirs: str) -> pd.DataFrame:
 
 
 def markdown(results: pd.DataFrame) -> str:
-    """Return the tables of the README: means on all tables, with TPE on its tables, and paired differences."""
+    """Return the tables of the comparisons: means on all tables, with TPE on its tables, and paired differences."""
     table = normalise(results)
     with_tpe = set(table.loc[table["peer"] == "TPE", "table"])
     parts = [
@@ -541,7 +541,7 @@ def _comparison_cell(row: pd.Series) -> str:
     return f"{row['difference']:+.2f} +- {row['error']:.2f}, {row['wins']:.0%} of {row['tables']:.0f}"
 
 
-def write_readme(path: Path, text: str) -> None:
+def write_page(path: Path, text: str) -> None:
     """Replace what stands between the two markers."""
     before, _, rest = path.read_text(encoding="utf-8").partition("<!-- zero-shot: begin -->")
     _, end, after = rest.partition("<!-- zero-shot: end -->")
@@ -571,7 +571,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--flaml", type=Path, default=Path(tempfile.gettempdir()) / "autometa-flaml",
                         help="directory of FLAML's environment (default: %(default)s)")  # fmt: skip
     parser.add_argument("--output", type=Path, default=RESULTS)
-    parser.add_argument("--readme", type=Path, help="write the report between its markers too")
+    parser.add_argument("--page", type=Path, help="write the report between its markers too")
     return parser.parse_args()
 
 
@@ -585,8 +585,8 @@ def main() -> None:
         run_all(arguments)
     text = markdown(pd.read_csv(arguments.output))
     print(text)
-    if arguments.readme:
-        write_readme(arguments.readme, text)
+    if arguments.page:
+        write_page(arguments.page, text)
 
 
 if __name__ == "__main__":

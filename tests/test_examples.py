@@ -9,6 +9,7 @@ import pytest
 
 from autometa.evaluation import Protocol, evaluate, make_splits
 from autometa.space import SearchSpace
+from autometa.tables import read_table
 from autometa.task import Task
 
 
@@ -19,6 +20,13 @@ def script(root):
 
 def test_the_committed_table_is_what_the_script_makes(script):
     assert script["PATH"].read_text(encoding="utf-8") == script["to_csv"](script["simulate"]())
+
+
+def test_the_messy_table_is_what_its_script_makes_and_is_read(root):
+    messy = runpy.run_path(str(root / "examples" / "make_messy.py"))
+    assert messy["PATH"].read_text(encoding="utf-8") == messy["to_csv"](messy["simulate"]())
+    task = Task.from_frame(read_table(str(messy["PATH"])).frame, "returned")
+    assert {"numeric", "categorical", "date", "ignored"} <= set(task.column_types.values())
 
 
 def test_another_seed_makes_another_table(script):

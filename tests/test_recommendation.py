@@ -17,6 +17,7 @@ from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
 from autometa.recommendation import Suitable, recommend_for_task
 from autometa.space import Configuration, SearchSpace
+from autometa.wording import METAFEATURES, algorithm_name
 
 
 @pytest.fixture(scope="module")
@@ -210,11 +211,12 @@ def test_bad_data_is_refused_before_anything_else(iris):
 def test_each_entry_says_why(iris):
     found = autometa.recommend(*iris)
     for item in found:
-        assert f"{item.expected_regret:.2f} +-" in item.reason
+        assert item.reason.startswith(algorithm_name(item.algorithm))
         assert found.similar_tasks["name"].iloc[0] in item.reason
-    speaking = [item.reason.rpartition(";")[2] for item in found if "speak for it" in item.reason]
-    assert speaking
-    assert all(any(name in said for name in found.metafeatures.index) for said in speaking)
+        assert not any(name in item.reason for name in METAFEATURES if "_" in name)
+    speaking = [item.reason.partition("What speaks for it: ")[2] for item in found]
+    assert any(speaking)
+    assert all(any(words in said for words in METAFEATURES.values()) for said in filter(None, speaking))
 
 
 def test_results_reorder_what_is_left(iris, model):

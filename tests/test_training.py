@@ -11,8 +11,15 @@ from simulation import simulate_metabase
 
 from autometa.metabase import MetaBase, verify_files
 from autometa.metamodel import MetaModel
-from autometa.report.training import render_training_report
-from autometa.training import DEFAULTS_ROW, LABELS, PRODUCT, recommended, replay, train
+from autometa.training import (
+    DEFAULTS_ROW,
+    LABELS,
+    PRODUCT,
+    recommended,
+    render_training_report,
+    replay,
+    train,
+)
 from autometa.training._report import OWN, WITHOUT_OWN, clustered_error, size_class, verdict
 
 

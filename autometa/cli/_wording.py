@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from autometa.cli._terminal import symbol
 from autometa.report import Section
+from autometa.wording import brief_params, brief_seconds, counted, direction, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from autometa.metrics import Metric
     from autometa.task import DataIssue, Task
+
+__all__ = [
+    "brief_params",
+    "brief_seconds",
+    "counted",
+    "describe_data",
+    "direction",
+    "issue_sections",
+    "next_command",
+    "number",
+    "score_title",
+    "similar_section",
+]
 
 _NOVELTIES: Final = (
     (0.25, "much like tables that are known"),
@@ -37,55 +50,10 @@ def describe_data(task: Task, name: str) -> str:
     return f"{name}: {size}; {task.kind} target {task.y.name!r} ({target}); {metric}."
 
 
-def direction(metric: Metric) -> str:
-    """Return ``higher`` or ``lower``: which is better."""
-    return "higher" if metric.greater_is_better else "lower"
-
-
 def score_title(name: str, metric: Metric) -> str:
     """Return the title of a column of scores: the metric, and an arrow that points to better."""
     arrow = symbol("\u2191", "(higher)") if metric.greater_is_better else symbol("\u2193", "(lower)")
     return f"{name} {arrow}"
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """Return a number with a few significant digits; a dash for none."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    if value != 0 and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.{digits - 1}g}"
-    places = max(digits - 1 - max(math.floor(math.log10(abs(value))), 0), 0) if value else digits - 1
-    return f"{value:.{places}f}"
-
-
-def counted(n: int, noun: str) -> str:
-    """Return a number of things in words."""
-    return f"{n:,} {noun}{'s' * (n != 1)}"
-
-
-def brief_seconds(value: float) -> str:
-    """Return seconds with two significant digits."""
-    if not math.isfinite(value):
-        return "-"
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
-
-
-def brief_params(algorithm: str, params: Mapping[str, Any], kind: str) -> str:
-    """Return the hyperparameters that differ from the library's defaults."""
-    from autometa.space import SearchSpace
-
-    space = SearchSpace.for_kind(kind)
-    default = space[algorithm].default if algorithm in space else {}
-    changed = [
-        f"{name}={_brief(value)}"
-        for name, value in params.items()
-        if name not in default or default[name] != value
-    ]
-    return ", ".join(changed) or "library defaults"
-
-
-def _brief(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def similar_section(novelty: float, similar: pd.DataFrame) -> Section:

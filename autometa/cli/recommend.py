@@ -27,7 +27,7 @@ from autometa.cli._wording import (
     similar_section,
 )
 from autometa.files import write_file
-from autometa.report import Section, render_report
+from autometa.report import Section
 
 if TYPE_CHECKING:
     from autometa.recommendation import Recommendations
@@ -54,9 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    from autometa.experience import load_metamodel
     from autometa.recommendation import recommend_for_task
 
     check_writable(args.code, args.report, inputs=(args.data,))
+    if args.report:
+        from autometa.report.recommendations import render_recommendations, require_charts
+
+        require_charts()
     table, task = load_task(args)
     found = recommend_for_task(task, k=args.top, time_budget=args.time_budget)
     issues = all_issues(table, found.warnings)
@@ -70,11 +75,14 @@ def run(args: argparse.Namespace) -> int:
         show_json({**found.to_dict(), "warnings": [issue.to_dict() for issue in issues]})
     else:
         show_sections(sections)
+    code = found[0].to_code(target=args.target.strip(), data=args.data, read=table.code)
     if args.code:
-        write_file(args.code, found[0].to_code(target=args.target.strip(), data=args.data, read=table.code))
+        write_file(args.code, code)
         say(f"wrote the first pipeline to {args.code}")
     if args.report:
-        write_file(args.report, render_report(f"Recommendations for {Path(args.data).name}", sections))
+        title = f"Recommendations for {Path(args.data).name}"
+        page = render_recommendations(found, title=title, model=load_metamodel(), issues=issues, code=code)
+        write_file(args.report, page)
         say(f"wrote the report to {args.report}")
     return 0
 

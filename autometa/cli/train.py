@@ -27,8 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from autometa.metabase import MetaBase
-    from autometa.report.training import render_training_report
-    from autometa.training import train
+    from autometa.training import render_training_report, train
 
     _make_folder(args.output)
     base = MetaBase.from_studies(args.storage) if args.storage else MetaBase.load(args.metabase)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from autometa.errors import UsageError
 from autometa.metafeatures import information, labels, landmarkers, simple, statistical, structure
+from autometa.metafeatures._series import MetaFeatures
 from autometa.metafeatures.summary import MAX_ROWS, MetaFeature, Summary
 from autometa.task import Task
 
@@ -104,7 +105,7 @@ def extract_metafeatures(
     Returns
     -------
     Series of float64
-        Named values in fixed order; NaN where undefined by design.
+        Named values in fixed order; NaN where undefined by design. A notebook shows them with their definitions.
 
     Raises
     ------
@@ -121,7 +122,7 @@ def extract_metafeatures(
     1.585
     """
     task = Task.from_frame(X, y, kind=kind)
-    return describe_task(task, groups=groups, max_rows=max_rows, random_state=random_state)
+    return MetaFeatures(describe_task(task, groups=groups, max_rows=max_rows, random_state=random_state))
 
 
 def describe_task(

@@ -19,6 +19,7 @@ from autometa.metamodel.forest import weighted_mean
 from autometa.metamodel.known import KnownTasks, TunedRuns
 from autometa.metamodel.portfolio import safe_portfolio
 from autometa.space import Configuration
+from autometa.wording import N_SIMILAR, NEAR_BEST, explain_choice
 
 FloatArray = NDArray[np.float64]
 
@@ -26,10 +27,6 @@ FloatArray = NDArray[np.float64]
 PRICE_OF_DOUBLING: Final = 0.01
 # Of a limit on time, what every trial costs beside its own seconds, so that the quickest do not win by speed alone.
 BUDGET_SHARE: Final = 0.1
-# "Near the best" in the words about a configuration: a quarter of the way from the best to the median default ...
-NEAR_BEST: Final = 0.25
-# ... on the tasks that say most.
-N_SAID: Final = 20
 # The prior of a search reads so many past tasks; more are too unlike to change it.
 N_PAST_TASKS: Final = 48
 
@@ -263,19 +260,21 @@ class Neighbourhood:
     def reasons(self, prediction: Prediction, metric: str, columns: Sequence[int]) -> list[str]:
         """Say why some stored configurations stand where they stand, a sentence each."""
         added = self.contributions(metric, columns)
-        likely = np.argsort(-self.shares, kind="stable")[:N_SAID]
+        likely = np.argsort(-self.shares, kind="stable")[:N_SIMILAR]
         near_best = (prediction.scenarios[likely][:, list(columns)] <= NEAR_BEST).mean(axis=0)
         nearest = self.known.tasks["name"].iloc[int(likely[0])]
         said = []
         for number, i in enumerate(columns):
             configuration = self.known.configurations[prediction.configuration_ids[i]]
-            what = "library defaults" if configuration.origin == "default" else "configuration"
-            strongest = np.argsort(added[:, number])[:2].tolist()
-            speaking = [self.known.metafeature_names[j] for j in strongest if added[j, number] < 0]
+            contributions = dict(zip(self.known.metafeature_names, added[:, number].tolist(), strict=True))
             said.append(
-                f"{what} of {configuration.algorithm}: expected regret {prediction.regret[i]:.2f} "
-                f"+- {prediction.regret_spread[i]:.2f}, near the best on {near_best[number]:.0%} of the {N_SAID} "
-                f"most similar tasks (nearest: {nearest})"
-                + (f"; {' and '.join(speaking)} speak for it" if speaking else "")
+                explain_choice(
+                    configuration,
+                    regret=float(prediction.regret[i]),
+                    spread=float(prediction.regret_spread[i]),
+                    near_best=float(near_best[number]),
+                    nearest=str(nearest),
+                    contributions=contributions,
+                )
             )
         return said

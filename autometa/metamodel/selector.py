@@ -84,9 +84,9 @@ class AlgorithmSelector:
         self.metafeature_names_ = None if metafeatures is None else list(metafeatures.columns)
         self._similarity: Similarity | None = None
         self._described = np.zeros(len(performance), dtype=bool)
-        values = self.performance_.to_numpy()
+        values = self.performance_.to_numpy(dtype="float64")
         self._mixture = TaskMixture.fit(values)
-        regrets = clipped_regrets(self._mixture.surfaces)
+        regrets = clipped_regrets(np.asarray(self._mixture.surfaces, dtype="float64"))
         self._regrets = low_rank(regrets, N_COMPONENTS)
         if metafeatures is not None:
             X = metafeatures.to_numpy(dtype="float64")

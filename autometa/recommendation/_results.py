@@ -17,6 +17,7 @@ from autometa.errors import UsageError
 from autometa.metamodel import PastRuns
 from autometa.metamodel.belief import FewShot
 from autometa.metrics import Metric, Scale
+from autometa.notebook import render_recommendations_card
 from autometa.space import Configuration, SearchSpace
 from autometa.task import DataIssue, Task
 
@@ -172,6 +173,9 @@ class Recommendations(Sequence[Recommendation]):
 
     def __repr__(self) -> str:
         return f"Recommendations for a {self.kind} task by {self.metric.name}\n{self.to_frame().to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        return render_recommendations_card(self)
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row per recommendation: rank, algorithm, params, expected_score, lower, upper, expected_seconds."""

@@ -1,5 +1,6 @@
 """From a metadata base to a meta-model, with an honest report on families that it has not seen."""
 
+from autometa.training._page import render_training_report
 from autometa.training._report import (
     DEFAULTS_ROW,
     DEPTHS,
@@ -24,6 +25,7 @@ __all__ = [
     "TrainingReport",
     "nearest_tasks",
     "recommended",
+    "render_training_report",
     "replay",
     "static_portfolio",
     "train",

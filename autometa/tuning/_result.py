@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,9 +16,12 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.pipeline import Pipeline
 
+from autometa.ensembling import build_ensemble, fit_weighted
 from autometa.evaluation import fit_pipeline
 from autometa.metrics import Metric
-from autometa.recommendation import Recommendation
+from autometa.notebook import render_search_card
+from autometa.pipelines import build_pipeline
+from autometa.recommendation import Recommendation, code_of
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.tuning._deadline import TimeReport
@@ -121,6 +125,77 @@ class TuneResult:
             random_state=self.random_state,
             rounds=self.rounds,
         )
+
+    def refitted(self) -> Any:
+        """Return the members as one scikit-learn estimator, each fitted once on all rows.
+
+        Returns
+        -------
+        VotingClassifier, VotingRegressor or Pipeline
+            Of scikit-learn and LightGBM objects only; quicker to predict than models of folds, and about as good.
+        """
+        estimator = self._estimator()
+        frame = self.task.X
+        return fit_weighted(estimator, frame, self.task.y.to_numpy(), self.sample_weight)
+
+    def to_code(self, *, target: str | None = None, data: str = "data.csv", read: str = "") -> str:
+        """Return a Python script that builds, scores and fits the members without autometa.
+
+        Parameters
+        ----------
+        target : str, optional
+            Name of the target column.
+        data : str, default="data.csv"
+            Path of the table.
+        read : str, default=""
+            Python expression that reads the table, where its suffix does not say how.
+        """
+        return code_of(self._estimator(), self.task, target, data, read)
+
+    def _estimator(self) -> Any:
+        """Return the members unfitted, with the rounds that early stopping found."""
+        rows = self.members.to_dict("records")
+        if len(rows) < 2:
+            found = [self._with_rounds(self.best_configuration, self.rounds)]
+            return build_pipeline(found[0], self.task, random_state=self.random_state)
+        runs = {trial.number: trial.user_attrs["run"] for trial in self.study.get_trials(deepcopy=False)
+                if "run" in trial.user_attrs}  # fmt: skip
+        configurations = [
+            self._with_rounds(
+                Configuration(row["algorithm"], row["params"]), runs[row["trial"]].get("rounds")
+            )
+            for row in rows
+        ]
+        return build_ensemble(
+            configurations, [row["weight"] for row in rows], self.task, random_state=self.random_state
+        )
+
+    @staticmethod
+    def _with_rounds(configuration: Configuration, rounds: int | None) -> Configuration:
+        if rounds is None or configuration.algorithm != "lightgbm":
+            return configuration
+        return Configuration(configuration.algorithm, {**configuration.params, "n_estimators": rounds})
+
+    def report(self, path: str | Path) -> None:
+        """Write the search as one HTML page that needs nothing else.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Raises
+        ------
+        DependencyError
+            AM706 when the extra ``report`` is not installed.
+        StorageError
+            AM609 when the file cannot be written.
+        """
+        from autometa.report.search import write_search
+
+        write_search(self, path)
+
+    def _repr_html_(self) -> str:
+        return render_search_card(self)
 
     @property
     def members(self) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from autometa.errors import UsageError
+from autometa.notebook import render_warm_start_card
 from autometa.recommendation import recommend_for_task
 from autometa.space import Configuration, SearchSpace, Value
 from autometa.task import Task
@@ -119,6 +120,9 @@ class WarmStartReport:
                 for s in self.suggestions
             )
         )
+
+    def _repr_html_(self) -> str:
+        return render_warm_start_card(self.n_enqueued, self.suggestions, str(self))
 
     def __str__(self) -> str:
         return "\n".join(

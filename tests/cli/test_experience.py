@@ -166,7 +166,7 @@ def test_train_passes_on_what_it_was_given(run, journal, monkeypatch, merge):
 
     monkeypatch.setattr("autometa.training.train", train)
     monkeypatch.setattr(
-        "autometa.report.training.render_training_report", lambda report, model: f"page: {report.text}"
+        "autometa.training.render_training_report", lambda report, model: f"page: {report.text}"
     )
     outcome = run("train", "--storage", "runs.journal", *merge, "--output", "new/folder")
     assert outcome.code == 0

@@ -11,7 +11,7 @@ import pytest
 
 from autometa.errors import DISTRIBUTION
 
-IMPORT_NAMES = {"scikit-learn": "sklearn", "liac-arff": "arff"}
+IMPORT_NAMES = {"scikit-learn": "sklearn", "liac-arff": "arff", "vl-convert-python": "vl_convert"}
 # Declared without being imported by name.
 INDIRECT = {"pyarrow": "pandas reads and writes Parquet and Feather with it"}
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import runpy
 
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
+import autometa
 from autometa.space import SPACE_VERSION, SearchSpace
 
-PAGES = ["README.md", "CHANGELOG.md", "docs", "metadata"]
+PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs", "metadata"]
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +27,61 @@ def pages(root):
 def test_every_link_leads_to_a_file(pages):
     for path, text in pages.items():
         for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text):
-            assert (path.parent / target).exists(), f"{path.name}: {target}"
+            # The gallery is made when the site is built.
+            assert target.endswith("gallery/index.rst") or (path.parent / target).exists(), (
+                f"{path.name}: {target}"
+            )
 
 
 def test_every_page_can_be_reached_from_the_index(root, pages):
-    index = root / "docs" / "README.md"
-    linked = {(index.parent / target).resolve() for target in re.findall(r"\]\(([^)#]+\.md)", pages[index])}
-    assert {path for path in pages if path.is_relative_to(index.parent) and path != index} <= linked
+    index = root / "docs" / "index.md"
+    entries = re.findall(r"^([a-z-]+(?:/[a-z-]+)*)$", pages[index], flags=re.MULTILINE)
+    assert {path for path in pages if path.is_relative_to(index.parent) and path != index} == {
+        (index.parent / f"{entry}.md").resolve() for entry in entries if entry != "gallery/index"
+    }
+
+
+def test_the_reference_has_every_public_name_once(root, pages):
+    page = pages[root / "docs" / "reference" / "api.md"]
+    names = re.findall(r"^\.\. auto\w+:: (\w+)$", page, flags=re.MULTILINE)
+    assert sorted([*names, "__version__"]) == sorted(autometa.__all__)
+
+
+def test_sentences_are_short(root, pages):
+    """Fewer than one in ten sentences of the pages for users is longer than 25 words."""
+    guides = [p for p in pages if not p.is_relative_to(root / "metadata") and "research" not in p.parts]
+    guides = [p for p in guides if p.name not in ("CHANGELOG.md", "comparisons.md", "architecture.md")]
+    sentences = [s for p in guides if "reference" not in p.parts for s in split_sentences(pages[p])]
+    long = [s for s in sentences if len(s.split()) > 25]
+    assert len(sentences) > 200
+    assert len(long) < len(sentences) / 10, long
+
+
+def split_sentences(text: str) -> list[str]:
+    """Return the sentences of the prose: without code, formulas, tables, headings and quotations."""
+    prose = re.sub(r"```.*?```|\$\$.*?\$\$", "", text, flags=re.DOTALL)
+    prose = re.sub(r"^\s*(?:\||#|>|<!--).*$", "", prose, flags=re.MULTILINE)
+    prose = re.sub(r"\]\([^)]*\)", "]", prose)
+    blocks = re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )", prose)
+    found = [s for block in blocks for s in re.split(r"(?<=[.!?:])\s+", " ".join(block.split()))]
+    return [sentence for sentence in found if len(sentence.split()) > 2]
+
+
+def test_how_it_works_is_one_page(root, pages):
+    page = pages[root / "docs" / "how-it-works.md"]
+    prose = re.sub(r"```.*?```|\$\$.*?\$\$", "", page, flags=re.DOTALL)
+    assert len(prose.split()) <= 600
+    assert page.count("```{image}") == 1
+
+
+@pytest.mark.parametrize("script", ["make_how_it_works.py"])
+def test_figures_are_what_their_scripts_draw(root, script):
+    made = runpy.run_path(str(root / "docs" / script))
+    assert made["PATH"].read_text(encoding="utf-8") == made["draw"]()
+
+
+def test_versions_of_the_citation_and_the_package_agree(root):
+    assert f"\nversion: {autometa.__version__}\n" in (root / "CITATION.cff").read_text(encoding="utf-8")
 
 
 def test_examples_in_python_are_valid(pages):

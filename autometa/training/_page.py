@@ -12,7 +12,7 @@ from autometa.metamodel import MetaModel
 from autometa.metamodel.forest import principal_components
 from autometa.metamodel.known import KnownTasks
 from autometa.report import Dot, Point, Section, render_report
-from autometa.training import DEPTHS, LABELS, PRODUCT, TrainingReport, with_error
+from autometa.training._report import DEPTHS, LABELS, PRODUCT, TrainingReport, with_error
 
 TITLES = ("", *(f"first {depth}" for depth in DEPTHS), "more, first", "more, first five", "rank", "tasks")
 

@@ -1,0 +1,212 @@
+"""What a notebook shows of each result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from autometa.markup import render_card, render_details, render_table
+from autometa.wording import (
+    algorithm_name,
+    brief_params,
+    brief_seconds,
+    counted,
+    direction,
+    number,
+    significant,
+)
+
+if TYPE_CHECKING:
+    from autometa.recommendation import Recommendations
+
+_ROWS = 10
+
+
+def render_recommendations_card(found: Recommendations) -> str:
+    """Return recommendations as HTML.
+
+    Parameters
+    ----------
+    found : Recommendations
+    """
+    metric, task = found.metric, found.task
+    rows = [
+        (
+            str(item.rank),
+            algorithm_name(item.algorithm),
+            number(item.expected_score),
+            f"{number(item.lower, 3)} to {number(item.upper, 3)}",
+            brief_seconds(item.expected_seconds),
+            brief_params(item.algorithm, item.params, found.kind),
+        )
+        for item in found
+    ]
+    titles = (
+        "rank",
+        "algorithm",
+        f"expected {metric.stored}",
+        "80 % interval",
+        "seconds",
+        "changed hyperparameters",
+    )
+    similar = [
+        (str(row["name"]), number(float(row["distance"]), 3))
+        for row in found.similar_tasks.to_dict("records")
+    ]
+    why = [(str(item.rank), item.reason) for item in found]
+    notes = [(str(issue),) for issue in found.warnings]
+    return render_card(
+        f"Recommendations for a {found.kind} task",
+        [
+            f"{counted(task.n_rows, 'row')}, {counted(task.X.shape[1], 'column')}; {metric.name}, "
+            f"{direction(metric)} is "
+            f"better; novelty {found.novelty:.2f} (0 well known, 1 like nothing seen). Nothing was fitted."
+        ],
+        render_table(titles, rows, "><>>><"),
+        render_details("Why these", render_table(("rank", "reason"), why, "><")),
+        render_details("Nearest known tables", render_table(("table", "distance"), similar, "<>")),
+        render_details(f"Noticed: {len(notes)}", render_table(("what",), notes, "<")) if notes else "",
+        text=repr(found),
+    )
+
+
+def render_search_card(result: Any) -> str:
+    """Return the result of a search as HTML.
+
+    Parameters
+    ----------
+    result : object
+        With `leaderboard`, `metric` and `deadline`; `score` and `baselines` are shown where they are there.
+    """
+    board, metric = result.leaderboard, result.metric
+    done = int((board["state"] == "complete").sum())
+    facts = [f"{done:,} of {counted(len(board), 'trial')} complete; {result.deadline}"]
+    score = getattr(result, "score", math.nan)
+    if math.isfinite(score):
+        beside = [
+            f"{name} {number(value)}"
+            for name, value in getattr(result, "baselines", {}).items()
+            if math.isfinite(value)
+        ]
+        facts.insert(0, f"{metric.name} {number(score)} on rows not fitted on ({', '.join(beside)})")
+    has_weight = "weight" in board
+    rows = [
+        (
+            str(row["rank"]),
+            algorithm_name(row["algorithm"]),
+            number(row["expected"]),
+            f"{number(row['score'])} ± {significant(row['std'])}",
+            *((f"{row['weight']:.2f}" if row["weight"] > 0 else "",) if has_weight else ()),
+            brief_seconds(row["seconds"]),
+            row["origin"],
+            ", ".join(
+                f"{k}={significant(v, 3) if isinstance(v, float) else v}" for k, v in row["params"].items()
+            ),
+        )
+        for row in board[board["state"] == "complete"].head(_ROWS).to_dict("records")
+    ]
+    titles = (
+        "rank",
+        "algorithm",
+        "expected",
+        metric.name,
+        *(("weight",) if has_weight else ()),
+        "seconds",
+        "origin",
+    )
+    lost = [
+        (str(row["trial"]), algorithm_name(row["algorithm"]), str(row["state"]), str(row["reason"]))
+        for row in board[board["state"] != "complete"].to_dict("records")
+    ]
+    return render_card(
+        f"Search by {metric.name} ({direction(metric)} is better)",
+        facts,
+        render_table((*titles, "hyperparameters"), rows, "><>>" + ">" * has_weight + "><<"),
+        render_details(
+            f"Not complete: {len(lost)}",
+            render_table(("trial", "algorithm", "state", "reason"), lost, "><<<"),
+        )
+        if lost
+        else "",
+        text=repr(result),
+    )
+
+
+def render_warm_start_card(n_enqueued: int, suggestions: Sequence[Any], text: str) -> str:
+    """Return what a warm start did as HTML.
+
+    Parameters
+    ----------
+    n_enqueued : int
+    suggestions : sequence of Suggestion
+    text : str
+        The same in plain text.
+    """
+    has_run = any(s.trial_number is not None for s in suggestions)
+    rows = [
+        (
+            str(s.rank),
+            s.status,
+            algorithm_name(s.algorithm),
+            ", ".join(f"{k}={significant(v, 3) if isinstance(v, float) else v}" for k, v in s.params.items()),
+            "; ".join([*map(str, s.changes), *([s.reason] if s.reason else [])]),
+            *(
+                ("" if s.trial_number is None else f"{s.trial_number} {s.state}", number(s.score))
+                if has_run
+                else ()
+            ),
+        )
+        for s in suggestions
+    ]
+    titles = (
+        "rank",
+        "status",
+        "algorithm",
+        "enqueued",
+        "changed, and why",
+        *(("trial", "score") if has_run else ()),
+    )
+    return render_card(
+        f"{n_enqueued} of {counted(len(suggestions), 'suggestion')} enqueued",
+        ["Only configurations enter the study, never a score of another table."],
+        render_table(titles, rows, "><<<<" + "<>" * has_run),
+        text=text,
+    )
+
+
+def render_metafeatures_card(
+    values: pd.Series, groups: Sequence[tuple[str, str, Sequence[tuple[str, str]]]]
+) -> str:
+    """Return meta-features as HTML, a part to open for each group.
+
+    Parameters
+    ----------
+    values : Series
+    groups : sequence of (name, title, features)
+        The features as pairs of name and definition.
+    """
+    blocks = []
+    for name, title, features in groups:
+        rows = [
+            (
+                feature,
+                "undefined" if np.isnan(values[feature]) else number(float(values[feature])),
+                definition,
+            )
+            for feature, definition in features
+            if feature in values.index
+        ]
+        if rows:
+            table = render_table(("name", "value", "definition"), rows, "<><")
+            blocks.append(render_details(f"{name}: {title} ({len(rows)})", table))
+    undefined = int(values.isna().sum())
+    return render_card(
+        counted(len(values), "meta-feature"),
+        [f"{undefined} of them are undefined for this table by design."],
+        *blocks,
+        text=str(values),
+    )

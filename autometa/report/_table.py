@@ -1,0 +1,167 @@
+"""The table as it was read: what each column is taken for, what is missing, and its distribution in a few bars."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from autometa.report._charts import bars, histogram
+from autometa.report._drawing import draw
+from autometa.report._page import Cell, Column, Part, make_figure, make_table
+from autometa.wording import counted, listed, number, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autometa.task import DataIssue, Task
+
+_BARS: Final = 12
+_ROWS: Final = 20_000  # as many as the small pictures are made from
+_CLASSES: Final = 20
+_COLUMNS: Final = (
+    Column("column", css="name"),
+    Column("read as"),
+    Column("missing", ">"),
+    Column("distinct", ">"),
+    Column("distribution"),
+    Column("typical", css="long"),
+)
+
+
+def describe_table(task: Task, issues: Sequence[DataIssue]) -> Part:
+    """Return the section on the table.
+
+    Parameters
+    ----------
+    task : Task
+    issues : sequence of DataIssue
+        What was noticed.
+    """
+    counts = pd.Series(dict(task.column_types)).value_counts()
+    kinds = listed([f"{n:,} {kind}" for kind, n in counts.items()])
+    missing = float(task.X.isna().to_numpy().mean())
+    part = Part(
+        "table",
+        "The table as read",
+        "Check that each column is read as what it is; a column that is ignored or taken for something "
+        "else costs more "
+        "than any hyperparameter.",
+    )
+    part.blocks.append(
+        f"<p>{escape(counted(task.n_rows, 'row'))}, {escape(counted(task.X.shape[1], 'column'))}: {escape(kinds)}. "
+        f"{missing:.1%} of the cells are missing.</p>\n"
+    )
+    if issues:
+        notes = "".join(f"<li>{escape(str(issue))}</li>" for issue in issues)
+        part.blocks.append(f'<h3>Noticed</h3><ul class="notes">{notes}</ul>\n')
+    sample = task.X if task.n_rows <= _ROWS else task.X.sample(_ROWS, random_state=0)
+    rows = [_describe_column(task, sample, name, kind) for name, kind in task.column_types.items()]
+    table = make_table(_COLUMNS, rows, label="Columns as read", sortable=True)
+    part.blocks.append(
+        f'<div class="grid">{_draw_target(task)}<div class="card span"><h3>Columns</h3>'
+        f'<p class="how">A click on a title sorts.</p>{table}</div></div>\n'
+    )
+    return part
+
+
+def _draw_target(task: Task) -> str:
+    name = str(task.y.name) if task.y.name is not None else "y"
+    if task.kind == "regression":
+        counts, edges = np.histogram(task.y.to_numpy(dtype="float64"), bins=30)
+        chart = histogram(counts.tolist(), edges.tolist(), name)
+        how = "How many rows have a target between two values."
+        label = f"Histogram of {name}, {number(edges[0])} to {number(edges[-1])}, median {number(task.y.median())}."
+        figures: list[tuple[Cell | str, ...]] = [
+            (Cell(number(low), low), Cell(number(high), high), Cell(f"{n:,}", n))
+            for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True)
+        ]
+        titles = [Column("from", ">"), Column("to", ">"), Column("rows", ">")]
+    else:
+        found = task.y.value_counts()
+        shown = [(str(label), int(n)) for label, n in found.head(_CLASSES).items()]
+        rest = int(found.iloc[_CLASSES:].sum())
+        if rest:
+            shown.append((f"{len(found) - _CLASSES} more classes", rest))
+        rows = [
+            {"label": short, "value": n, "tip": f"{label}: {n:,} rows, {n / task.n_rows:.1%}"}
+            for short, (label, n) in zip(shortened([a for a, _ in shown]), shown, strict=True)
+        ]
+        chart = bars(rows, "rows", format="~s")
+        how = "How many rows each class has; the most frequent first."
+        label = f"Rows by class of {name}: {listed([f'{a} {n:,}' for a, n in shown[:5]])}."
+        titles = [Column("class", css="name"), Column("rows", ">")]
+        figures = [(str(a), Cell(f"{int(n):,}", float(n))) for a, n in found.items()]
+    table = make_table(titles, figures, label=f"Target {name}")
+    return make_figure(f"Target: {name}", how, draw(chart, label), more=table)
+
+
+def _describe_column(task: Task, sample: pd.DataFrame, name: str, kind: str) -> list[Cell | str]:
+    column = task.X[name]
+    missing = float(column.isna().mean())
+    drawn, typical = _summarise(sample[name].dropna(), kind)
+    n_distinct = _n_distinct(sample[name])
+    return [
+        name,
+        kind,
+        Cell(f"{missing:.1%}" if missing else "0", missing),
+        Cell("-" if n_distinct < 0 else f"{n_distinct:,}", float(n_distinct)),
+        Cell("", markup=drawn),
+        typical,
+    ]
+
+
+def _n_distinct(column: pd.Series) -> int:
+    try:
+        return int(column.nunique())
+    except TypeError:  # lists and the like
+        return -1
+
+
+def _summarise(present: pd.Series, kind: str) -> tuple[str, str]:
+    """Return a small picture of a column, and its range or its commonest values."""
+    if present.empty:
+        return "", "entirely missing"
+    if kind == "numeric":
+        values = pd.to_numeric(present, errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
+        values = values[np.isfinite(values)]
+        if not len(values):
+            return "", "no finite number"
+        low, middle, high = np.percentile(values, [0, 50, 100])
+        # Half a per cent at each end is drawn on the edge: one outlier must not flatten the rest.
+        inner = np.clip(values, *np.percentile(values, [0.5, 99.5]))
+        text = f"{number(low, 3)} to {number(high, 3)}, median {number(middle, 3)}"
+        return _spark(np.histogram(inner, bins=_BARS)[0], text), text
+    if kind == "date":
+        days = pd.to_datetime(present.astype(str), errors="coerce", utc=True, format="mixed").dropna()
+        if days.empty:
+            return "", ""
+        text = f"{days.min():%Y-%m-%d} to {days.max():%Y-%m-%d}"
+        return _spark(np.histogram(days.astype("int64"), bins=_BARS)[0], text), text
+    if kind == "text":
+        lengths = present.astype(str).str.split().str.len()
+        text = f"{number(float(lengths.median()), 2)} words at the median"
+        return _spark(np.histogram(lengths, bins=_BARS)[0], text), text
+    counts = present.astype(str).value_counts()
+    text = ", ".join(f"{_short(level)} {n / len(present):.0%}" for level, n in counts.head(3).items())
+    if kind == "ignored":
+        return "", _short(str(counts.index[0])) + (", ..." if len(counts) > 1 else "")
+    return _spark(counts.head(_BARS).to_numpy(), text), text
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 24 else f"{text[:23]}…"
+
+
+def _spark(counts: Sequence[int] | np.ndarray, label: str) -> str:
+    """Draw counts as bars in a strip of 84 by 22 pixels."""
+    most = max(int(max(counts)), 1)
+    path = "".join(
+        f"M{7 * i},22v-{max(round(21 * n / most, 1), 0.8):g}h6v{max(round(21 * n / most, 1), 0.8):g}z"
+        for i, n in enumerate(counts)
+        if n
+    )
+    name = escape(label, quote=True)
+    return f'<svg class="spark" viewBox="0 0 84 22" role="img" aria-label="{name}"><path d="{path}"/></svg>'

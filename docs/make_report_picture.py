@@ -1,0 +1,46 @@
+"""Take the picture of a report for the README: ``python docs/make_report_picture.py [PAGE.html]``.
+
+Without a page, a minute of ``autometa tune`` on ``examples/subscriptions.csv`` makes one. Needs Chromium; writes
+``docs/figures/report.png``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PATH = ROOT / "docs" / "figures" / "report.png"
+WIDTH, HEIGHT = 1240, 930
+
+
+def make_page(path: Path) -> None:
+    """Search for a minute and write the report."""
+    import pandas as pd
+
+    import autometa
+
+    data = pd.read_csv(ROOT / "examples" / "subscriptions.csv")
+    result = autometa.tune(data.drop(columns="churned"), data["churned"], timeout=60, random_state=0)
+    result.report(path)
+
+
+def photograph(page: Path) -> None:
+    """Show the top of a page in Chromium, and keep the picture."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        sys.exit("Chromium is not installed.")
+    options = ["--headless=new", "--no-sandbox", "--hide-scrollbars", f"--window-size={WIDTH},{HEIGHT}"]
+    subprocess.run([browser, *options, f"--screenshot={PATH}", page.resolve().as_uri()], check=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        photograph(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            make_page(Path(folder) / "report.html")
+            photograph(Path(folder) / "report.html")

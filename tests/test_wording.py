@@ -1,0 +1,52 @@
+"""Words: every meta-feature has some, reasons are sentences, names stay different when they are cut."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, strategies as st
+
+from autometa.metafeatures.registry import GROUPS
+from autometa.space import SearchSpace
+from autometa.wording import METAFEATURES, explain_choice, number, shortened, significant
+
+
+def test_every_metafeature_has_words_and_no_two_the_same():
+    names = [feature.name for group in GROUPS.values() for feature in group.features]
+    assert list(METAFEATURES) == names
+    assert len(set(METAFEATURES.values())) == len(names)
+    assert not any("_" in words for words in METAFEATURES.values())
+
+
+@pytest.mark.parametrize("regret", [0.0, 0.4, 1.0, 1.8])
+@pytest.mark.parametrize("contributions", [{}, {"log_n_rows": -0.2, "n_classes": 0.1}, {"own_feature": -1.0}])
+def test_a_reason_is_made_of_sentences(regret, contributions):
+    configuration = SearchSpace.for_kind("binary")["lightgbm"].default_configuration()
+    text = explain_choice(
+        configuration, regret=regret, spread=0.3, near_best=0.5, nearest="", contributions=contributions
+    )
+    assert text.startswith("LightGBM with its library's defaults")
+    assert "10 of the 20 known tables" in text
+    assert text.endswith(".")
+    assert ("speaks for it" in text) == any(added < 0 for added in contributions.values())
+    assert ("close about" in text) == (regret < 1)
+
+
+@given(st.lists(st.text(min_size=1, max_size=60), unique=True, max_size=12))
+def test_names_that_are_cut_stay_different(names):
+    cut = shortened(names)
+    assert len(set(cut)) == len(names)
+    assert all(len(name) <= 24 for name in cut)
+    assert all(
+        short == name
+        for short, name in zip(cut, names, strict=True)
+        if len(name) <= 16 and cut.count(name) == 1
+    )
+
+
+@given(st.one_of(st.none(), st.floats()))
+def test_numbers_are_short(value):
+    for text in (number(value), significant(value)):
+        assert len(text) <= 12
+        assert (text == "-") == (value is None or not math.isfinite(value))
