@@ -23,7 +23,7 @@ class _Ensemble(BaseEstimator):
     def __init__(
         self,
         preparations: Sequence[Any] = (),
-        members: Sequence[tuple[int, Any, float]] = (),
+        members: Sequence[tuple[tuple[int, ...], Any, float]] = (),
         columns: Sequence[str] = (),
         is_positional: bool = False,
     ) -> None:
@@ -94,9 +94,9 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
     ----------
     preparations : sequence of fitted transformers
         What turns the user's table into numbers. Models share them.
-    members : sequence of (int, fitted classifier, float)
-        Position of the preparation, the model, and its weight; weights sum to 1. The models know the classes by
-        their positions in `classes`.
+    members : sequence of (tuple of int, fitted classifier, float)
+        Positions of the preparations whose columns stand side by side, the model, and its weight; weights sum to 1.
+        The models know the classes by their positions in `classes`.
     columns : sequence of str
         Names of the columns, in order.
     is_positional : bool, default=False
@@ -122,7 +122,7 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
     def __init__(
         self,
         preparations: Sequence[Any] = (),
-        members: Sequence[tuple[int, Any, float]] = (),
+        members: Sequence[tuple[tuple[int, ...], Any, float]] = (),
         columns: Sequence[str] = (),
         is_positional: bool = False,
         classes: Sequence[Any] = (),
@@ -164,8 +164,9 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
         total = np.zeros((prepared[0].shape[0], len(self.classes)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for place, model, weight in self.members:
-                total[:, model.classes_.astype(int)] += weight * model.predict_proba(prepared[place])
+            for places, model, weight in self.members:
+                rows = side_by_side([prepared[place] for place in places])
+                total[:, model.classes_.astype(int)] += weight * model.predict_proba(rows)
         return calibrate(total, self.temperature, self.smoothing, np.asarray(self.shares))
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -194,8 +195,8 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
     ----------
     preparations : sequence of fitted transformers
         What turns the user's table into numbers. Models share them.
-    members : sequence of (int, fitted regressor, float)
-        Position of the preparation, the model, and its weight; weights sum to 1.
+    members : sequence of (tuple of int, fitted regressor, float)
+        Positions of the preparations whose columns stand side by side, the model, and its weight; weights sum to 1.
     columns : sequence of str
         Names of the columns, in order.
     is_positional : bool, default=False
@@ -226,11 +227,22 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
         prepared = self._prepared(X)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return np.asarray(
-                sum(
-                    weight * np.ravel(model.predict(prepared[place])) for place, model, weight in self.members
-                )
-            )
+            parts = [
+                weight * np.ravel(model.predict(side_by_side([prepared[place] for place in places])))
+                for places, model, weight in self.members
+            ]
+        return np.asarray(np.sum(parts, axis=0))
+
+
+def side_by_side(blocks: Sequence[Any]) -> Any:
+    """Return the columns of prepared blocks of the same rows side by side."""
+    if len(blocks) == 1:
+        return blocks[0]
+    if any(hasattr(block, "tocsr") for block in blocks):
+        from scipy.sparse import hstack
+
+        return hstack(blocks, format="csr")
+    return np.hstack(list(blocks))
 
 
 def calibrate(probabilities: Array, temperature: float, smoothing: float, shares: Array) -> Array:

@@ -157,6 +157,32 @@ def is_supervised(pipeline: Any) -> bool:
     return any(isinstance(part, TargetEncoder) for part in preparation.get_params().values())
 
 
+def split_preparation(preparation: Pipeline) -> list[Pipeline]:
+    """Tell what reads the target from the rest.
+
+    Parameters
+    ----------
+    preparation : Pipeline
+        All but the last step of what :func:`build_pipeline` makes; unfitted.
+
+    Returns
+    -------
+    list of Pipeline
+        First what does not read the target, then what does; one of them where there is no other. Their columns side
+        by side are those of the whole, in another order.
+    """
+    prepare = preparation["prepare"]
+    groups: dict[bool, list[Any]] = {False: [], True: []}
+    for block in prepare.transformers:
+        groups[is_supervised(ColumnTransformer([block]))].append(block)
+    before = list(preparation.steps[:-1])
+    return [
+        Pipeline([*before, ("prepare", ColumnTransformer(blocks).set_output(transform="default"))])
+        for blocks in groups.values()
+        if blocks
+    ]
+
+
 def _choose_encoding(task: Task, categories: Any, text: Any) -> Encoding:
     return choose_encoding(
         {name: task.X[name] for name in task.columns("categorical")},

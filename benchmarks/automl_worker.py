@@ -192,7 +192,7 @@ def run_recommended(X: pd.DataFrame, y: Any, job: Job) -> Predictor:
     import autometa
 
     recommended = autometa.recommend(
-        X, y, kind=job.kind, metric=job.metric, k=5, random_state=0, metabase=load_metamodel(job)
+        X, y, kind=job.kind, metric=job.metric, k=5, random_state=0, metamodel=load_metamodel(job)
     )
     if job.tool == "autometa:first-pick":
         return job.method(recommended[0].pipeline.fit(X, y))

@@ -43,7 +43,8 @@ from autometa.errors import AutometaError
 from autometa.evaluation import score_predictions
 from autometa.metrics import as_gain, resolve_metric
 from autometa.pipelines import build_pipeline
-from autometa.recommendation import load_metamodel, recommend_for_task
+from autometa.experience import load_metamodel
+from autometa.recommendation import recommend_for_task
 from autometa.space import SearchSpace
 
 RESULTS: Final = Path(__file__).parent / "results" / "zero_shot_ensemble.csv"

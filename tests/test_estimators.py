@@ -131,7 +131,7 @@ def test_an_ensemble_is_the_mean_of_its_members(iris) -> None:
     assert len(model.members) == 3
     frame = pd.DataFrame(X, columns=model.columns)
     parts = [
-        member.predict(model.preparations[place].transform(frame)) for place, member, _ in model.members
+        member.predict(model.preparations[places[0]].transform(frame)) for places, member, _ in model.members
     ]
     np.testing.assert_allclose(regressor.predict(X), np.mean(parts, axis=0))
     one = AutoMetaClassifier(n_trials=3, ensemble_size=1, random_state=0).fit(*iris)

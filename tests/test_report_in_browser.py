@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from report_cases import make_search, make_task
 
-from autometa.recommendation import load_metamodel, recommend_for_task
+from autometa.experience import load_metamodel
+from autometa.recommendation import recommend_for_task
 from autometa.report.recommendations import render_recommendations
 from autometa.report.search import render_search
 

@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given, strategies as st
 
-from autometa.metafeatures.registry import GROUPS
+from autometa.metafeatures import GROUPS
 from autometa.space import SearchSpace
 from autometa.wording import METAFEATURES, explain_choice, number, shortened, significant
 

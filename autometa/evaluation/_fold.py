@@ -17,8 +17,9 @@ from sklearn import clone, config_context
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
+from autometa.ensemble import side_by_side
 from autometa.evaluation._protocol import Split, fit_pipeline
-from autometa.pipelines import build_pipeline
+from autometa.pipelines import build_pipeline, is_supervised, split_preparation
 from autometa.space import Configuration
 from autometa.task import Task
 
@@ -72,8 +73,8 @@ class FoldFit:
         For the rows left out; None where there are none.
     model : bytes
         The pickled model; it takes what the preparation gives.
-    preparation : str
-        Name of the fitted preparation.
+    preparation : tuple of str
+        Names of the fitted preparations, whose columns stand side by side.
     preparations : dict of str to bytes
         Those that were not sent before.
     fit_seconds, predict_seconds : float
@@ -87,7 +88,7 @@ class FoldFit:
 
     prediction: NDArray[np.float64] | None
     model: bytes
-    preparation: str
+    preparation: tuple[str, ...]
     preparations: dict[str, bytes]
     fit_seconds: float
     predict_seconds: float
@@ -107,8 +108,8 @@ class Failure:
 class FoldFitter:
     """Fits configurations on the folds of one task, and shares what they have in common.
 
-    Preparations that do not read the target are fitted once on all rows and shared by all folds and configurations
-    that ask for the same; a preparation with target encoding is fitted inside each fold.
+    What does not read the target is prepared once on all rows and shared by all folds and configurations that ask for
+    the same; target encoding is fitted inside each fold.
 
     Parameters
     ----------
@@ -143,7 +144,7 @@ class FoldFitter:
         self._shared: dict[str, tuple[Any, Any]] = {}
         self._single: tuple[str, Any, Any] | None = None
         self._sent: set[str] = set()
-        self._built: tuple[Configuration, str, Pipeline] | None = None
+        self._built: tuple[Configuration, list[tuple[str, Pipeline, bool]], Any] | None = None
 
     def __call__(self, job: Job) -> FoldFit | Failure:
         """Fit; what goes wrong is the answer, not an error."""
@@ -167,10 +168,19 @@ class FoldFitter:
         train = self._limited(train, job.max_rows)
         if job.is_pipeline:
             return self._fit_pipeline(job, train)
-        name, preparation, model = self._build(job.configuration)
+        parts, model = self._build(job.configuration)
         if job.rounds is not None and _is_lightgbm(model):
             model.set_params(n_estimators=job.rounds)
-        name, X_train, X_test = self._prepare(name, preparation, job, train, test)
+        names, blocks = [], []
+        for name, preparation, is_own in parts:
+            if is_own:
+                name = f"{job.fold}/{job.max_rows}/{name}"
+                blocks.append(self._prepare_fold(name, preparation, train, test))
+            else:
+                blocks.append(self._prepare(name, preparation, job, train, test))
+            names.append(name)
+        X_train = side_by_side([block for block, _ in blocks])
+        X_test = side_by_side([block for _, block in blocks]) if len(test) else None
         rounds = self._fit_model(model, X_train, X_test, train, test, end)
         fitted = time.process_time()
         prediction = self._predict(model, X_test) if len(test) else None
@@ -180,8 +190,8 @@ class FoldFitter:
         return FoldFit(
             prediction,
             _dumps(model),
-            name,
-            self._unsent(name),
+            tuple(names),
+            self._unsent(names),
             fitted - start,
             done - fitted,
             len(train),
@@ -207,7 +217,7 @@ class FoldFitter:
             rounds=job.rounds,
         )
         spent = time.process_time() - start
-        return FoldFit(None, _dumps(fitted), "", {}, spent, 0.0, len(rows), job.rounds)
+        return FoldFit(None, _dumps(fitted), (), {}, spent, 0.0, len(rows), job.rounds)
 
     def _limited(self, rows: NDArray[Any], limit: int | None) -> NDArray[Any]:
         """Return the first rows of the nested order, sorted: more rows always hold those of fewer."""
@@ -215,22 +225,26 @@ class FoldFitter:
             return rows
         return np.sort(rows[np.argsort(self._order[rows])[:limit]])
 
-    def _build(self, configuration: Configuration) -> tuple[str, Pipeline, Any]:
-        """Return the name of a configuration's preparation, and fresh copies of it and of its model."""
+    def _build(self, configuration: Configuration) -> tuple[list[tuple[str, Pipeline, bool]], Any]:
+        """Return fresh copies of a configuration's preparations, with names, and of its model.
+
+        What reads the target is told from the rest: it is fitted anew in each fold.
+        """
         if self._built is None or self._built[0] != configuration:
             pipeline = build_pipeline(configuration, self._task, random_state=self._seed)
-            # Two preparations that read alike are alike.
-            name = pipeline[:-1].__repr__(N_CHAR_MAX=1_000_000)
-            self._built = configuration, name, pipeline
-        _, name, pipeline = self._built
-        fresh = clone(pipeline)
-        return name, fresh[:-1], fresh[-1]
+            parts = [
+                # Two preparations that read alike are alike.
+                (part.__repr__(N_CHAR_MAX=1_000_000), part, not self._share or is_supervised(part["prepare"]))
+                for part in split_preparation(pipeline[:-1])
+            ]
+            self._built = configuration, parts, pipeline[-1]
+        _, parts, model = self._built
+        return [(name, clone(part), is_own) for name, part, is_own in parts], clone(model)
 
     def _prepare(
         self, name: str, preparation: Pipeline, job: Job, train: NDArray[Any], test: NDArray[Any]
-    ) -> tuple[str, Any, Any]:
-        if not self._share or "TargetEncoder(" in name:
-            return self._prepare_fold(f"{job.fold}/{job.max_rows}/{name}", preparation, train, test)
+    ) -> tuple[Any, Any]:
+        """Return the rows as a preparation that is fitted once for all folds gives them."""
         if name not in self._shared:
             rows = self._limited(np.arange(len(self.y)), PREPARATION_ROWS)
             fitted = preparation.fit(self._frame.iloc[rows], self.y[rows])
@@ -239,27 +253,30 @@ class FoldFitter:
             self._shared[name] = fitted, whole.tocsr() if hasattr(whole, "tocsr") else whole
         fitted, whole = self._shared[name]
         if whole is not None:
-            return name, whole[train], whole[test]
+            return whole[train], whole[test]
         X_test = fitted.transform(self._frame.iloc[test]) if len(test) else None
-        return name, fitted.transform(self._frame.iloc[train]), X_test
+        return fitted.transform(self._frame.iloc[train]), X_test
 
     def _prepare_fold(
         self, name: str, preparation: Pipeline, train: NDArray[Any], test: NDArray[Any]
-    ) -> tuple[str, Any, Any]:
+    ) -> tuple[Any, Any]:
+        """Return the rows as a preparation that is fitted on this fold alone gives them."""
         if self._single is None or self._single[0] != name:
             X_train = preparation.fit_transform(self._frame.iloc[train], self.y[train])
             self._single = name, preparation, X_train
             self._sent.discard(name)
         _, fitted, X_train = self._single
-        return name, X_train, fitted.transform(self._frame.iloc[test]) if len(test) else None
+        return X_train, fitted.transform(self._frame.iloc[test]) if len(test) else None
 
-    def _unsent(self, name: str) -> dict[str, bytes]:
-        if name in self._sent:
-            return {}
-        self._sent.add(name)
-        single = self._single is not None and self._single[0] == name
-        fitted = self._single[1] if single and self._single else self._shared[name][0]
-        return {name: _dumps(fitted)}
+    def _unsent(self, names: Sequence[str]) -> dict[str, bytes]:
+        found = {}
+        for name in names:
+            if name not in self._sent:
+                self._sent.add(name)
+                is_single = self._single is not None and self._single[0] == name
+                fitted = self._single[1] if is_single and self._single else self._shared[name][0]
+                found[name] = _dumps(fitted)
+        return found
 
     def _fit_model(
         self, model: Any, X: Any, X_test: Any, train: NDArray[Any], test: NDArray[Any], end: float

@@ -238,11 +238,12 @@ def build_model(
     assembly : Assembly, optional
         Calibration and decision threshold.
     """
-    names = list(dict.fromkeys(fit.preparation for fit, _ in members))
+    names = list(dict.fromkeys(name for fit, _ in members for name in fit.preparation))
     parts = [pickle.loads(preparations[name]) for name in names]
     total = sum(weight for _, weight in members)
     loaded = [
-        (names.index(fit.preparation), pickle.loads(fit.model), weight / total) for fit, weight in members
+        (tuple(map(names.index, fit.preparation)), pickle.loads(fit.model), weight / total)
+        for fit, weight in members
     ]
     task = problem.task
     columns = [str(name) for name in task.X.columns]

@@ -448,7 +448,7 @@ def _constant(problem: Problem) -> Any:
     X = np.zeros((len(problem.y), 1))
     is_regression = problem.task.kind == "regression"
     model = (DummyRegressor() if is_regression else DummyClassifier(strategy="prior")).fit(X, problem.y)
-    fit = FoldFit(None, pickle.dumps(model), "", {}, 0.0, 0.0, len(X))
+    fit = FoldFit(None, pickle.dumps(model), ("",), {}, 0.0, 0.0, len(X))
     return build_model(problem, [(fit, 1.0)], {"": pickle.dumps(FunctionTransformer().fit(problem.task.X))})
 
 
