@@ -32,7 +32,7 @@ LEAST_COMPONENTS: Final = 4
 # levels and 17 classes, which makes 153, gained more than any other.
 MAX_WORTH_COLUMNS: Final = 160
 MAX_WORTH_CLASSES: Final = 40
-# Known rows of a level, on average, for it to have a worth: of what is all but unique, the means of the folds would be left.
+# Known rows of a level, on average, for it to have a worth: what is all but unique would become the means of the folds.
 LEAST_ROWS: Final = 2
 # Values that are looked at to judge a column.
 N_SAMPLE: Final = 1000
