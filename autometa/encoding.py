@@ -32,6 +32,8 @@ LEAST_COMPONENTS: Final = 4
 # levels and 17 classes, which makes 153, gained more than any other.
 MAX_WORTH_COLUMNS: Final = 160
 MAX_WORTH_CLASSES: Final = 40
+# Known rows of a level, on average, for it to have a worth: what is all but unique would become the means of the folds.
+LEAST_ROWS: Final = 2
 # Values that are looked at to judge a column.
 N_SAMPLE: Final = 1000
 
@@ -96,7 +98,9 @@ def choose_encoding(
     by_levels = sorted(many, key=lambda name: -n_levels[name])
     worth: list[str] = []
     if categories in ("auto", "target", "both") and n_classes <= MAX_WORTH_CLASSES:
-        worth = by_levels[: MAX_WORTH_COLUMNS // (n_classes if n_classes > 2 else 1)]
+        n_columns = n_classes if n_classes > 2 else 1
+        repeated = [name for name in by_levels if n_levels[name] * LEAST_ROWS <= columns[name].count()]
+        worth = repeated[: MAX_WORTH_COLUMNS // n_columns]
     spelt: list[str] = []
     if categories in ("auto", "characters", "both"):
         spelt = by_levels[: max(MAX_COMPONENTS // LEAST_COMPONENTS - len(text), 0)]

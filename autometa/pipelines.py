@@ -260,7 +260,7 @@ def _make_preparation(algorithm: Algorithm, task: Task, scaler: str, encoding: E
         blocks.append(("worth", _worth_steps(task, worth, scaled), _selector(task, worth)))
     for title, counts in (("letters", encoding.letters), ("words", encoding.words)):
         for i, (name, n_components) in enumerate(counts.items()):
-            steps = _text_steps(task, name, title, n_components, scaled)
+            steps = _text_steps(title, n_components)
             blocks.append((f"{title}{i}", steps, _selector(task, [name])[0]))
     return ColumnTransformer(blocks)
 
@@ -409,7 +409,12 @@ def _worth_steps(task: Task, names: list[str], scaled: bool) -> Any:
     return _chain([*_level_steps(task, names), encoder, *([StandardScaler()] if scaled else [])])
 
 
-def _text_steps(task: Task, name: str, kind: str, n_components: int, scaled: bool) -> Any:
+def _text_steps(kind: str, n_components: int) -> Any:
+    """Components of letters or words, for every algorithm as they are.
+
+    The weights of a row have length one, so that all components of a column together vary like one scaled number. Each
+    scaled by itself, they drown the other columns wherever distances count.
+    """
     from sklearn.decomposition import TruncatedSVD
 
     if kind == "letters":
@@ -425,7 +430,6 @@ def _text_steps(task: Task, name: str, kind: str, n_components: int, scaled: boo
         counts,
         TfidfTransformer(),
         TruncatedSVD(n_components=n_components, n_iter=N_ITERATIONS, random_state=0),
-        *([StandardScaler()] if scaled else []),
     )
 
 
