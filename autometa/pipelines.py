@@ -133,8 +133,7 @@ def build_pipeline(
         params["class_weight"] = _forest_class_weight(task)
     model = _make_estimator(algorithm, {**extra, **params}, random_state, n_jobs)
     model = _complete_model(model, algorithm, task)
-    # The steps hand each other what they need, whatever scikit-learn is told to return to users.
-    preparation = _make_preparation(algorithm, task, scaler, encoding).set_output(transform="default")
+    preparation = _make_preparation(algorithm, task, scaler, encoding)
     steps: list[tuple[str, Any]] = [("prepare", preparation), ("model", model)]
     if task.is_positional and (encoding.letters or _needs_frame(task)):
         steps.insert(0, ("frame", _apply("array to frame")))
@@ -176,11 +175,7 @@ def split_preparation(preparation: Pipeline) -> list[Pipeline]:
     for block in prepare.transformers:
         groups[is_supervised(ColumnTransformer([block]))].append(block)
     before = list(preparation.steps[:-1])
-    return [
-        Pipeline([*before, ("prepare", ColumnTransformer(blocks).set_output(transform="default"))])
-        for blocks in groups.values()
-        if blocks
-    ]
+    return [Pipeline([*before, ("prepare", _joined(blocks))]) for blocks in groups.values() if blocks]
 
 
 def _choose_encoding(task: Task, categories: Any, text: Any) -> Encoding:
@@ -262,7 +257,24 @@ def _make_preparation(algorithm: Algorithm, task: Task, scaler: str, encoding: E
         for i, (name, n_components) in enumerate(counts.items()):
             steps = _text_steps(title, n_components)
             blocks.append((f"{title}{i}", steps, _selector(task, [name])[0]))
-    return ColumnTransformer(blocks)
+    return _joined(blocks)
+
+
+def _joined(blocks: list[Any]) -> ColumnTransformer:
+    """Join blocks whose steps hand each other what they need, whatever scikit-learn is told to return to users."""
+    joined = ColumnTransformer([]).set_output(transform="default")
+    for _, steps, _ in blocks:
+        _return_arrays(steps)
+    joined.transformers = blocks
+    return joined
+
+
+def _return_arrays(part: Any) -> None:
+    if isinstance(part, Pipeline):
+        for step in part.named_steps.values():
+            _return_arrays(step)
+    elif hasattr(part, "set_output"):  # counts of words have no names, and return matrices in any case
+        part.set_output(transform="default")
 
 
 def _groups(task: Task, names: list[str], title: str) -> list[tuple[str, Reading, list[str]]]:

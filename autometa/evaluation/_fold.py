@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import time
 import warnings
@@ -233,8 +234,12 @@ class FoldFitter:
         if self._built is None or self._built[0] != configuration:
             pipeline = build_pipeline(configuration, self._task, random_state=self._seed)
             parts = [
-                # Two preparations that read alike are alike.
-                (part.__repr__(N_CHAR_MAX=1_000_000), part, not self._share or is_supervised(part["prepare"]))
+                # Two preparations of the same bytes are the same.
+                (
+                    hashlib.sha256(_dumps(part)).hexdigest()[:16],
+                    part,
+                    not self._share or is_supervised(part["prepare"]),
+                )
                 for part in split_preparation(pipeline[:-1])
             ]
             self._built = configuration, parts, pipeline[-1]

@@ -171,7 +171,7 @@ class SearchRun:
         )
         self._search.run()
         self._preparations |= self._search.preparations
-        if not self._search.complete and not self._search.interrupted:
+        if not self._search.usable and not self._search.interrupted:
             self._fit_without_folds(entries)
 
     def _has_time_for_proposals(self) -> bool:
@@ -193,6 +193,11 @@ class SearchRun:
         order = self._schedule.order(recommended, default, self._task.n_rows)
         ranks = {r.configuration: r.rank for r in self._recommendations}
         seconds = {r.configuration: r.expected_seconds for r in self._recommendations}
+        if self._floor is not None:
+            # Early stopping takes some hundred rounds, about three times those of the default.
+            growth = (self._task.n_rows / self._floor.n_train) ** 0.8
+            once = self._floor.fit_seconds * growth / self._slowness
+            seconds |= {c: once if c == default else 3 * once for c, origin in order if origin == "default"}
         entries = [
             Entry(c, origin, ranks.get(c) if origin == "recommended" else None, seconds.get(c, math.nan))
             for c, origin in order
@@ -290,12 +295,12 @@ class SearchRun:
         search, problem, task = self._search, self._problem, self._task
         interrupted = search is not None and search.interrupted
         assembly: Assembly | None = None
-        if search is not None and search.complete:
+        if search is not None and search.usable:
             if max_predict_seconds is None:
                 max_predict_seconds = TIMES_DEFAULT * seconds_of_default(problem)
             assembly = choose(
                 problem,
-                search.complete,
+                search.usable,
                 size=self._size,
                 max_seconds=max_predict_seconds,
                 prior_rows=self._schedule.prior_rows,

@@ -30,6 +30,8 @@ FIRST_FAILURES: Final = 5
 INTERRUPTED: Final = "interrupted"
 # A sampler that gives so many known configurations in a row has nothing else to give.
 MAX_REPETITIONS: Final = 20
+# Of the seconds of a fit, what boosting may take: the predictions and the way back take the rest.
+BOOSTING_SHARE: Final = 0.7
 # Bytes of fitted models that are kept: beyond, those of the worst candidates go.
 MODEL_BYTES: Final = 500_000_000
 # Rows that the present ensemble is chosen on while the search goes on, by how quick the metric is.
@@ -106,6 +108,11 @@ class Search:
     def complete(self) -> list[Candidate]:
         """Candidates that were fitted on all folds, and whose models are there."""
         return [c for c in self.candidates if c.state == "complete" and c.fits]
+
+    @property
+    def usable(self) -> list[Candidate]:
+        """Candidates that a model can be made of: those on all folds, or where there are none, on some."""
+        return self.complete or [c for c in self.candidates if c.depth and c.state == "interrupted"]
 
     def run(self) -> None:
         """Run; an interruption from the keyboard ends the search early and is noted, not raised.
@@ -256,7 +263,7 @@ class Search:
         limit = left if math.isinf(left) else min(left, max(left / 3, 4 * expected))
         candidate.pending.add(fold)
         # Boosting ends by itself a little before it would be ended, and keeps its rounds.
-        job = Job(candidate.configuration, fold, candidate.max_rows, 0.9 * limit)
+        job = Job(candidate.configuration, fold, candidate.max_rows, BOOSTING_SHARE * limit)
         self._hands.submit((candidate, fold), job, limit)
 
     # -- what came of it ----------------------------------------------------------------------------------------
