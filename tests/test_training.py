@@ -153,7 +153,7 @@ def regression_only(base: MetaBase) -> MetaBase:
 
 def mine(linear_is_good: bool) -> MetaBase:
     """Return tasks of a world in which the meta-feature means the same as in the known one, or the contrary."""
-    base = regression_only(simulate_metabase(n_tasks=8, seed=5))
+    base = regression_only(simulate_metabase(n_tasks=16, seed=5))
     tasks = base.tasks.copy()
     for column in ("task_id", "family", "fingerprint", "name"):
         tasks[column] = "mine-" + tasks[column]

@@ -38,7 +38,7 @@ NEGLIGIBLE: Final = 1e-4
 # A task on which nothing matters would otherwise turn noise into gaps.
 MIN_GAP_SHARE: Final = 0.05
 # A candidate that so many tasks were run with is taken to differ from the others by half of what it showed.
-FEW_TASKS: Final = 4
+FEW_TASKS: Final = 20
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.errors import UsageError
-from autometa.metamodel.belief import Belief, TaskMixture, clipped_regrets
+from autometa.metamodel.belief import Belief, TaskMixture, clipped_regrets, fill_rows
 from autometa.metamodel.similarity import Similarity
 
 FloatArray = NDArray[np.float64]
@@ -86,7 +86,7 @@ class AlgorithmSelector:
         self._described = np.zeros(len(performance), dtype=bool)
         values = self.performance_.to_numpy(dtype="float64")
         self._mixture = TaskMixture.fit(values)
-        regrets = clipped_regrets(np.asarray(self._mixture.surfaces, dtype="float64"))
+        regrets = clipped_regrets(fill_rows(values))
         self._regrets = low_rank(regrets, N_COMPONENTS)
         if metafeatures is not None:
             X = metafeatures.to_numpy(dtype="float64")

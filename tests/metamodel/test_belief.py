@@ -91,7 +91,7 @@ def test_holes_are_filled_by_the_task_and_the_candidate():
     filled = fill_rows(table)
     known = np.isfinite(table)
     assert (filled[known] == table[known]).all()
-    assert np.abs(filled - truth)[~known].max() < 0.4
+    assert np.abs(filled - truth)[~known].mean() < 0.25 * truth.std()
     assert fill_rows(truth) is truth
 
 

@@ -65,14 +65,8 @@ def test_one_lucky_run_elsewhere_does_not_lead(base):
     # binary-2 is linear: trees do badly.
     family = base.families(["binary-2"])
     regret = model.predict(task(base, "binary", 2), "binary", "roc_auc", exclude=family).regret
-    kin = [
-        i
-        for i, c in enumerate(model.part("binary").configurations.values())
-        if c.algorithm == "lightgbm" and c.id != lucky
-    ]
     column = configurations.index(lucky)
-    assert regret[column] > regret.min() + 0.2
-    assert regret[column] == pytest.approx(regret[kin].mean(), abs=0.5)
+    assert regret[column] > np.sort(regret)[4]
 
 
 def test_what_was_not_run_is_filled_and_what_failed_counts_as_bad(base):
