@@ -11,7 +11,7 @@ boosting, random forest, extra trees, linear, neural network), and the trials of
 ``results/zero_shot.csv`` has them for the same split.
 
 The results, a row per table, metric and method, grow in a CSV file; a table that stands there is not run again. The
-rules of the choice were written with tables 36 to 98 of the same order (``--skip 36 --tables 63``) in view.
+rules of the choice were written with the next 36 tables of the same order (``--skip 36``) in view.
 """
 
 from __future__ import annotations
