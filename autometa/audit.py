@@ -189,6 +189,7 @@ def audit_schema(archive: zipfile.ZipFile, n_bytes: int, where: str) -> set[str]
     if not isinstance(protocol, int) or protocol < _MIN_PROTOCOL:
         raise refuse(f"{where} is in an old format of skops", "Save the model again.")
     names = set()
+    known: dict[Any, tuple[Any, ...]] = {}
     read: dict[tuple[Any, str], int] = {}
     for number, node in enumerate(_nodes(schema)):
         loader, name = str(node["__loader__"]), f"{node.get('__module__')}.{node.get('__class__')}"
@@ -198,6 +199,11 @@ def audit_schema(archive: zipfile.ZipFile, n_bytes: int, where: str) -> set[str]
                 OURS,
             )
         names.add(name)
+        if number_of_object := node.get("__id__"):
+            # skops takes a second object of this number for the first, whatever it says.
+            looks = (loader, name, str(node.get("file")), node["content"] if loader == "JsonNode" else None)
+            if known.setdefault(number_of_object, looks) != looks:
+                raise refuse(f"{where} holds two objects of one number")
         if loader == "JsonNode":
             json.loads(node["content"], parse_int=_short_int)
         elif loader == "TreeNode":
