@@ -13,8 +13,8 @@ from hypothesis import given, strategies as st
 from report_cases import Times, make_search, make_task
 
 from autometa.errors import StorageError
-from autometa.metrics import resolve_metric
 from autometa.experience import load_metamodel
+from autometa.metrics import resolve_metric
 from autometa.recommendation import recommend_for_task
 from autometa.report._importance import measure_columns, measure_hyperparameters
 from autometa.report._nothing import expected_best, expected_regret
