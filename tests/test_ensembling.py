@@ -39,7 +39,7 @@ def model() -> MetaModel:
 
 @pytest.fixture(scope="module")
 def advice(tables, model):
-    return {kind: autometa.recommend(*tables[kind], metabase=model, random_state=0) for kind in KINDS}
+    return {kind: autometa.recommend(*tables[kind], metamodel=model, random_state=0) for kind in KINDS}
 
 
 def vote_of(ensemble):
@@ -60,12 +60,11 @@ def same(a, b, X) -> bool:
 
 def field(configurations, regret, seconds=None):
     """Return what leads, whatever the metric."""
-    found = Candidates(
+    return Candidates(
         tuple(configurations),
         np.array(regret),
         np.ones(len(regret)) if seconds is None else np.array(seconds),
     )
-    return lambda metrics, n: found
 
 
 def defaults(kind: str, *names: str) -> list[Configuration]:
@@ -124,7 +123,7 @@ def test_it_predicts_the_weighted_mean_of_its_members_and_survives_clone_and_pic
 )
 def test_every_metric_has_an_ensemble_that_learns(kind, metric, tables, model):
     X, y = tables[kind]
-    ensemble = autometa.recommend(X, y, metric=metric, metabase=model).ensemble(3).fit(X, y)
+    ensemble = autometa.recommend(X, y, metric=metric, metamodel=model).ensemble(3).fit(X, y)
     prediction = ensemble.predict(X)
     if kind == "regression":
         assert np.corrcoef(prediction, y)[0, 1] > 0.5
@@ -137,7 +136,7 @@ def test_for_balanced_accuracy_a_class_is_predicted_from_its_share_on(tables, mo
     X, y = tables["binary"]
     rare = y.where(np.arange(len(y)) % 3 == 0, "no")
     ensemble = (
-        autometa.recommend(X, rare, metric="balanced_accuracy", metabase=model).ensemble(4).fit(X, rare)
+        autometa.recommend(X, rare, metric="balanced_accuracy", metamodel=model).ensemble(4).fit(X, rare)
     )
     assert isinstance(ensemble, FixedThresholdClassifier)
     above = ensemble.predict_proba(X)[:, 1] >= (rare == "yes").mean()
@@ -150,7 +149,7 @@ def test_for_balanced_accuracy_a_class_is_predicted_from_its_share_on(tables, mo
 def test_labels_of_all_kinds_keep_their_names(labels, tables, model):
     X, y = tables["binary"]
     target = pd.Series(np.where(y == "yes", *labels[::-1]), index=y.index, name="target")
-    ensemble = autometa.recommend(X, target, metric="balanced_accuracy", metabase=model).ensemble(3)
+    ensemble = autometa.recommend(X, target, metric="balanced_accuracy", metamodel=model).ensemble(3)
     predicted = ensemble.fit(X, target).predict(X)
     assert set(predicted.tolist()) == set(target.tolist())
     assert (predicted == target).mean() > 0.7
@@ -208,7 +207,7 @@ def test_members_together_stay_within_the_time_budget(tables, model, advice):
     nothing = choose_mixture(task, 4, (some[0], 1.0), leading, 0.1)
     assert nothing == choose_mixture(task, 1, (some[0], 1.0), leading)
     assert len(advice["binary"].ensemble(5, time_budget=1e-9).estimators) == 1
-    recommended = autometa.recommend(*tables["binary"], metabase=model, time_budget=1e-9)
+    recommended = autometa.recommend(*tables["binary"], metamodel=model, time_budget=1e-9)
     assert len(recommended.ensemble(5).estimators) == 1  # what was asked for at first counts here too
 
 
@@ -242,7 +241,7 @@ def test_the_script_makes_the_same_ensemble(kind, tables, model, tmp_path):
     table = pd.read_csv(tmp_path / "data.csv")
     X, y = table.drop(columns=["target"]), table["target"]
     metric = {"binary": "balanced_accuracy", "multiclass": "log_loss", "regression": "r2"}[kind]
-    recommended = autometa.recommend(X, y, metric=metric, metabase=model)
+    recommended = autometa.recommend(X, y, metric=metric, metamodel=model)
     code = recommended.ensemble_code(3, data=str(tmp_path / "data.csv"))
     assert "autometa" not in code
     script = tmp_path / "script.py"

@@ -141,9 +141,9 @@ class FoldFitter:
         self._task = replace(task, y=coded)
         self._frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
         self._order = _nested_order(self.y, task.kind, random_state)
-        # Shared preparations with the whole table as they give it, and the last one of a single fold.
+        # Shared preparations with the whole table as they give it, and those of the last fold alone.
         self._shared: dict[str, tuple[Any, Any]] = {}
-        self._single: tuple[str, Any, Any] | None = None
+        self._own: dict[str, tuple[Any, Any]] = {}
         self._sent: set[str] = set()
         self._built: tuple[Configuration, list[tuple[str, Pipeline, bool]], Any] | None = None
 
@@ -180,6 +180,7 @@ class FoldFitter:
             else:
                 blocks.append(self._prepare(name, preparation, job, train, test))
             names.append(name)
+        self._own = {name: kept for name, kept in self._own.items() if name in names}
         X_train = side_by_side([block for block, _ in blocks])
         X_test = side_by_side([block for _, block in blocks]) if len(test) else None
         rounds = self._fit_model(model, X_train, X_test, train, test, end)
@@ -266,11 +267,11 @@ class FoldFitter:
         self, name: str, preparation: Pipeline, train: NDArray[Any], test: NDArray[Any]
     ) -> tuple[Any, Any]:
         """Return the rows as a preparation that is fitted on this fold alone gives them."""
-        if self._single is None or self._single[0] != name:
+        if name not in self._own:
             X_train = preparation.fit_transform(self._frame.iloc[train], self.y[train])
-            self._single = name, preparation, X_train
+            self._own[name] = preparation, X_train
             self._sent.discard(name)
-        _, fitted, X_train = self._single
+        fitted, X_train = self._own[name]
         return X_train, fitted.transform(self._frame.iloc[test]) if len(test) else None
 
     def _unsent(self, names: Sequence[str]) -> dict[str, bytes]:
@@ -278,8 +279,7 @@ class FoldFitter:
         for name in names:
             if name not in self._sent:
                 self._sent.add(name)
-                is_single = self._single is not None and self._single[0] == name
-                fitted = self._single[1] if is_single and self._single else self._shared[name][0]
+                fitted, _ = self._own[name] if name in self._own else self._shared[name]
                 found[name] = _dumps(fitted)
         return found
 

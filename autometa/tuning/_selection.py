@@ -101,7 +101,9 @@ def lean(
 def can_help(objective: Objective, present: Array, newcomer: Array, rows: NDArray[np.intp]) -> bool:
     """Whether mixing a newcomer into the present ensemble lowers the loss on the rows that it was tested on."""
     before = objective.loss(present, rows)
-    return any(objective.loss((1 - s) * present + s * newcomer, rows) < before for s in _SHARES)
+    # What differs by rounding alone is no help.
+    least = before - 1e-9 * abs(before)
+    return any(objective.loss((1 - s) * present + s * newcomer, rows) < least for s in _SHARES)
 
 
 def choose_calibration(objective: Objective, proba: Array, rows: NDArray[np.intp]) -> tuple[float, float]:
