@@ -15,9 +15,10 @@ _STYLE: Final = """
   padding: 8px 12px; }
 .autometa-card strong { font-size: 14px; }
 .autometa-card p { margin: 2px 0 6px; }
-.autometa-card table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 4px 0; }
+.autometa-card table { border-collapse: collapse; font-size: inherit;
+  font-variant-numeric: tabular-nums; margin: 4px 0; }
 .autometa-card th, .autometa-card td { text-align: left; padding: 2px 14px 2px 0; vertical-align: top;
-  border-bottom: 1px solid #8884; overflow-wrap: anywhere; max-width: 460px; }
+  border-bottom: 1px solid #8884; overflow-wrap: break-word; max-width: 560px; }
 .autometa-card th { white-space: nowrap; }
 .autometa-card .number { text-align: right; white-space: nowrap; }
 .autometa-card summary { cursor: pointer; }

@@ -136,6 +136,15 @@ def render_search_card(result: Any) -> str:
     )
 
 
+def _notes(suggestion: Any) -> list[str]:
+    """Return what was changed and why; the parameters that the user does not search stand together."""
+    lacking = [change.name for change in suggestion.changes if change.action == "unknown"]
+    notes = [str(change) for change in suggestion.changes if change.action != "unknown"]
+    if lacking:
+        notes.append(f"not in the search space: {', '.join(lacking)}")
+    return [*notes, *([suggestion.reason] if suggestion.reason else [])]
+
+
 def render_warm_start_card(n_enqueued: int, suggestions: Sequence[Any], text: str) -> str:
     """Return what a warm start did as HTML.
 
@@ -153,7 +162,7 @@ def render_warm_start_card(n_enqueued: int, suggestions: Sequence[Any], text: st
             s.status,
             algorithm_name(s.algorithm),
             ", ".join(f"{k}={significant(v, 3) if isinstance(v, float) else v}" for k, v in s.params.items()),
-            "; ".join([*map(str, s.changes), *([s.reason] if s.reason else [])]),
+            "; ".join(_notes(s)),
             *(
                 ("" if s.trial_number is None else f"{s.trial_number} {s.state}", number(s.score))
                 if has_run

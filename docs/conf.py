@@ -8,6 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from docutils.nodes import SkipNode
+from latex2mathml.converter import convert
+
 ROOT = Path(__file__).parents[1]
 # The command-line pages and the gallery see the bundled base alone, whoever builds them.
 os.environ["AUTOMETA_HOME"] = tempfile.mkdtemp(prefix="autometa-docs-")
@@ -23,7 +26,6 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx_gallery.gen_gallery",
 ]
 root_doc = "index"
@@ -37,6 +39,7 @@ html_theme = "furo"
 html_title = f"autometa {release}"
 html_static_path: list[str] = []
 html_show_sourcelink = False
+html_math_renderer = "mathml"
 
 autosummary_generate = False
 autodoc_typehints = "none"
@@ -57,3 +60,20 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "reset_modules": (),
 }
+
+
+def show_inline(translator, node):
+    """Write a formula as MathML: browsers draw it without a script, and a page loads nothing from elsewhere."""
+    translator.body.append(convert(node.astext()))
+    raise SkipNode
+
+
+def show_block(translator, node):
+    """Write a formula on a line of its own."""
+    translator.body.append(f"<p>{convert(node.astext(), display='block')}</p>\n")
+    raise SkipNode
+
+
+def setup(app):
+    """Tell Sphinx how formulas are written."""
+    app.add_html_math_renderer("mathml", (show_inline, None), (show_block, None))

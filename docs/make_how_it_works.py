@@ -29,10 +29,10 @@ ARROWS = (
 )
 TEXTS = (
     (20, 36, "Outer loop: across tasks, once", BLUE, 700),
-    (20, 206, "Inner loop: on one task, in seconds to minutes", ORANGE, 700),
+    (20, 206, "Inner loop: on one task", ORANGE, 700),
     (250, 158, "initialisation", INK, 400),
     (540, 176, "exploration", INK, 400),
-    (215, 334, "learn: a finished search becomes experience", INK, 400),
+    (200, 346, "learn: a finished search becomes experience", INK, 400),
 )
 
 
@@ -59,9 +59,9 @@ def draw() -> str:
         for x, y, text, colour, weight in TEXTS
     )
     return (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 350" font-family="Arial, sans-serif" '
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 360" font-family="Arial, sans-serif" '
         'font-size="14">\n'
-        f'<rect width="800" height="350" fill="#fff"/>\n<defs>{heads}</defs>\n{boxes}{arrows}{texts}</svg>\n'
+        f'<rect width="800" height="360" fill="#fff"/>\n<defs>{heads}</defs>\n{boxes}{arrows}{texts}</svg>\n'
     )
 
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from autometa.task import Task
 
-_ROWS: Final = 3_000
+_ROWS: Final = 2_000
 _REPEATS: Final = 3
-_SECONDS: Final = 0.5  # for shuffling; so much again, as the trial tells, for the one fit
+_SECONDS: Final = 0.3  # for shuffling; so much again, as the trial tells, for the one fit
 _COLUMNS: Final = 60
 _SHUFFLED_ROWS: Final = 500
 _CELLS: Final = 2_000_000  # of the copies that are predicted at once: some tens of megabytes
@@ -55,7 +55,7 @@ def measure_columns(
 ) -> ColumnImportance | None:
     """Shuffle one column after the other in rows that were not fitted on (Breiman 2001, Random Forests, section 10).
 
-    A pipeline is fitted once on two thirds of at most 3,000 rows; the others are for the shuffles. Columns that say
+    A pipeline is fitted once on two thirds of at most 2,000 rows; the others are for the shuffles. Columns that say
     more about the target alone come first, until the time is over.
 
     Parameters
@@ -65,7 +65,7 @@ def measure_columns(
     params : mapping of str to value
     seconds : float
         What one fit on all rows took, about; fewer rows are taken where it was long.
-    limit : float, default=0.5
+    limit : float, default=0.3
         Seconds for the shuffles.
 
     Returns
