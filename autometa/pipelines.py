@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.impute import SimpleImputer
@@ -122,12 +122,31 @@ def build_pipeline(
         params["class_weight"] = _forest_class_weight(task)
     model = _make_estimator(algorithm, {**extra, **params}, random_state, n_jobs)
     model = _complete_model(model, algorithm, task)
-    # The steps hand each other what they need, whatever scikit-learn is told to return to users.
-    preparation = _make_preparation(algorithm, task, scaler).set_output(transform="default")
+    preparation = _make_preparation(algorithm, task, scaler)
+    _keep_output(preparation)
     steps: list[tuple[str, Any]] = [("prepare", preparation), ("model", model)]
     if task.is_positional and _needs_frame(task):
         steps.insert(0, ("frame", _apply("array to frame")))
     return Pipeline(steps)
+
+
+def _keep_output(part: Any) -> None:
+    """Let steps hand each other what they need, whatever scikit-learn is told to return to users.
+
+    The method of the mixin, as those of pipelines and unions fail where one of their steps cannot be told.
+    """
+    if isinstance(part, Pipeline):
+        inner = [step for _, step in part.steps]
+    elif isinstance(part, FeatureUnion):
+        inner = [transformer for _, transformer in part.transformer_list]
+    elif isinstance(part, ColumnTransformer):
+        inner = [transformer for _, transformer, _ in part.transformers]
+    else:
+        inner = []
+    for step in inner:
+        _keep_output(step)
+    if isinstance(part, TransformerMixin) and hasattr(part, "set_output"):
+        TransformerMixin.set_output(part, transform="default")
 
 
 def _make_estimator(
