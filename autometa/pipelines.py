@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.impute import SimpleImputer
@@ -133,7 +133,8 @@ def build_pipeline(
 def _keep_output(part: Any) -> None:
     """Let steps hand each other what they need, whatever scikit-learn is told to return to users.
 
-    The method of the mixin, as those of pipelines and unions fail where one of their steps cannot be told.
+    Pipelines and unions tell their steps and fail where one cannot be told, such as a HashingVectorizer. So each step is
+    told by itself.
     """
     if isinstance(part, Pipeline):
         inner = [step for _, step in part.steps]
@@ -142,11 +143,13 @@ def _keep_output(part: Any) -> None:
     elif isinstance(part, ColumnTransformer):
         inner = [transformer for _, transformer, _ in part.transformers]
     else:
-        inner = []
+        if hasattr(part, "set_output"):
+            part.set_output(transform="default")
+        return
     for step in inner:
         _keep_output(step)
-    if isinstance(part, TransformerMixin) and hasattr(part, "set_output"):
-        TransformerMixin.set_output(part, transform="default")
+    if isinstance(part, (ColumnTransformer, FeatureUnion)):
+        super(type(part), part).set_output(transform="default")
 
 
 def _make_estimator(
