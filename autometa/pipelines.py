@@ -133,8 +133,8 @@ def build_pipeline(
 def _keep_output(part: Any) -> None:
     """Let steps hand each other what they need, whatever scikit-learn is told to return to users.
 
-    Pipelines and unions tell their steps and fail where one cannot be told, such as a HashingVectorizer. So each step is
-    told by itself.
+    Pipelines and unions tell their steps and fail where one cannot be told, such as a HashingVectorizer. So each step
+    is told by itself.
     """
     if isinstance(part, Pipeline):
         inner = [step for _, step in part.steps]
