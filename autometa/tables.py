@@ -332,7 +332,7 @@ def _plain_attributes(text: str) -> str:
     )
     header = _RANGE.sub(r"\1", header)
     header = _DATE_ATTRIBUTE.sub(r"\1 STRING", header)
-    header = re.sub(r"(?m)(^\s*@attribute\b[^%'\"\n{]*?)\s+%.*$", r"\1", header)
+    header = _REMARK.sub(r"\1", header)
     return header + ("@DATA" if data else "") + rows
 
 
@@ -341,6 +341,7 @@ _NAME: Final = r"""(?:'[^'\n]*'|"[^"\n]*"|[^\s'"{]+)"""
 _RANGE: Final = re.compile(
     rf"(?im)^(\s*@attribute\s+{_NAME}\s+(?:numeric|real|integer))\s*[\[(][^\n\])]*[\])][^\n]*$"
 )
+_REMARK: Final = re.compile(rf"(?im)^(\s*@attribute\s+{_NAME}\s+(?:\w+|\{{[^}}\n]*\}}))\s+%[^\n]*$")
 _DATE_ATTRIBUTE: Final = re.compile(rf"(?im)^(\s*@attribute\s+{_NAME})\s+date\b[^\n]*$")
 
 

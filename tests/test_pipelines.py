@@ -437,10 +437,11 @@ def test_infinities_and_numbers_beyond_float32_at_predict(name, written):
 
 
 @pytest.mark.parametrize("name", ["linear", "random_forest", "hist_gradient_boosting"])
-def test_the_output_that_users_choose_does_not_reach_inside(name, written):
+@pytest.mark.parametrize("table", ["written", "mixed"])
+def test_the_output_that_users_choose_does_not_reach_inside(name, table, written, mixed):
     import sklearn
 
-    raw, task = written
+    raw, task = written if table == "written" else (mixed["binary"].X, mixed["binary"])
     expected = predict(build_pipeline(small(name, "binary"), task).fit(raw, task.y), raw)
     with sklearn.config_context(transform_output="pandas"):
         pipeline = clone(build_pipeline(small(name, "binary"), task)).fit(raw, task.y)
