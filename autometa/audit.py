@@ -273,7 +273,10 @@ def audit_pipeline(pipeline: Any) -> None:
     from sklearn.pipeline import Pipeline
     from sklearn.svm import SVC, SVR
 
-    if not isinstance(pipeline, Pipeline) or not callable(getattr(pipeline, "predict", None)):
+    from autometa.ensemble import EnsembleClassifier, EnsembleRegressor
+
+    is_model = isinstance(pipeline, (Pipeline, EnsembleClassifier, EnsembleRegressor))
+    if not is_model or not callable(getattr(pipeline, "predict", None)):
         raise refuse("the file holds no pipeline that predicts")
     # One after the other, not one or the other: a file can give a part attributes of another kind.
     for part in _parts(pipeline):

@@ -608,10 +608,19 @@ def _is_as_fitted(frame: pd.DataFrame, columns: Sequence[Mapping[str, Any]], nam
     )
 
 
+def _as_truth(column: pd.Series) -> pd.Series:
+    """Read True and False as files spell them; other columns stay as they are."""
+    if not pd.api.types.is_string_dtype(column.dtype):
+        return column
+    words = {str(value) for value in column.dropna().unique()[:4]}
+    truth = {"True": True, "False": False, "TRUE": True, "FALSE": False, "true": True, "false": False}
+    return column.map(truth).astype("object") if words and words <= truth.keys() else column
+
+
 def _as_fitted(column: pd.Series, fitted: Mapping[str, Any], issues: list[DataIssue]) -> pd.Series:
     reading = tuple(fitted.get("reading", ()))
     if fitted["type"] in ("numeric", "date"):
-        return _as_fitted_values(column, fitted, reading, issues)
+        return _as_fitted_values(_as_truth(column), fitted, reading, issues)
     if fitted["type"] in ("categorical", "text"):
         if isinstance(column.dtype, pd.ArrowDtype):
             column = column.astype("object")

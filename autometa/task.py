@@ -276,7 +276,7 @@ def _read_target(y: pd.Series, kind: str, issues: list[DataIssue]) -> pd.Series:
     numbers = read_column(y, reading)
     known = numbers.dropna()
     whole = bool((known % 1 == 0).all()) if len(known) else True
-    if kind == "auto" and whole and known.nunique() <= MAX_CLASSES_OF_INTEGERS:
+    if kind == "auto" and known.nunique() <= (MAX_CLASSES_OF_INTEGERS if whole else 2):
         return y
     unread = y[numbers.isna()].map(str)
     strange = [word for word in unread.unique() if not is_word_for_missing(word)]

@@ -48,7 +48,7 @@ def test_short_text_is_read_by_letters_and_long_text_by_words():
     [("levels", [], []), ("target", ["c"], []), ("characters", [], ["c"]), ("both", ["c"], ["c"])],
 )
 def test_a_configuration_can_say_what_is_done_with_many_levels(categories, worth, letters):
-    found = choose_encoding({"c": levels(200)}, {}, 0, categories=categories)
+    found = choose_encoding({"c": levels(200, n_rows=800)}, {}, 0, categories=categories)
     assert (list(found.worth), list(found.letters)) == (worth, letters)
 
 

@@ -52,9 +52,7 @@ def test_probabilities_are_the_weighted_mean(classifier, table):
         for places, model, weight in classifier.members
     )
     np.testing.assert_allclose(classifier.predict_proba(X), expected)
-    np.testing.assert_array_equal(
-        classifier.predict(X), np.array(["no", "yes"])[expected.argmax(axis=1)]
-    )
+    np.testing.assert_array_equal(classifier.predict(X), np.array(["no", "yes"])[expected.argmax(axis=1)])
 
 
 def test_order_and_further_columns_do_not_matter(classifier, table):

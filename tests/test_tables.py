@@ -104,7 +104,7 @@ def test_arff_keeps_categories_and_missing_values(write):
 
 def test_arff_without_its_extra_names_the_extra(write, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "arff", None)
-    with pytest.raises(DependencyError, match=r"AM701.*autometa\[arff\]"):
+    with pytest.raises(DependencyError, match=r"AM701.*autometa-learn\[arff\]"):
         read_table(write("@relation r\n", "t.arff"))
 
 

@@ -39,6 +39,23 @@ def add_task_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metric", metavar="M", help="scikit-learn's name, such as roc_auc, log_loss, rmse")
 
 
+def add_experience_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--algorithms`` and ``--metamodel``."""
+    parser.add_argument(
+        "--algorithms", metavar="A,B", type=names, help="only these, separated by commas (default: all)"
+    )
+    parser.add_argument(
+        "--metamodel",
+        metavar="DIR",
+        help="folder that autometa train wrote (default: the bundled one and what you taught it)",
+    )
+
+
+def names(text: str) -> list[str]:
+    """Read names separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def add_json_argument(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autometa.cli._inputs import (
+    add_experience_arguments,
     add_json_argument,
     add_task_arguments,
     all_issues,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_task_arguments(parser)
+    add_experience_arguments(parser)
     parser.add_argument(
         "--top", metavar="K", type=whole_number, default=5, help="how many pipelines (default: 5)"
     )
@@ -63,7 +65,10 @@ def run(args: argparse.Namespace) -> int:
 
         require_charts()
     table, task = load_task(args)
-    found = recommend_for_task(task, k=args.top, time_budget=args.time_budget)
+    model = load_metamodel(args.metamodel)
+    found = recommend_for_task(
+        task, k=args.top, time_budget=args.time_budget, algorithms=args.algorithms, metamodel=model
+    )
     issues = all_issues(table, found.warnings)
     sections = [
         _ranking(found, Path(args.data).name),
@@ -81,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         say(f"wrote the first pipeline to {args.code}")
     if args.report:
         title = f"Recommendations for {Path(args.data).name}"
-        page = render_recommendations(found, title=title, model=load_metamodel(), issues=issues, code=code)
+        page = render_recommendations(found, title=title, model=model, issues=issues, code=code)
         write_file(args.report, page)
         say(f"wrote the report to {args.report}")
     return 0

@@ -1,4 +1,4 @@
-"""``autometa tune``: search from the recommendations on, and fit the best on all rows."""
+"""``autometa tune``: the best model in the time given, starting from the recommendations."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from autometa.cli._inputs import (
+    add_experience_arguments,
     add_json_argument,
     add_task_arguments,
     all_issues,
@@ -19,10 +20,10 @@ from autometa.cli._inputs import (
 from autometa.cli._terminal import Progress, note, say, show_json, show_sections, symbol
 from autometa.cli._wording import brief_params, brief_seconds, counted, describe_data, number, score_title
 from autometa.errors import UsageError
-from autometa.files import write_file
-from autometa.report import Section, render_report
+from autometa.report import Section
 
 if TYPE_CHECKING:
+    from autometa.metamodel import MetaModel
     from autometa.task import Task
     from autometa.tuning import TuneResult
 
@@ -35,6 +36,7 @@ DEFAULT_TRIALS: Final = 50
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_task_arguments(parser)
+    add_experience_arguments(parser)
     parser.add_argument("--trials", metavar="N", type=whole_number, help="at most so many (default: 50)")
     parser.add_argument(
         "--timeout",
@@ -66,16 +68,22 @@ def run(args: argparse.Namespace) -> int:
     from autometa.experience import load_metamodel
     from autometa.persistence import save_model
 
+    if args.report:
+        from autometa.report._drawing import require_charts
+        from autometa.report.search import write_search
+
+        require_charts()
     if args.study and not args.storage:
         raise UsageError(
             "AM532", "--study names a study of a storage, and there is none.", "Add --storage runs.journal."
         )
     check_writable(args.output, args.report, inputs=(args.data,))
     table, task = load_task(args)
-    issues = all_issues(table, (*task.warnings, *load_metamodel().notices))
+    model = load_metamodel(args.metamodel)
+    issues = all_issues(table, (*task.warnings, *model.notices))
     for issue in () if args.json else issues:
         note(str(issue))
-    result = _search(args, task)
+    result = _search(args, task, model)
     sections = [_leaderboard(result, task, Path(args.data).name)]
     if args.json:
         show_json(
@@ -88,7 +96,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         show_sections(sections)
     if args.report:
-        write_file(args.report, render_report(f"Search on {Path(args.data).name}", sections))
+        title = f"Search on {Path(args.data).name}"
+        write_search(result, args.report, title=title, model=model, issues=issues)
         say(f"wrote the report to {args.report}")
     if args.output:
         save_model(args.output, result.model, _model_info(result, task))
@@ -98,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     return 130 if result.interrupted else 0
 
 
-def _search(args: argparse.Namespace, task: Task) -> TuneResult:
+def _search(args: argparse.Namespace, task: Task, model: MetaModel) -> TuneResult:
     from autometa.tuning import tune
 
     n_trials, timeout = args.trials or DEFAULT_TRIALS, args.timeout
@@ -126,6 +135,8 @@ def _search(args: argparse.Namespace, task: Task) -> TuneResult:
             n_jobs=args.jobs,
             callbacks=[on_trial],
             ensemble_size=args.ensemble_size,
+            algorithms=args.algorithms,
+            metamodel=model,
         )
     finally:
         progress.close()

@@ -14,17 +14,20 @@ EVERYWHERE = {"--help", "--debug"}
 COMMANDS = {
     "recommend": (
         ["DATA"],
-        {"--target", "--kind", "--metric", "--top", "--time-budget", "--code", "--report", "--json"},
+        {
+            *("--target", "--kind", "--metric", "--top", "--time-budget", "--algorithms", "--metamodel"),
+            *("--column-type", "--code", "--report", "--json"),
+        },
     ),
     "tune": (
         ["DATA"],
         {
             *("--target", "--trials", "--timeout", "--metric", "--jobs", "--storage", "--study", "--output"),
-            *("--report", "--json"),
+            *("--report", "--json", "--algorithms", "--metamodel", "--column-type"),
         },
     ),
     "predict": (["MODEL", "DATA"], {"--output", "--proba"}),
-    "describe": (["DATA"], {"--target", "--json"}),
+    "describe": (["DATA"], {"--target", "--column-type", "--json"}),
     "collect": (
         [],
         {
@@ -40,7 +43,7 @@ COMMANDS = {
 MORE: dict[str, set[str]] = {
     "collect": {"--fidelities", "--tuned", "--known", "--retry-failed", "--cluster"},
     "train": {"--merge"},
-    "tune": {"--kind"},
+    "tune": {"--kind", "--ensemble-size"},
     "learn": {"--study", "--algorithm", "--kind", "--metric", "--forget", "--json"},
 }
 

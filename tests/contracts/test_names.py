@@ -15,11 +15,12 @@ from autometa.errors import DISTRIBUTION
 
 REQUIRED: Any = inspect.Parameter.empty
 ESTIMATOR = {
+    "*": None,
     "n_trials": 30,
     "timeout": None,
     "metric": None,
     "cv": None,
-    "ensemble_size": 1,
+    "ensemble_size": 25,
     "n_jobs": 1,
     "random_state": None,
 }

@@ -52,7 +52,9 @@ def test_what_reads_the_target_is_fitted_in_each_fold_and_the_rest_once(task):
     assert [len(fit.preparations) for fit in fits] == [2, 1, 1]
     alone = FoldFitter(task, make_splits(task, Protocol(3, 10**6, 10**6)), share=False)
     fits = [alone(Job(default("linear"), fold)) for fold in range(3)]
-    assert len({name for fit in fits for name in fit.preparation}) == sum(len(fit.preparation) for fit in fits)
+    assert len({name for fit in fits for name in fit.preparation}) == sum(
+        len(fit.preparation) for fit in fits
+    )
 
 
 def test_fewer_rows_are_part_of_more_and_hold_every_class(fitter, task):
@@ -83,7 +85,9 @@ def test_boosting_ends_with_the_rounds_that_it_has():
 
 
 def test_what_goes_wrong_is_an_answer(fitter):
-    found = fitter[0](Job(Configuration("linear", {"C": -1.0, "class_weight": None, "scaler": "standard"}), 0))
+    found = fitter[0](
+        Job(Configuration("linear", {"C": -1.0, "class_weight": None, "scaler": "standard"}), 0)
+    )
     assert isinstance(found, Failure)
     assert found.status == "failed"
     assert "\n" not in found.reason

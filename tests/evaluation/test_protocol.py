@@ -216,7 +216,7 @@ class Failing(ClassifierMixin, BaseEstimator):
     [
         (ValueError, 0.5, "failed", "ValueError: line one line two"),
         (MemoryError, 0.5, "memory", "out of memory"),
-        (None, float("nan"), "failed", "NaN"),
+        (None, float("nan"), "failed", "not finite"),
         (None, 0.5, "ok", ""),
     ],
 )

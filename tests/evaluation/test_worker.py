@@ -126,7 +126,7 @@ def test_a_worker_that_dies_is_reported_and_the_next_run_gets_another(worker):
 
 
 def test_a_worker_needs_a_task_first():
-    with Worker() as worker, pytest.raises(RuntimeError, match="set_task"):
+    with Worker() as worker, pytest.raises(RuntimeError, match="set_problem"):
         worker.submit(LINEAR)
 
 

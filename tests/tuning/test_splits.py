@@ -105,21 +105,36 @@ def test_a_class_smaller_than_the_folds() -> None:
     assert len(resolve_splits(task, 2)) == 2
 
 
-def test_without_a_wish_a_rare_class_takes_fewer_folds_or_none() -> None:
+def test_without_a_wish_a_rare_class_trains_in_every_fold_and_is_not_tested_on() -> None:
     X = pd.DataFrame({"a": np.arange(32.0)})
-    twice = Task.from_frame(X, ["x"] * 15 + ["y"] * 15 + ["z"] * 2)
-    folds = resolve_splits(twice)
-    assert len(folds) == 2
-    assert all(set(twice.y.iloc[rows]) == {"x", "y", "z"} for fold in folds for rows in fold)
-    once = Task.from_frame(X, ["x"] * 15 + ["y"] * 16 + ["z"])
-    assert all("z" not in set(once.y.iloc[rows]) for fold in resolve_splits(once) for rows in fold)
-    assert any(issue.code == "AM104" for issue in once.warnings)
+    for n_rare in (1, 2):
+        task = Task.from_frame(X, ["x"] * 15 + ["y"] * (17 - n_rare) + ["z"] * n_rare)
+        folds = resolve_splits(task)
+        assert len(folds) == 3
+        for train, test in folds:
+            assert (task.y.iloc[train] == "z").sum() == n_rare
+            assert set(task.y.iloc[test]) == {"x", "y"}
+    assert any(issue.code == "AM104" for issue in Task.from_frame(X, ["x"] * 31 + ["z"]).warnings)
+
+
+def test_the_second_class_says_how_many_folds_there_can_be() -> None:
+    task = Task.from_frame(pd.DataFrame({"a": np.arange(32.0)}), ["x"] * 30 + ["y"] * 2)
+    assert len(resolve_splits(task, n_folds=5)) == 2
+
+
+def test_folds_can_be_drawn_more_than_once(task) -> None:
+    splits = resolve_splits(task, n_folds=3, n_repeats=2)
+    assert len(splits) == 6
+    tested = np.concatenate([test for _, test in splits])
+    assert (np.bincount(tested) == 2).all()
+    assert not np.array_equal(splits[0][1], splits[3][1])
 
 
 def test_too_few_rows() -> None:
     task = Task.from_frame(pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0]}), [1.5, 2.5, 3.5, 4.5])
+    assert len(resolve_splits(task)) == 2
     with pytest.raises(DataError, match="AM201"):
-        resolve_splits(task)
+        resolve_splits(task, 3)
 
 
 def test_weights(task) -> None:
