@@ -244,7 +244,6 @@ def test_arrays_that_do_not_fit_are_refused(models, tmp_path, name):
 
 
 VALUES = {
-    "a tree with more nodes than it has room for": ("random_forest", "node_count", 10**7),
     "a forest of more features than its trees": ("random_forest", "n_features_in_", 10**6),
     "bins of other features": ("hist_gradient_boosting", "_n_features", 2),
     "a kernel that takes rows for numbers": ("svm", "kernel", "precomputed"),

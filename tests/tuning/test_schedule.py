@@ -1,0 +1,138 @@
+"""The schedule and the strategies: who comes when, and who waits."""
+
+from __future__ import annotations
+
+import math
+
+import optuna
+import pytest
+
+from autometa.evaluation import Failure, Job
+from autometa.space import SearchSpace
+from autometa.tuning._hands import Children, Here
+from autometa.tuning._schedule import Schedule, grown
+from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled
+
+SPACE = SearchSpace.for_kind("binary")
+DESIGN = list(dict.fromkeys(SPACE.design(2)))
+DEFAULT = SPACE["lightgbm"].default_configuration()
+
+
+def always(*_):
+    return True
+
+
+@pytest.mark.parametrize("n_rows", [50, 199, 200, 7_999, 8_000, 10**6])
+def test_more_rows_never_mean_more_folds(n_rows):
+    schedule = Schedule()
+    assert schedule.n_folds(n_rows) >= schedule.n_folds(2 * n_rows) >= 2
+    assert schedule.n_repeats(n_rows) >= schedule.n_repeats(2 * n_rows) >= 1
+
+
+def test_more_time_never_means_fewer_rows():
+    schedule = Schedule()
+    rows = [schedule.first_rows(75_000, 4, seconds, (2_000, 0.3)) for seconds in (1, 5, 30, 120, 3600, math.inf)]
+    known = [75_000 if r is None else r for r in rows]
+    assert known == sorted(known)
+    assert known[0] >= 2_000
+    assert rows[-1] is None
+
+
+def test_the_default_is_tried_early_and_once():
+    for n_rows in (100, 5_000, 50_000):
+        order = Schedule().order([*DESIGN, DEFAULT], DEFAULT, n_rows)
+        configurations = [c for c, _ in order]
+        assert configurations.count(DEFAULT) == 1
+        assert configurations.index(DEFAULT) < 3
+        assert len(set(configurations)) == len(configurations)
+    assert [c for c, _ in Schedule().order(DESIGN, None, 100)] == DESIGN
+
+
+def test_larger_boosted_models_are_in_the_space():
+    for configuration in grown(DEFAULT):
+        assert not SPACE.problems(configuration)
+
+
+def test_a_list_is_given_in_order_and_the_slow_ones_last():
+    study = optuna.create_study()
+    entries = [Entry(c, "recommended", i + 1, 10.0 if i % 2 else 0.1) for i, c in enumerate(DESIGN[:6])]
+    strategy = Listed(study, SPACE, entries)
+    given = []
+    while (candidate := strategy.next(lambda _, seconds, share: seconds <= 1.0 or share == 1.0)) is not None:
+        given.append(candidate)
+    assert [c.configuration for c in given] == [DESIGN[i] for i in (0, 2, 4, 1, 3, 5)]
+    assert [c.rank for c in given] == [1, 3, 5, 2, 4, 6]
+    assert all(c.trial is not None for c in given)
+
+
+def test_what_there_is_no_time_for_is_passed_over_and_leaves_no_trial():
+    study = optuna.create_study()
+    strategy = Listed(study, SPACE, [Entry(c, "recommended") for c in DESIGN[:3]])
+    assert strategy.next(lambda *_: False) is None
+    assert not study.get_trials(deepcopy=False)
+
+
+def test_what_a_study_has_is_not_given_again_but_by_its_models():
+    study = optuna.create_study()
+    first = Listed(study, SPACE, [Entry(c, "default") for c in DESIGN[:2]])
+    for _ in range(2):
+        study.tell(first.next(always).trial, 0.5)
+    again = Listed(study, SPACE, [Entry(c, "recommended") for c in DESIGN[:3]])
+    assert again.next(always).configuration == DESIGN[2]
+    repeated = Repeated(study.get_trials(deepcopy=False)[:2], SPACE)
+    found = [repeated.next(always), repeated.next(always)]
+    assert [c.configuration for c in found] == DESIGN[:2]
+    assert all(c.trial is None and c.origin == "default" for c in found)
+    assert repeated.next(always) is None
+
+
+def test_strategies_are_asked_one_after_the_other():
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    chain = Chain(Listed(study, SPACE, [Entry(DESIGN[0], "recommended")]), Sampled(study, SPACE, always))
+    assert chain.next(always).origin == "recommended"
+    assert chain.next(always).origin == "search"
+    assert Chain(Sampled(study, SPACE, lambda: False)).next(always) is None
+
+
+def test_hands_here_answer_one_job_at_a_time():
+    hands = Here(lambda job: Failure("failed", job.configuration.algorithm))
+    assert (hands.n_idle, hands.is_busy) == (1, False)
+    hands.submit("key", Job(DEFAULT, 0), math.inf)
+    assert (hands.n_idle, hands.is_busy) == (0, True)
+    ((key, outcome, seconds),) = hands.wait()
+    assert (key, outcome.reason) == ("key", "lightgbm")
+    assert seconds >= 0
+    assert hands.wait() == []
+
+
+class Odd:
+    """Sleeps, dies or answers."""
+
+    def __call__(self, job):
+        import os
+        import time
+
+        if job.fold == 0:
+            time.sleep(600)
+        if job.fold == 1:
+            os._exit(1)
+        return Failure("failed", "answered")
+
+
+def test_children_that_sleep_or_die_fail_and_others_answer():
+    hands = Children(Odd(), 2)
+    try:
+        hands.submit("sleeps", Job(DEFAULT, 0), 0.5)
+        hands.submit("dies", Job(DEFAULT, 1), 60.0)
+        assert hands.n_idle == 0
+        found = {}
+        while hands.is_busy:
+            for key, outcome, _ in hands.wait():
+                found[key] = outcome
+        assert found["sleeps"].status == "timeout"
+        assert "died" in found["dies"].reason
+        hands.submit("answers", Job(DEFAULT, 2), 60.0)
+        ((key, outcome, _),) = hands.wait()
+        assert (key, outcome.reason) == ("answers", "answered")
+    finally:
+        hands.stop()
