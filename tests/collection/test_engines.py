@@ -117,10 +117,10 @@ def cluster(tmp_path_factory):
 @pytest.fixture
 def sources(tmp_path, monkeypatch):
     """Return two small tasks; two quick algorithms are left."""
-    built_in = space._built_in
+    built_in = space.built_in
     quick = ("linear", "knn")
     monkeypatch.setattr(
-        space, "_built_in", lambda family: {k: v for k, v in built_in(family).items() if k in quick}
+        space, "built_in", lambda family: {k: v for k, v in built_in(family).items() if k in quick}
     )
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(60, 3)), columns=list("abc"))
@@ -182,7 +182,7 @@ def test_a_cluster_that_does_not_answer_is_one_line(sources, tmp_path, monkeypat
 
 def test_without_dask_the_extra_is_named(sources, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "autometa.collection._cluster", None)
-    with pytest.raises(DependencyError, match=r"autometa\[dask\]") as caught:
+    with pytest.raises(DependencyError, match=r"autometa-learn\[dask\]") as caught:
         collect(sources, str(tmp_path / "runs.journal"), cluster="tcp://127.0.0.1:9")
     assert caught.value.code == "AM704"
 

@@ -408,7 +408,7 @@ def test_a_suite_that_nobody_knows_and_a_broken_lock_file_are_errors(server, con
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "openml", None)
     monkeypatch.delitem(sys.modules, "autometa.collection.openml", raising=False)
-    with pytest.raises(DependencyError, match=r"AM702 .*autometa\[openml\]"):
+    with pytest.raises(DependencyError, match=r"AM702 .*autometa-learn\[openml\]"):
         importlib.import_module("autometa.collection.openml")
 
 
@@ -417,10 +417,10 @@ def test_without_the_package_the_extra_is_named(monkeypatch):
 
 @pytest.fixture
 def _two_algorithms(monkeypatch):
-    built_in = space._built_in
+    built_in = space.built_in
     quick = ("linear", "knn")
     monkeypatch.setattr(
-        space, "_built_in", lambda family: {k: v for k, v in built_in(family).items() if k in quick}
+        space, "built_in", lambda family: {k: v for k, v in built_in(family).items() if k in quick}
     )
 
 

@@ -29,10 +29,10 @@ KINDS = ["binary", "multiclass", "regression"]
 @pytest.fixture(autouse=True)
 def _two_algorithms(monkeypatch):
     """Leave two quick algorithms: the collector treats all alike."""
-    built_in = space._built_in
+    built_in = space.built_in
     quick = ("linear", "knn")
     monkeypatch.setattr(
-        space, "_built_in", lambda family: {k: v for k, v in built_in(family).items() if k in quick}
+        space, "built_in", lambda family: {k: v for k, v in built_in(family).items() if k in quick}
     )
 
 
