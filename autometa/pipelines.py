@@ -157,7 +157,7 @@ def is_supervised(pipeline: Any) -> bool:
 
 
 def split_preparation(preparation: Pipeline) -> list[Pipeline]:
-    """Tell what reads the target from the rest.
+    """Split a preparation into its blocks: pipelines that ask for the same block can share it.
 
     Parameters
     ----------
@@ -167,15 +167,11 @@ def split_preparation(preparation: Pipeline) -> list[Pipeline]:
     Returns
     -------
     list of Pipeline
-        First what does not read the target, then what does; one of them where there is no other. Their columns side
-        by side are those of the whole, in another order.
+        Their columns side by side are those of the whole.
     """
-    prepare = preparation["prepare"]
-    groups: dict[bool, list[Any]] = {False: [], True: []}
-    for block in prepare.transformers:
-        groups[is_supervised(ColumnTransformer([block]))].append(block)
     before = list(preparation.steps[:-1])
-    return [Pipeline([*before, ("prepare", _joined(blocks))]) for blocks in groups.values() if blocks]
+    blocks = preparation["prepare"].transformers
+    return [Pipeline([*before, ("prepare", _joined([block]))]) for block in blocks]
 
 
 def _choose_encoding(task: Task, categories: Any, text: Any) -> Encoding:

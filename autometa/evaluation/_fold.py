@@ -174,7 +174,8 @@ class FoldFitter:
             model.set_params(n_estimators=job.rounds)
         names, blocks = [], []
         for name, preparation, is_own in parts:
-            if is_own:
+            # What is fitted on few rows, to be quick, is not for others.
+            if is_own or (job.fold is None and job.max_rows is not None):
                 name = f"{job.fold}/{job.max_rows}/{name}"
                 blocks.append(self._prepare_fold(name, preparation, train, test))
             else:

@@ -57,7 +57,7 @@ class Schedule:
     most_folds: int = 4
     repeat_below: int = 200
     floor_share: float = 0.4
-    first_share: float = 0.2
+    first_share: float = 0.5
     more_rows_at: float = 0.4
     refit_below: int = 3_000
     prior_rows: float = 100.0

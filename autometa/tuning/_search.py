@@ -30,6 +30,9 @@ FIRST_FAILURES: Final = 5
 INTERRUPTED: Final = "interrupted"
 # A sampler that gives so many known configurations in a row has nothing else to give.
 MAX_REPETITIONS: Final = 20
+# Share of the time left that one fit may take, in a process that has the table prepared and in one that has not.
+WARM_SHARE: Final = 1 / 3
+COLD_SHARE: Final = 0.6
 # Of the seconds of a fit, what boosting may take: the predictions and the way back take the rest.
 BOOSTING_SHARE: Final = 0.7
 # Bytes of fitted models that are kept: beyond, those of the worst candidates go.
@@ -98,6 +101,7 @@ class Search:
         self._present: tuple[list[Candidate], Array] | None = None
         self._present_oof: Array | None = None
         self._refit_seconds = 0.0
+        self._is_cold = True
         self.candidates: list[Candidate] = []
         self.preparations: dict[str, bytes] = {}
         self.history: list[tuple[float, int, float]] = []
@@ -260,7 +264,9 @@ class Search:
         left = self.left
         # A slow one leaves room for others, and what takes much longer than it should is not waited for.
         expected = self._fit_expected(candidate.configuration, candidate.expected_seconds, candidate.max_rows)
-        limit = left if math.isinf(left) else min(left, max(left / 3, 4 * expected))
+        # A process that was just started prepares the table first.
+        share = COLD_SHARE if self._is_cold else WARM_SHARE
+        limit = left if math.isinf(left) else min(left, max(share * left, 4 * expected))
         candidate.pending.add(fold)
         # Boosting ends by itself a little before it would be ended, and keeps its rounds.
         job = Job(candidate.configuration, fold, candidate.max_rows, BOOSTING_SHARE * limit)
@@ -273,6 +279,7 @@ class Search:
         candidate.seconds += seconds
         if candidate.state != "running":
             return
+        self._is_cold = not isinstance(outcome, FoldFit) and outcome.status != "failed"
         if not isinstance(outcome, FoldFit):
             is_last = outcome.status == "timeout" and self.left <= 0
             candidate.state = "interrupted" if is_last else outcome.status

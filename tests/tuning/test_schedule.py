@@ -31,7 +31,9 @@ def test_more_rows_never_mean_more_folds(n_rows):
 
 def test_more_time_never_means_fewer_rows():
     schedule = Schedule()
-    rows = [schedule.first_rows(75_000, 4, seconds, (2_000, 0.3)) for seconds in (1, 5, 30, 120, 3600, math.inf)]
+    rows = [
+        schedule.first_rows(75_000, 4, seconds, (2_000, 0.3)) for seconds in (1, 5, 30, 120, 3600, math.inf)
+    ]
     known = [75_000 if r is None else r for r in rows]
     assert known == sorted(known)
     assert known[0] >= 2_000
