@@ -34,6 +34,7 @@ class _AutoMeta(BaseEstimator):
         ensemble_size: int = 1,
         n_jobs: int = 1,
         random_state: Any = None,
+        *,
         column_types: Any = None,
     ) -> None:
         self.n_trials = n_trials
@@ -75,7 +76,9 @@ class _AutoMeta(BaseEstimator):
                 "AM201", f"the table has {len(frame)} sample.", "Nothing can be learned from one row."
             )
         target = self._as_target(y)
-        validate_data(self, X if _has_names(X) else frame.to_numpy(), y, skip_check_array=True)
+        # scikit-learn knows the names of DataFrames alone, and only those that the user gave count.
+        named = X if isinstance(X, pd.DataFrame) else frame if _has_names(X) else frame.to_numpy()
+        validate_data(self, named, y, skip_check_array=True)
         task = Task.from_frame(
             frame, target, kind=self._kind, metric=self.metric, column_types=self.column_types
         )
