@@ -211,7 +211,6 @@ def test_a_row_alone_gives_what_it_gave_in_the_table(
     run, tmp_path, monkeypatch, make_mixed, make_target, algorithm
 ):
     """A column of one row is easily read as another type: numbers for text, nothing for anything."""
-    from autometa.cli.tune import _columns
     from autometa.pipelines import build_pipeline
     from autometa.space import SearchSpace
     from autometa.tables import read_table
@@ -224,7 +223,7 @@ def test_a_row_alone_gives_what_it_gave_in_the_table(
     task = Task.from_frame(read_table("all.csv").frame, make_target(frame, "binary").to_numpy())
     configuration = SearchSpace.for_kind("binary")[algorithm].default_configuration()
     pipeline = build_pipeline(configuration, task).fit(task.X, task.y)
-    facts = {"kind": "binary", "target": "y", "columns": _columns(task)}
+    facts = {"kind": "binary", "target": "y", "columns": task.schema()}
     save_model("m.skops", pipeline, facts)
     expected = read(run("predict", "m.skops", "all.csv", "--proba"))
     np.testing.assert_allclose(expected.to_numpy(), pipeline.predict_proba(task.X), atol=1e-12)

@@ -40,7 +40,9 @@ COMMANDS = {
 MORE: dict[str, set[str]] = {
     "collect": {"--fidelities", "--tuned", "--known", "--retry-failed", "--cluster"},
     "train": {"--merge"},
-    "tune": {"--kind"},
+    "tune": {"--kind", "--column-type"},
+    "recommend": {"--column-type"},
+    "describe": {"--column-type"},
     "learn": {"--study", "--algorithm", "--kind", "--metric", "--forget", "--json"},
 }
 
