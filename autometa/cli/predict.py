@@ -50,11 +50,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.model} was saved with other versions ({'; '.join(mismatches)}); predictions may differ."
         )
         note(str(DataIssue("AM612", (), what, "Fit the model again.")))
-    as_text = [
-        column["name"]
-        for column in info["columns"]
-        if column["dtype"] in ("str", "object", "string", "category") or column.get("reading")
-    ]
+    as_text = [column["name"] for column in info["columns"] if _is_text(column)]
     table = read_table(args.data, text_columns=as_text)
     rows, issues = match_columns(table.frame, info["columns"], ignore=info["target"])
     for issue in (*table.notices, *issues):
@@ -67,6 +63,16 @@ def run(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write(text)
     return 0
+
+
+def _is_text(column: Mapping[str, Any]) -> bool:
+    """Whether a column must not be turned into numbers by pandas, which knows less of how it is written."""
+    from autometa.columns import PLAIN
+
+    reading = tuple(column.get("reading", ()))
+    if column["type"] in ("numeric", "date"):
+        return bool(reading) and reading != PLAIN
+    return column["dtype"] in ("str", "object", "string", "category") or bool(reading)
 
 
 def _predict(pipeline: Any, rows: pd.DataFrame, info: Mapping[str, Any], proba: bool) -> pd.DataFrame:

@@ -57,7 +57,7 @@ def test_the_script_runs_without_autometa(run, data, customers, header, separato
         for node in ast.walk(ast.parse(source))
         if isinstance(node, (ast.Import, ast.ImportFrom))
     }
-    assert imported <= {"pandas", "sklearn", "lightgbm", "operator"}
+    assert imported <= {"numpy", "pandas", "sklearn", "lightgbm", "operator"}
     names: dict = {"__name__": "script"}
     exec(compile(source, "best.py", "exec"), names)
     with warnings.catch_warnings():
