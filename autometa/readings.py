@@ -23,7 +23,8 @@ Reading = tuple[str, ...]
 
 _SPACES: Final = " \u00a0\u202f\u2009"
 _NO_TIME: Final = int(np.iinfo("int64").min)
-FLOAT32_MAX: Final = float(np.finfo("float32").max)
+# Of float32's range (to 3e38), so that the sum of a hundred million such numbers is still in it.
+LARGEST: Final = 1e30
 
 
 def _replace(pattern: str, value: Any) -> Function:
@@ -83,7 +84,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "no time to missing": (pd.DataFrame.replace, {"to_replace": _NO_TIME, "value": math.nan}),
         # Values that not every model takes. Both work on arrays, too.
         "infinite to missing": (np.nan_to_num, {"nan": math.nan, "posinf": math.nan, "neginf": math.nan}),
-        "within float32": (np.clip, {"a_min": -FLOAT32_MAX, "a_max": FLOAT32_MAX}),
+        "within float32": (np.clip, {"a_min": -LARGEST, "a_max": LARGEST}),
     }
 )
 
