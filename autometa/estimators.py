@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -85,8 +84,9 @@ class _AutoMeta(BaseEstimator):
                 "AM201", f"the table has {len(frame)} sample.", "Nothing can be learned from one row."
             )
         target = self._as_target(y)
-        named = frame if isinstance(X, Mapping) else X
-        validate_data(self, named if _has_names(X) else frame.to_numpy(), y, skip_check_array=True)
+        # scikit-learn knows the names of DataFrames alone, and only those that the user gave count.
+        named = X if isinstance(X, pd.DataFrame) else frame if _has_names(X) else frame.to_numpy()
+        validate_data(self, named, y, skip_check_array=True)
         task = Task.from_frame(
             frame, target, kind=self._kind, metric=self.metric, column_types=self.column_types
         )

@@ -23,8 +23,8 @@ Reading = tuple[str, ...]
 
 _SPACES: Final = " \u00a0\u202f\u2009"
 _NO_TIME: Final = int(np.iinfo("int64").min)
-# Sums of a million such numbers stay within float32, in which forests add them up.
-LARGEST: Final = 1e32
+# Of float32's range (to 3e38), so that the sum of a hundred million such numbers is still in it.
+LARGEST: Final = 1e30
 
 
 def _replace(pattern: str, value: Any) -> Function:

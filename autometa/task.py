@@ -276,8 +276,10 @@ def _read_target(y: pd.Series, kind: str, issues: list[DataIssue]) -> pd.Series:
     numbers = read_column(y, reading)
     known = numbers.dropna()
     whole = bool((known % 1 == 0).all()) if len(known) else True
-    if kind == "auto" and known.nunique() <= (MAX_CLASSES_OF_INTEGERS if whole else 2):
-        return y
+    n_distinct = known.nunique()
+    repeats = whole or n_distinct * 5 <= len(y)
+    if kind == "auto" and repeats and n_distinct <= MAX_CLASSES_OF_INTEGERS:
+        return y  # somebody made these text on purpose
     unread = y[numbers.isna()].map(str)
     strange = [word for word in unread.unique() if not is_word_for_missing(word)]
     if strange and kind == "auto" and len(unread) > 0.1 * len(y):

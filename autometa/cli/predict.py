@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from autometa.cli._inputs import check_writable
@@ -55,11 +56,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.model} was saved with other versions ({'; '.join(mismatches)}); predictions may differ."
         )
         note(str(DataIssue("AM612", (), what, "Fit the model again.")))
-    as_text = [
-        column["name"]
-        for column in info["columns"]
-        if column["dtype"] in ("str", "object", "string", "category") or column.get("reading")
-    ]
+    as_text = [column["name"] for column in info["columns"] if _is_text(column)]
     table = read_table(args.data, text_columns=as_text)
     rows, issues = match_columns(table.frame, info["columns"], ignore=info["target"])
     rows, infinite = _without_infinities(rows)
@@ -87,6 +84,16 @@ def _without_infinities(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[DataIssu
     what = f"infinite values are read as missing in {len(infinite)} column(s): {', '.join(map(repr, infinite[:10]))}."
     cleaned = rows.assign(**{name: rows[name].replace([np.inf, -np.inf], np.nan) for name in infinite})
     return cleaned, [DataIssue("AM203", tuple(infinite), what)]
+
+
+def _is_text(column: Mapping[str, Any]) -> bool:
+    """Whether a column must not be turned into numbers by pandas, which knows less of how it is written."""
+    from autometa.columns import PLAIN
+
+    reading = tuple(column.get("reading", ()))
+    if column["type"] in ("numeric", "date"):
+        return bool(reading) and reading != PLAIN
+    return column["dtype"] in ("str", "object", "string", "category") or bool(reading)
 
 
 def _predict(pipeline: Any, rows: pd.DataFrame, proba: bool) -> pd.DataFrame:
