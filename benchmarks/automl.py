@@ -96,7 +96,7 @@ MAX_HELD_OUT_ROWS: Final = 10_000
 LEAST_OF_CLASS: Final = 10  # AutoGluon leaves rarer classes out
 LEAST_PROBABILITY: Final = 1e-7  # probabilities come in single precision
 # After so many times its limit and so many seconds a tool is stopped.
-PATIENCE: Final = (5, 300)
+PATIENCE: Final = (5, 900)
 POLL_SECONDS: Final = 0.2
 
 
@@ -448,6 +448,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def main() -> None:
     """Run or report."""
     arguments = parse_arguments()
+    # Ended from outside, leave no tool behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if not arguments.report:
         run_all(arguments)
         return

@@ -90,7 +90,7 @@ def _other_metrics(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def _ranks(results: pd.DataFrame) -> Iterator[str]:
     found = ranks(results)
-    if found.shape[1] < 2:
+    if found.shape[1] < 3:
         return
     order = found.mean().sort_values().index
     rows = (

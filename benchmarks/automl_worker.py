@@ -96,20 +96,36 @@ def run_lightgbm(X: pd.DataFrame, y: Any, job: Job) -> Predictor:
 
 
 def run_autogluon(X: pd.DataFrame, y: Any, job: Job) -> Predictor:
-    """AutoGluon, the default or ``best_quality``."""
+    """AutoGluon, the default or ``best_quality``.
+
+    ``best_quality`` first fits a part of the rows, to see whether stacking does harm there. Without ray, which keeps
+    that in a process of its own, an error in it leaves a predictor that cannot be fitted; then AutoGluon is called
+    anew without that step, as its own message says, with the seconds that are left.
+    """
+    if job.tool != "autogluon-best":
+        return fit_autogluon(X, y, job, job.seconds, job.folder)
+    start = time.perf_counter()
+    try:
+        return fit_autogluon(X, y, job, job.seconds, job.folder, presets="best_quality")
+    except AssertionError as error:
+        left = job.seconds - (time.perf_counter() - start)
+        if "already fit" not in str(error) or left <= 0:
+            raise
+    folder = f"{job.folder}-again"
+    return fit_autogluon(X, y, job, left, folder, presets="best_quality", dynamic_stacking=False)
+
+
+def fit_autogluon(
+    X: pd.DataFrame, y: Any, job: Job, seconds: float, folder: str, **options: Any
+) -> Predictor:
+    """Call AutoGluon once."""
     from autogluon.tabular import TabularPredictor
 
     label = "target of autogluon"
     metric = "roc_auc_ovr" if job.metric == "roc_auc" and job.classes > 2 else job.metric
     predictor = TabularPredictor(
-        label, problem_type=job.kind, eval_metric=metric, path=job.folder, verbosity=0
-    ).fit(
-        X.assign(**{label: y}),
-        time_limit=job.seconds,
-        presets="best_quality" if job.tool == "autogluon-best" else None,
-        num_cpus=1,
-        num_gpus=0,
-    )
+        label, problem_type=job.kind, eval_metric=metric, path=folder, verbosity=0
+    ).fit(X.assign(**{label: y}), time_limit=seconds, num_cpus=1, num_gpus=0, **options)
     if not job.classes or job.wants_labels:
         return lambda frame: predictor.predict(frame).to_numpy()
     return lambda frame: predictor.predict_proba(frame)
@@ -122,7 +138,7 @@ def run_flaml(X: pd.DataFrame, y: Any, job: Job) -> Predictor:
     metric = "roc_auc_ovr" if job.metric == "roc_auc" and job.classes > 2 else job.metric
     automl = AutoML()
     automl.fit(
-        X,
+        plain_names(X),
         y,
         task="classification" if job.classes else "regression",
         metric=metric,
@@ -134,7 +150,8 @@ def run_flaml(X: pd.DataFrame, y: Any, job: Job) -> Predictor:
     )
     if automl.model is None:
         raise RuntimeError("no model")
-    return job.method(automl)
+    predict = job.method(automl)
+    return lambda frame: predict(plain_names(frame))
 
 
 def run_mljar(X: pd.DataFrame, y: Any, job: Job) -> Predictor:
@@ -152,9 +169,10 @@ def run_mljar(X: pd.DataFrame, y: Any, job: Job) -> Predictor:
         verbose=0,
         random_state=0,
     )
-    automl.fit(X, y)
+    automl.fit(plain_names(X), y)
 
     def predict(frame: pd.DataFrame) -> Any:
+        frame = plain_names(frame)
         if not job.classes or job.wants_labels:
             return np.asarray(automl.predict(frame)).ravel()
         found = automl.predict_all(frame)
@@ -209,6 +227,11 @@ def run_recommended(X: pd.DataFrame, y: Any, job: Job) -> Predictor:
         return mean.idxmax(axis=1).to_numpy() if job.wants_labels else mean
 
     return predict
+
+
+def plain_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """Number the columns: LightGBM, within FLAML and mljar, refuses some names."""
+    return frame.set_axis([f"c{i}" for i in range(frame.shape[1])], axis=1)
 
 
 _METAMODELS: dict[str, Any] = {}
