@@ -612,7 +612,7 @@ def _as_truth(column: pd.Series) -> pd.Series:
     """Read True and False as files spell them; other columns stay as they are."""
     if not pd.api.types.is_string_dtype(column.dtype):
         return column
-    words = {str(value) for value in column.dropna().unique()[:4]}
+    words = {value if isinstance(value, str) else "" for value in column.dropna().unique()[:4]}
     truth = {"True": True, "False": False, "TRUE": True, "FALSE": False, "true": True, "false": False}
     return column.map(truth).astype("object") if words and words <= truth.keys() else column
 
