@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autometa.ensembling import MOST_MEMBERS, MOST_OF_AN_ALGORITHM, Candidates, leading_metrics
+from autometa.mixture import MOST_MEMBERS, MOST_OF_AN_ALGORITHM, Candidates, leading_metrics
 from autometa.errors import UsageError
 from autometa.experience import load_metamodel
 from autometa.metabase import MetaBase

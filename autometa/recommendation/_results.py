@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autometa.ensembling import Candidates, Mixture, build_ensemble, choose_mixture
+from autometa.mixture import Candidates, Mixture, build_ensemble, choose_mixture
 from autometa.errors import UsageError
 from autometa.metamodel import PastRuns
 from autometa.metamodel.belief import FewShot
@@ -218,7 +218,7 @@ class Recommendations(Sequence[Recommendation]):
         return [self._items[i] for i in left]
 
     def ensemble(self, k: int = 5, *, time_budget: float | None = None) -> Any:
-        """Return the unfitted weighted mean of up to `k` recommended pipelines; see :mod:`autometa.ensembling`.
+        """Return the unfitted weighted mean of up to `k` recommended pipelines; see :mod:`autometa.mixture`.
 
         Parameters
         ----------

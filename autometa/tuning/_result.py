@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.pipeline import Pipeline
 
-from autometa.ensembling import build_ensemble, fit_weighted
+from autometa.mixture import build_ensemble, fit_weighted
 from autometa.evaluation import fit_pipeline
 from autometa.metrics import Metric
 from autometa.notebook import render_search_card

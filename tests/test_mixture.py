@@ -17,7 +17,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 
 import autometa
 from autometa import Task, UsageError
-from autometa.ensembling import Candidates, build_ensemble, choose_mixture, fit_weighted
+from autometa.mixture import Candidates, build_ensemble, choose_mixture, fit_weighted
 from autometa.metamodel import MetaModel
 from autometa.space import Configuration, SearchSpace
 
