@@ -17,8 +17,8 @@ from sklearn.model_selection import FixedThresholdClassifier
 
 import autometa
 from autometa import Task, UsageError
-from autometa.mixture import Candidates, build_ensemble, choose_mixture, fit_weighted
 from autometa.metamodel import MetaModel
+from autometa.mixture import Candidates, build_ensemble, choose_mixture, fit_weighted
 from autometa.space import Configuration, SearchSpace
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.pipeline import Pipeline
 
-from autometa.mixture import build_ensemble, fit_weighted
 from autometa.evaluation import fit_pipeline
 from autometa.metrics import Metric
+from autometa.mixture import build_ensemble, fit_weighted
 from autometa.notebook import render_search_card
 from autometa.pipelines import build_pipeline
 from autometa.recommendation import Recommendation, code_of
