@@ -72,7 +72,7 @@ def tune(
     metric : str, callable or None, default=None
         scikit-learn's name without a sign, or a scorer; by default ``roc_auc``, ``log_loss`` or ``r2``.
     cv : int, splitter, iterable or None, default=None
-        Folds (None: 4 to 8 by the number of rows, shuffled, stratified for classification), a scikit-learn splitter,
+        Folds (None: five, or four of many rows, shuffled, stratified for classification), a scikit-learn splitter,
         or pairs of training and test rows. The same folds judge every trial.
     groups : array-like of shape (n_rows,), optional
         Rows of one group are never on both sides of a split.
