@@ -51,16 +51,21 @@ def save_model(path: str | Path, pipeline: Any, info: Mapping[str, Any]) -> None
     pipeline : Pipeline
         Fitted; of the parts that :func:`autometa.pipelines.build_pipeline` uses.
     info : mapping
-        Plain JSON types, such as kind, metric, target, columns, classes and score. The versions of the libraries and
-        the schema are added.
+        Plain JSON types, such as kind, metric, target, columns (each with name, type and dtype), classes and score. The
+        versions of the libraries and the schema are added.
 
     Raises
     ------
     StorageError
-        AM602 when the pipeline holds something that a model file may not hold; AM609 when the file cannot be written.
+        AM602 when the pipeline holds something that a model file may not hold, or `info` is not so; AM609 when the file cannot be written.
     """
     import skops.io
 
+    if not _is_plain(info):
+        raise refuse(
+            "the facts are not of the right types",
+            f"Give a kind of {', '.join(KINDS)}, and columns as a list of mappings with name, type and dtype.",
+        )
     try:
         content = skops.io.dumps(_replace(pipeline, _to_plain, {}), compression=zipfile.ZIP_DEFLATED)
     except (TypeError, AttributeError) as error:
@@ -111,7 +116,8 @@ def load_model(path: str | Path) -> tuple[Any, dict[str, Any]]:
                     f"{path.name} has the schema {str(info.get('schema'))[:80]!r}.",
                     f"This autometa reads {MODEL_SCHEMA}: save the model again.",
                 )
-            _check_info(info, path.name)
+            if not _is_plain(info):
+                raise _no_model(path.name, "its facts are not of the right types")
             names = audit_schema(archive, len(content), path.name)
     except StorageError:
         raise
@@ -157,10 +163,10 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200].rstrip(".")
 
 
-def _check_info(info: Mapping[str, Any], where: str) -> None:
-    """Refuse facts of other types than :func:`save_model` is given; what is not there is not missed here."""
+def _is_plain(info: Mapping[str, Any]) -> bool:
+    """Whether facts have the types that are read from them; what is not there is not missed here."""
     columns = info.get("columns", [])
-    is_plain = (
+    return (
         info.get("kind", KINDS[0]) in KINDS
         and isinstance(info.get("target", ""), str)
         and isinstance(info.get("libraries", {}), dict)
@@ -171,8 +177,6 @@ def _check_info(info: Mapping[str, Any], where: str) -> None:
             for column in columns
         )
     )
-    if not is_plain:
-        raise _no_model(where, "its facts are not of the right types")
 
 
 def _no_model(where: str, reason: str) -> StorageError:

@@ -330,3 +330,10 @@ def test_names_of_functions_are_unique_by_what_they_do():
     assert len({repr((function, dict(options))) for function, options in FUNCTIONS.values()}) == len(
         FUNCTIONS
     )
+
+
+def test_facts_that_could_not_be_read_again_are_not_written(tmp_path):
+    path = tmp_path / "model.skops"
+    with pytest.raises(StorageError, match="AM602 the facts are not of the right types"):
+        save_model(path, None, {"kind": "binary", "columns": [{"name": "a"}]})
+    assert not path.exists()

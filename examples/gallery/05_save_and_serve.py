@@ -25,8 +25,9 @@ result = autometa.tune(X, y, n_trials=3, random_state=0)
 # %%
 # The command line does this with ``autometa tune data.csv --target y --output model.skops``.
 path = Path(tempfile.mkdtemp()) / "model.skops"
-save_model(str(path), result.model, {"columns": [{"name": name} for name in X], "kind": "multiclass"})
-model, info = load_model(str(path))
+columns = [{"name": name, "type": "numeric", "dtype": str(X[name].dtype)} for name in X]
+save_model(path, result.model, {"columns": columns, "kind": "multiclass"})
+model, info = load_model(path)
 print(f"{path.stat().st_size / 1e3:.0f} kB, columns {[column['name'] for column in info['columns']]}")
 
 
