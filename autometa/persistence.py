@@ -57,7 +57,8 @@ def save_model(path: str | Path, pipeline: Any, info: Mapping[str, Any]) -> None
     Raises
     ------
     StorageError
-        AM602 when the pipeline holds something that a model file may not hold, or `info` is not so; AM609 when the file cannot be written.
+        AM602 when the pipeline holds something that a model file may not hold, or `info` is not so; AM609 when the
+        file cannot be written.
     """
     import skops.io
 
