@@ -178,9 +178,9 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
         Fits at a time, each in a process of its own.
     random_state : int, RandomState or None, default=None
         With an integer, ``n_jobs=1`` and no timeout, the same model each time.
-    algorithms : sequence of str, optional
+    algorithms : str or sequence of str, optional
         Search among these algorithms only.
-    metamodel : MetaModel, optional
+    metamodel : MetaModel or path, optional
         The bundled one by default.
     memory_limit : int or None, default=None
         Bytes that the fits may allocate together; candidates that need more fail.
@@ -284,9 +284,9 @@ class AutoMetaRegressor(RegressorMixin, _AutoMeta):
         Fits at a time, each in a process of its own.
     random_state : int, RandomState or None, default=None
         With an integer, ``n_jobs=1`` and no timeout, the same model each time.
-    algorithms : sequence of str, optional
+    algorithms : str or sequence of str, optional
         Search among these algorithms only.
-    metamodel : MetaModel, optional
+    metamodel : MetaModel or path, optional
         The bundled one by default.
     memory_limit : int or None, default=None
         Bytes that the fits may allocate together; candidates that need more fail.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -99,7 +100,7 @@ class SearchRun:
         name = "lightgbm" if "lightgbm" in self._space else next(iter(self._space)).name
         return self._space[name].default_configuration()
 
-    def recommend(self, metamodel: MetaModel | None) -> None:
+    def recommend(self, metamodel: MetaModel | str | Path | None) -> None:
         """Ask experience, while the first fit runs."""
         own = registered_algorithms()[target_of(self._task.kind)]
         names = [name for name in self._space.algorithms if name not in own]

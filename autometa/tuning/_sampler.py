@@ -7,6 +7,7 @@ import secrets
 import warnings
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
@@ -67,8 +68,8 @@ class MetaSampler(BaseSampler):
     past_studies : mapping or sequence of optuna.Study, default=()
         Finished studies of other tasks, on any search space that shares parameter names with the coming one.
         Read when the sampler is made; what is learned from them is kept for as long as their content is the same.
-    metamodel : MetaModel, optional
-        The bundled one by default.
+    metamodel : MetaModel or path, optional
+        The bundled one by default, with what this machine has learned; ``"bundled"`` for the first alone.
     seed : int, optional
         Of the default wrapped sampler and of the recommendations.
     kind : str, default="auto"
@@ -77,8 +78,9 @@ class MetaSampler(BaseSampler):
         What the study optimises, see :func:`autometa.recommend`.
     column_types : mapping of str to str, optional
         See :func:`autometa.recommend`.
-    algorithm : str, optional
-        The algorithm that the study tunes, where its parameters are not autometa's alone.
+    algorithms : str or sequence of str, optional
+        Recommend among these algorithms only. A single one is also what a study tunes whose parameters are not
+        autometa's alone.
     sampler : optuna sampler, optional
         What takes over; by default a multivariate TPE on groups of parameters that occur together, which looks at
         running trials too.
@@ -97,12 +99,12 @@ class MetaSampler(BaseSampler):
         y: Any = None,
         *,
         past_studies: Mapping[Any, optuna.Study] | Sequence[optuna.Study] = (),
-        metamodel: MetaModel | None = None,
+        metamodel: MetaModel | str | Path | None = None,
         seed: int | None = None,
         kind: str = "auto",
         metric: Any = None,
         column_types: Mapping[str, str] | None = None,
-        algorithm: str | None = None,
+        algorithms: str | Sequence[str] | None = None,
         sampler: BaseSampler | None = None,
     ) -> None:
         if (X is None) != (y is None):
@@ -110,8 +112,12 @@ class MetaSampler(BaseSampler):
         self._task = (
             None if X is None else Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
         )
-        self._spaces = {} if self._task is None else _spaces(SearchSpace.for_kind(self._task.kind))
-        self._algorithm = algorithm
+        self._spaces: dict[str, Mapping[str, BaseDistribution]] = {}
+        self._algorithms: tuple[str, ...] | None = None
+        if self._task is not None:
+            self._spaces = _spaces(SearchSpace.for_kind(self._task.kind))
+            if algorithms is not None:
+                self._algorithms = tuple(SearchSpace.for_kind(self._task.kind, algorithms).algorithms)
         self._metamodel = metamodel
         self._seed = seed
         self._sampler = _default_sampler(seed) if sampler is None else sampler
@@ -320,14 +326,16 @@ class MetaSampler(BaseSampler):
 
     def _key_of(self, names: Set[str]) -> str | None:
         """Tell the joint space and the space of one algorithm by the names seen so far."""
-        if self._algorithm is not None and self._spaces:
-            return self._algorithm
-        return next((key for key, known in self._spaces.items() if names <= known.keys()), None)
+        allowed = self._spaces.keys() if self._algorithms is None else {_JOINT, *self._algorithms}
+        found = next((k for k, known in self._spaces.items() if k in allowed and names <= known.keys()), None)
+        if found is None and self._algorithms is not None and len(self._algorithms) == 1:
+            return self._algorithms[0]
+        return found
 
     def _recommend(self, key: str) -> Suggestions:
         if self._task is None:
             return Suggestions()
-        algorithms = None if key == _JOINT else [key]
+        algorithms = self._algorithms if key == _JOINT else [key]
         found = recommend_for_task(
             self._task,
             k=N_CANDIDATES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,9 @@ def tune(
     n_jobs: int = 1,
     random_state: Any = None,
     callbacks: Sequence[Callback] = (),
-    algorithms: Sequence[str] | None = None,
+    algorithms: str | Sequence[str] | None = None,
     column_types: Mapping[str, str] | None = None,
-    metamodel: MetaModel | None = None,
+    metamodel: MetaModel | str | Path | None = None,
     ensemble_size: int = 25,
     memory_limit: int | None = None,
     max_predict_seconds: float | None = None,
@@ -88,12 +89,12 @@ def tune(
         With an integer, ``n_jobs=1`` and no timeout, the same trials each time.
     callbacks : sequence of callable, default=()
         Called with the study and the finished trial, as Optuna does.
-    algorithms : sequence of str, optional
+    algorithms : str or sequence of str, optional
         Search among these algorithms only.
     column_types : mapping of str to str, optional
         What to read columns as (numeric, categorical, date, text, ignored), where the guess would be another.
-    metamodel : MetaModel, optional
-        The bundled one by default.
+    metamodel : MetaModel or path, optional
+        The bundled one by default, with what this machine has learned; ``"bundled"`` for the first alone.
     ensemble_size : int, default=25
         The most configurations in the model; with 1, the model is the best pipeline, fitted on all rows.
     memory_limit : int or None, default=None
@@ -175,7 +176,7 @@ def _splits(task: Task, cv: Any, groups: Any, seed: int, schedule: Schedule) -> 
     )
 
 
-def _space(task: Task, algorithms: Sequence[str] | None, *, takes_weights: bool) -> SearchSpace:
+def _space(task: Task, algorithms: str | Sequence[str] | None, *, takes_weights: bool) -> SearchSpace:
     """Return the algorithms to search among; with weights, only those whose fit takes them."""
     from sklearn.utils.validation import has_fit_parameter
 

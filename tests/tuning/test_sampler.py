@@ -109,9 +109,20 @@ def test_names_of_another_library_get_no_recommendation_but_for_a_named_algorith
     study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
     study.optimize(objective, n_trials=3)
     assert all("autometa:rank" not in t.user_attrs for t in study.trials)
-    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0, algorithm="lightgbm"))
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0, algorithms="lightgbm"))
     study.optimize(objective, n_trials=3)
     assert [t.user_attrs["autometa:rank"] for t in study.trials] == [1, 2, 3]
+
+
+def test_only_the_algorithms_asked_for_are_recommended(iris) -> None:
+    wanted = ("random_forest", "lightgbm")
+    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0, algorithms=wanted))
+    study.optimize(joint_objective, n_trials=6)
+    ranked = [t.params["algorithm"] for t in study.trials if "autometa:rank" in t.user_attrs]
+    assert ranked
+    assert set(ranked) <= set(wanted)
+    with pytest.raises(UsageError, match="AM504"):
+        MetaSampler(*iris, algorithms="lightgmb")
 
 
 @pytest.mark.parametrize("make", [lambda: {"past_studies": [past_study()]}, lambda: {}])
