@@ -101,7 +101,13 @@ def bars(rows: list[dict[str, Any]], title: str) -> dict[str, Any]:
         "title": None,
         "axis": {"domain": False, "ticks": False, "minExtent": 120},
     }
-    x = {"field": "value", "type": "quantitative", "title": title, "axis": {"grid": False, "tickCount": 4}}
+    x = {
+        "field": "value",
+        "type": "quantitative",
+        "title": title,
+        "axis": {"grid": False, "tickCount": 4},
+        "scale": {"domain": [0, 1.1 * max(row["value"] for row in rows)], "nice": False},
+    }
     return {
         "height": 26 * len(rows) + 44,
         "data": {"values": rows},
