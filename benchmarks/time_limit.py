@@ -98,7 +98,7 @@ def make_table(run: Run) -> tuple[pd.DataFrame, pd.Series, str]:
     if run.path:
         frame = pd.read_parquet(run.path)
         return frame.drop(columns=run.target), frame[run.target], kind
-    n_informative = min(n_columns, 12)
+    n_informative = min(n_columns - 2, 12)
     if kind == "regression":
         values, y = make_regression(
             n_rows, n_columns, n_informative=n_informative, noise=20.0, random_state=run.number

@@ -203,7 +203,7 @@ class Worker:
         )
         reader.start()
         try:
-            if first.get(timeout=time_limit) == "ready":
+            if first.get(timeout=max(time_limit, 0.0)) == "ready":
                 return True
         except queue.Empty:
             pass

@@ -104,7 +104,9 @@ class SearchRun:
         """Ask experience, while the first fit runs."""
         own = registered_algorithms()[target_of(self._task.kind)]
         names = [name for name in self._space.algorithms if name not in own]
-        if names:
+        limit = self._deadline.seconds
+        # Where reading the table took half of the time, the rest is for the first fit.
+        if names and (limit is None or self._deadline.remaining > limit / 2):
             self._recommendations = recommend_for_task(
                 self._task,
                 k=self._schedule.n_recommended,
