@@ -17,9 +17,8 @@ import pandas as pd
 from autometa._dates import date_reading
 from autometa._numbers import CLOCK, is_word_for_missing, number_reading
 from autometa.encoding import has_parts
-from autometa.errors import DataError, UsageError
+from autometa.errors import DataError, DataIssue, UsageError, listed
 from autometa.frames import are_numbers
-from autometa.issues import DataIssue, listed
 from autometa.readings import Reading, read_column
 
 ColumnType = Literal["numeric", "categorical", "date", "text", "ignored"]

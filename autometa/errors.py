@@ -1,4 +1,4 @@
-"""Every error that autometa raises on purpose.
+"""Every error that autometa raises on purpose, and what it notices in data and stops nothing.
 
 ::
 
@@ -9,11 +9,15 @@
     ├── DependencyError      (ImportError)   an extra is not installed
     └── EvaluationError      (RuntimeError)  no configuration could be fitted
 
-Each message is one line: a stable code, what is wrong and where, what was found, and what to do.
+Each message is one line: what is wrong and where, what was found, and what to do. Its code is for machines: an
+attribute, a field of ``--json``, and in brackets at the end of the line that the command line shows.
 """
 
+from __future__ import annotations
+
 import re
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 # The name under which the package is installed. On the public index, "autometa" is another project.
 DISTRIBUTION: Final = "autometa-learn"
@@ -53,7 +57,7 @@ class AutometaError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.code, self.message, self.fix) if part)
+        return _told(self)
 
 
 class DataError(AutometaError, ValueError):
@@ -74,3 +78,48 @@ class DependencyError(AutometaError, ImportError):
 
 class EvaluationError(AutometaError, RuntimeError):
     """No configuration could be fitted on the task."""
+
+
+@dataclass(frozen=True)
+class DataIssue:
+    """Something in the data that the user should know about, and what to do about it.
+
+    Attributes
+    ----------
+    code : str
+        Stable identifier such as ``"AM202"``, listed in ``docs/reference/codes.md``.
+    columns : tuple of str
+        The columns that it concerns; empty where it is the whole table.
+    message : str
+        What was noticed, and where.
+    fix : str, default=""
+        What the user can do about it.
+    """
+
+    code: str
+    columns: tuple[str, ...]
+    message: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return _told(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the issue as plain JSON types."""
+        return {**asdict(self), "columns": list(self.columns)}
+
+
+def _told(what: AutometaError | DataIssue) -> str:
+    return " ".join(part for part in (what.message, what.fix) if part)
+
+
+def with_code(what: AutometaError | DataIssue) -> str:
+    """Return what is told in one line, with its code in brackets at the end, as the command line shows it."""
+    return f"{what} [{what.code}]"
+
+
+def listed(names: Any, most: int = 5) -> str:
+    """Return the first names in quotes, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more

@@ -13,8 +13,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from autometa.errors import DataError
-from autometa.issues import DataIssue
+from autometa.errors import DataError, DataIssue
 
 _HOW_MANY_DIMENSIONS: Final = "Pass a DataFrame or reshape to (n_rows, n_columns)."
 

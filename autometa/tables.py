@@ -23,8 +23,7 @@ from typing import Any, BinaryIO, Final, cast
 import numpy as np
 import pandas as pd
 
-from autometa.errors import DataError, DependencyError, how_to_install
-from autometa.issues import DataIssue
+from autometa.errors import DataError, DataIssue, DependencyError, how_to_install
 
 MAX_BYTES: Final = 4 * 1000**3
 MAX_COLUMNS: Final = 100_000

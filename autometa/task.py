@@ -21,9 +21,8 @@ from autometa.columns import (
     fingerprint,
     infer_columns,
 )
-from autometa.errors import DataError, UsageError
+from autometa.errors import DataError, DataIssue, UsageError, listed
 from autometa.frames import as_frame, as_series, check_names
-from autometa.issues import DataIssue, listed
 from autometa.metrics import Metric, needs_positive, resolve_metric
 from autometa.readings import Reading, read_column
 

@@ -100,7 +100,7 @@ def command(*arguments: str) -> tuple[int, str]:
     assert code in (0, 1, 2), text
     assert "Traceback" not in text, text
     assert "unexpected" not in text, text
-    found = re.findall(r"^error: (AM\d{3}) [^\n]*$", text, flags=re.MULTILINE)
+    found = re.findall(r"^error: [^\n]* \[(AM\d{3})\]$", text, flags=re.MULTILINE)
     assert len(found) == (code != 0), text
     return code, found[0] if found else ""
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, strategies as st
+from refusals import refused
 
 from autometa.columns import COLUMN_TYPES, infer_columns, look_at, match_columns
 from autometa.errors import AutometaError, DataError, UsageError
@@ -232,11 +233,11 @@ def test_types_can_be_asked_for():
     )
     wanted = {"n": "categorical", "t": "categorical", "x": "ignored"}
     assert Task.from_frame(frame, BINARY, column_types=wanted).column_types == wanted
-    with pytest.raises(UsageError, match=r"AM535.*'number'"):
+    with refused(UsageError, "AM535", match=r"'number'"):
         Task.from_frame(frame, BINARY, column_types={"n": "number"})
-    with pytest.raises(UsageError, match=r"AM535.*'m'"):
+    with refused(UsageError, "AM535", match=r"'m'"):
         Task.from_frame(frame, BINARY, column_types={"m": "numeric"})
-    with pytest.raises(DataError, match="AM216"):
+    with refused(DataError, "AM216"):
         infer_columns(frame.assign(t=["red", "blue"] * 30), [], {"t": "numeric"})
 
 
@@ -272,7 +273,7 @@ def test_columns_that_the_model_ignores_may_be_missing():
 
 
 def test_text_among_numbers_is_shown():
-    with pytest.raises(DataError, match=r"AM407 column 'age'.*'old' in row 1"):
+    with refused(DataError, "AM407", match=r"column 'age'.*'old' in row 1"):
         match_columns(pd.DataFrame({"age": ["1", "old"], "zip": ["x", "y"]}), FITTED)
 
 
@@ -308,7 +309,7 @@ def test_new_rows_are_read_like_the_rows_at_fit():
     assert read["price"].tolist() == [1037, 2000]
     assert read["day"].dt.month.tolist() == [2, 1]
     assert read["level"].tolist() == ["1", "3"]
-    with pytest.raises(DataError, match="AM407 column 'day'"):
+    with refused(DataError, "AM407", match="column 'day'"):
         match_columns(rows.assign(day=["2022/31/12", "never"]), task.schema())
 
 

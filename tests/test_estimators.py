@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from refusals import refused
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.datasets import load_iris, make_regression
 from sklearn.ensemble import VotingClassifier
@@ -191,9 +192,9 @@ def test_columns_at_predict(iris) -> None:
     model = AutoMetaClassifier(n_trials=0).fit(X, y)
     expected = model.predict_proba(X)
     np.testing.assert_array_equal(model.predict_proba(X[X.columns[::-1]]), expected)
-    with pytest.warns(UserWarning, match=r"AM408.*'extra'"):
+    with pytest.warns(UserWarning, match=r"'extra'"):
         np.testing.assert_array_equal(model.predict_proba(X.assign(extra=1)), expected)
-    with pytest.raises(DataError, match=r"AM401.*2 column\(s\).*'sepal length \(cm\)', 'petal width \(cm\)'"):
+    with refused(DataError, "AM401", match=r"2 column\(s\).*'sepal length \(cm\)', 'petal width \(cm\)'"):
         model.predict(X.drop(columns=["petal width (cm)", "sepal length (cm)"]))
 
 
@@ -219,7 +220,7 @@ def test_groups_weights_and_folds(iris) -> None:
         X, y, groups=groups, sample_weight=np.ones(90)
     )
     assert "knn" not in model.leaderboard_["algorithm"].tolist()
-    with pytest.raises(UsageError, match="AM520"):
+    with refused(UsageError, "AM520"):
         AutoMetaClassifier(n_trials=1, cv="three").fit(X, y)
 
 
@@ -236,7 +237,7 @@ def test_a_time_limit_without_a_search(iris) -> None:
     ],
 )
 def test_unusable_data(X, y, code) -> None:
-    with pytest.raises(ValueError, match=code):
+    with refused(ValueError, code):
         AutoMetaClassifier(n_trials=0).fit(X, y)
 
 
@@ -265,9 +266,9 @@ def test_new_rows_are_read_as_at_fit() -> None:
     expected = model.predict_proba(X)
     other = X.assign(price=[1000.0 + i * 37 for i in range(80)], level=[1.0, 2.0] * 40)
     np.testing.assert_allclose(model.predict_proba(other), expected)
-    with pytest.warns(UserWarning, match=r"AM410 column 'price'.*'much' in row 5"):
+    with pytest.warns(UserWarning, match=r"column 'price'.*'much' in row 5"):
         model.predict(X.assign(price=X["price"].where(X.index != 5, "much")))
-    with pytest.raises(DataError, match="AM407 column 'price'"):
+    with refused(DataError, "AM407", match="column 'price'"):
         model.predict(X.assign(price="much"))
 
 

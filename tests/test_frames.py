@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from refusals import refused
 from scipy import sparse
 
 from autometa.errors import DataError
@@ -70,7 +71,7 @@ def test_rows_of_several_types_keep_them():
     "X", [[1, 2], [[1], [1, 2]], FRAME["a"], np.zeros((2, 2, 2)), 5, {"a": [1], "b": [1, 2]}]
 )
 def test_what_is_no_table_is_refused(X):
-    with pytest.raises(DataError, match="AM109"):
+    with refused(DataError, "AM109"):
         as_frame(X)
 
 
@@ -103,8 +104,9 @@ def test_targets_of_any_form(name):
 
 @pytest.mark.parametrize("y", [[1j, 2, 3], np.array([1j, 2, 3]), [[1], [2, 3], [4]], [{"a": 1}] * 3])
 def test_targets_that_cannot_be_used(y):
-    with pytest.raises(DataError, match=r"AM105|AM109"):
+    with pytest.raises(DataError) as caught:
         as_series(y)
+    assert caught.value.code in {"AM105", "AM109"}
 
 
 N = 60
@@ -132,5 +134,5 @@ def test_what_a_target_holds_decides_its_kind(values, kind):
 def test_a_target_of_numbers_as_text_must_be_complete():
     y = pd.Series([f"{1000 + i * 37:,}" for i in range(N)])
     y[3] = "n.a."
-    with pytest.raises(DataError, match=r"AM102.*'n.a.'"):
+    with refused(DataError, "AM102", match=r"'n.a.'"):
         Task.from_frame(X, y)

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from refusals import refused
 from simulation import simulate_metabase
 from sklearn.base import clone
 from sklearn.ensemble import VotingClassifier, VotingRegressor
@@ -213,7 +214,7 @@ def test_members_together_stay_within_the_time_budget(tables, model, advice):
 
 def test_what_cannot_be_is_refused(advice):
     for arguments in ({"k": 0}, {"k": 3, "time_budget": 0.0}):
-        with pytest.raises(UsageError, match="AM510"):
+        with refused(UsageError, "AM510"):
             advice["binary"].ensemble(**arguments)
 
 

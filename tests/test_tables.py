@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
+from refusals import refused
 
 from autometa.errors import DataError, DependencyError
 from autometa.tables import read_table
@@ -104,7 +105,7 @@ def test_arff_keeps_categories_and_missing_values(write):
 
 def test_arff_without_its_extra_names_the_extra(write, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "arff", None)
-    with pytest.raises(DependencyError, match=r"AM701.*autometa-learn\[arff\]"):
+    with refused(DependencyError, "AM701", match=r"autometa-learn\[arff\]"):
         read_table(write("@relation r\n", "t.arff"))
 
 
@@ -221,12 +222,10 @@ def test_any_bytes_are_a_table_or_one_line(tmp_path_factory, content):
     try:
         table = read_table(path)
     except DataError as error:
-        found = str(error)
+        assert "\n" not in str(error)
     else:
-        found = ""
         assert table.frame.columns.is_unique
         assert len(table.frame) > 0
-    assert found == "" or (found.startswith("AM") and "\n" not in found)
 
 
 # --- files as people have them --------------------------------------------------------------------------------
@@ -250,10 +249,10 @@ def test_packed_files_are_read_like_plain_ones(write, suffix):
     else:
         path = write(packing[suffix](PLAIN.encode()), "t.csv" + suffix)
     pd.testing.assert_frame_equal(read_table(path).frame, plain.frame)
-    with pytest.raises(DataError, match="AM115"):
+    with refused(DataError, "AM115"):
         read_table(path, max_bytes=100)
     damaged = path.read_bytes()[:-30]
-    with pytest.raises(DataError, match="AM113"):
+    with refused(DataError, "AM113"):
         read_table(write(damaged, path.name))
 
 
@@ -262,7 +261,7 @@ def test_an_archive_of_several_files_is_refused(write):
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("a.csv", PLAIN)
         archive.writestr("b.csv", PLAIN)
-    with pytest.raises(DataError, match=r"AM113.*2 files"):
+    with refused(DataError, "AM113", match=r"2 files"):
         read_table(write(buffer.getvalue(), "t.zip"))
 
 

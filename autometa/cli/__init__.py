@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn, TextIO
 
 from autometa import __version__
 from autometa.cli._terminal import one_line, paint, say
-from autometa.errors import AutometaError, UsageError, without_passwords
+from autometa.errors import AutometaError, UsageError, with_code, without_passwords
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -134,7 +134,7 @@ def _run(arguments: list[str]) -> int:
 
 def _report(error: Exception) -> None:
     if isinstance(error, AutometaError):
-        text = str(error)
+        text = with_code(error)
     elif isinstance(error, MemoryError):
         text = "out of memory. Take a sample of the rows."
     else:

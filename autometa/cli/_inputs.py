@@ -7,12 +7,12 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from autometa.errors import UsageError
+from autometa.errors import DataIssue, UsageError
 from autometa.files import regular_target
 
 if TYPE_CHECKING:
     from autometa.tables import Table
-    from autometa.task import DataIssue, Task
+    from autometa.task import Task
 
 KINDS: Final = ("auto", "classification", "regression", "binary", "multiclass")
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from autometa.cli._terminal import symbol
+from autometa.errors import DataIssue, with_code
 from autometa.report import Section
 from autometa.wording import brief_params, brief_seconds, counted, direction, number
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from autometa.metrics import Metric
-    from autometa.task import DataIssue, Task
+from autometa.task import Task
 
 __all__ = [
     "brief_params",
@@ -75,7 +76,7 @@ def _openml(value: Any) -> str:
 
 def issue_sections(issues: Sequence[DataIssue]) -> list[Section]:
     """Return what was noticed, if anything."""
-    return [Section("Noticed", [str(issue) for issue in issues])] if issues else []
+    return [Section("Noticed", [with_code(issue) for issue in issues])] if issues else []
 
 
 def next_command(args: argparse.Namespace, command: str, *more: str) -> Section:

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _own_base() -> dict[str, Any] | None:
     """Return path, content and problems of what was learned on this machine; None where nothing was."""
-    from autometa.errors import StorageError
+    from autometa.errors import StorageError, with_code
     from autometa.experience import newest, read
     from autometa.metabase import read_manifest
 
@@ -75,7 +75,7 @@ def _own_base() -> dict[str, Any] | None:
         read(folder)
         return {"path": str(folder), "summary": read_manifest(folder)["summary"], "problems": []}
     except StorageError as error:
-        return {"path": str(folder), "summary": {}, "problems": [str(error)]}
+        return {"path": str(folder), "summary": {}, "problems": [with_code(error)]}
 
 
 def _verify(path: str | None) -> Verification:

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 from autometa.cli._inputs import check_writable
 from autometa.cli._terminal import note, say
 from autometa.cli._wording import counted
-from autometa.errors import StorageError, UsageError
+from autometa.errors import DataIssue, StorageError, UsageError, with_code
 from autometa.files import is_stream, to_csv, write_rows
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from autometa.task import DataIssue
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +39,6 @@ def run(args: argparse.Namespace) -> int:
     from autometa.columns import match_columns
     from autometa.persistence import load_model, version_mismatches
     from autometa.tables import read_table
-    from autometa.task import DataIssue
 
     output = args.output or "-"
     check_writable(None if is_stream(output) else output, inputs=(args.data, args.model))
@@ -55,13 +52,13 @@ def run(args: argparse.Namespace) -> int:
         what = (
             f"{args.model} was saved with other versions ({'; '.join(mismatches)}); predictions may differ."
         )
-        note(str(DataIssue("AM612", (), what, "Fit the model again.")))
+        note(with_code(DataIssue("AM612", (), what, "Fit the model again.")))
     as_text = [column["name"] for column in info["columns"] if _is_text(column)]
     table = read_table(args.data, text_columns=as_text)
     rows, issues = match_columns(table.frame, info["columns"], ignore=info["target"])
     rows, infinite = _without_infinities(rows)
     for issue in (*table.notices, *issues, *infinite):
-        note(str(issue))
+        note(with_code(issue))
     predictions = _predict(pipeline, rows, args.proba)
     write_rows(output, to_csv(predictions))
     if output != "-":
@@ -72,8 +69,6 @@ def run(args: argparse.Namespace) -> int:
 def _without_infinities(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[DataIssue]]:
     """Read infinite values as missing, as at fitting, also where the table that was fitted had none."""
     import numpy as np
-
-    from autometa.task import DataIssue
 
     numbers = rows.select_dtypes("number")
     infinite = [

@@ -19,7 +19,7 @@ from autometa.cli._inputs import (
 )
 from autometa.cli._terminal import Progress, note, say, show_json, show_sections, symbol
 from autometa.cli._wording import brief_params, brief_seconds, counted, describe_data, number, score_title
-from autometa.errors import UsageError
+from autometa.errors import UsageError, with_code
 from autometa.report import Section
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     model = load_metamodel(args.metamodel)
     issues = all_issues(table, (*task.warnings, *model.notices))
     for issue in () if args.json else issues:
-        note(str(issue))
+        note(with_code(issue))
     result = _search(args, task, model)
     sections = [_leaderboard(result, task, Path(args.data).name)]
     if args.json:

@@ -20,7 +20,7 @@ from autometa.collection._known import Known
 from autometa.collection._ledger import Ledger, is_made, key, tuned_runs
 from autometa.collection._proposal import propose
 from autometa.collection._station import Source, Station
-from autometa.errors import AutometaError, DependencyError, EvaluationError, how_to_install
+from autometa.errors import AutometaError, DependencyError, EvaluationError, how_to_install, with_code
 from autometa.evaluation import Protocol, Run
 from autometa.metabase import MetaBase
 from autometa.metafeatures import METAFEATURES_VERSION
@@ -389,7 +389,7 @@ class _Collection:
         except EvaluationError:
             raise
         except AutometaError as error:
-            self.report.unreadable[chunk.place.source.task_id] = str(error)
+            self.report.unreadable[chunk.place.source.task_id] = with_code(error)
             return
         if self._has_others(chunk, runs):
             self._chunks.put(chunk)

@@ -16,13 +16,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from autometa.errors import AutometaError, StorageError
+from autometa.errors import AutometaError, DataIssue, StorageError
 from autometa.experience._extension import Addition
 from autometa.metabase import MetaBase, read_manifest, verify_files, write_manifest
 from autometa.metafeatures import METAFEATURES_VERSION
 from autometa.metamodel import MetaModel
 from autometa.space import SPACE_VERSION
-from autometa.task import DataIssue
 
 HOME_VARIABLE: Final = "AUTOMETA_HOME"
 _PREFIX: Final = "metabase-"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autometa.errors import StorageError, UsageError
+from autometa.errors import DataIssue, StorageError, UsageError
 from autometa.metabase import MetaBase, metabase_directory, read_manifest, write_manifest
 from autometa.metamodel.costs import PowerLaw
 from autometa.metamodel.forest import ProximityForest
@@ -20,7 +20,6 @@ from autometa.metamodel.known import KnownTasks, TunedRuns
 from autometa.metamodel.neighbourhood import Neighbourhood, Prediction
 from autometa.metamodel.similarity import Similarity
 from autometa.space import Configuration, target_of
-from autometa.task import DataIssue
 
 FloatArray = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from autometa.errors import UsageError
+from autometa.errors import DataIssue, UsageError
 from autometa.experience import load_metamodel
 from autometa.metabase import MetaBase
 from autometa.metafeatures import describe_task
@@ -20,7 +20,7 @@ from autometa.metamodel import MetaModel, Neighbourhood, Prediction
 from autometa.metrics import Scale
 from autometa.mixture import MOST_MEMBERS, MOST_OF_AN_ALGORITHM, Candidates, leading_metrics
 from autometa.recommendation._results import Recommendation, Recommendations, Suitable
-from autometa.task import DataIssue, Task
+from autometa.task import Task
 
 # As far from the known tasks as their hundredth is from the others.
 FAR: Final = 0.5

@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autometa.errors import UsageError
+from autometa.errors import DataIssue, UsageError
 from autometa.metamodel import PastRuns
 from autometa.metamodel.belief import FewShot
 from autometa.metrics import Metric, Scale
 from autometa.mixture import Candidates, Mixture, build_ensemble, choose_mixture
 from autometa.notebook import render_recommendations_card
 from autometa.space import Configuration, SearchSpace
-from autometa.task import DataIssue, Task
+from autometa.task import Task
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

@@ -16,7 +16,8 @@ from autometa.wording import counted, listed, number, shortened
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autometa.task import DataIssue, Task
+    from autometa.errors import DataIssue
+    from autometa.task import Task
 
 _BARS: Final = 12
 _ROWS: Final = 20_000  # as many as the small pictures are made from

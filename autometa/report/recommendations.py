@@ -15,9 +15,9 @@ from autometa.wording import algorithm_name, brief_seconds, counted, direction, 
 __all__ = ["render_recommendations", "require_charts"]
 
 if TYPE_CHECKING:
+    from autometa.errors import DataIssue
     from autometa.metamodel import MetaModel
     from autometa.recommendation import Recommendations
-    from autometa.task import DataIssue
 
 
 def render_recommendations(

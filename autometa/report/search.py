@@ -35,9 +35,10 @@ from autometa.wording import (
 )
 
 if TYPE_CHECKING:
+    from autometa.errors import DataIssue
     from autometa.metamodel import MetaModel
     from autometa.recommendation import Recommendations
-    from autometa.task import DataIssue, Task
+    from autometa.task import Task
 
 _MEMBERS: Final = 15  # as many as a chart shows; the leaderboard has all
 _IMPORTANT: Final = 20

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from refusals import refused
 
 from autometa.collection._lockfile import LockFile, differences, one_process
 from autometa.errors import StorageError
@@ -50,14 +51,14 @@ def test_many_writers_lose_nothing(tmp_path):
 def test_a_file_that_is_not_ours_is_refused_and_kept(tmp_path, text):
     path = tmp_path / "taken.json"
     path.write_text(text)
-    with pytest.raises(StorageError, match="AM615"):
+    with refused(StorageError, "AM615"):
         LockFile(path).note_suite("99", [1])
     assert path.read_text() == text
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="AM609"):
+    with refused(StorageError, "AM609"):
         LockFile(tmp_path / "file" / "taken.json").note_suite("99", [1])
 
 

@@ -170,7 +170,7 @@ def test_a_task_that_cannot_be_read_is_named_and_the_others_run(sources, journal
     pd.DataFrame({"a": range(45), "y": 1}).to_parquet(sources[1].path)
     report = collect(sources, journal, n_configurations=1)
     assert set(report.unreadable) == {sources[0].task_id, sources[1].task_id}
-    assert report.unreadable[sources[1].task_id].startswith("AM103")
+    assert report.unreadable[sources[1].task_id].endswith("[AM103]")
     assert (report.n_total, report.n_left) == (2, 0)
     assert report.counts == {"ok": 2}
     _check_description(journal, sources[2])

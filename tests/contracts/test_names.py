@@ -179,7 +179,7 @@ def test_the_tree_of_errors(child, parents):
     error = getattr(autometa, child)
     assert error.__bases__ == parents
     raised = error("AM000", "what is wrong.", "What to do.")
-    assert str(raised) == "AM000 what is wrong. What to do."
+    assert str(raised) == "what is wrong. What to do."
     assert (raised.code, raised.message, raised.fix) == ("AM000", "what is wrong.", "What to do.")
 
 

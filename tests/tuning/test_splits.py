@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from refusals import refused
 from sklearn.model_selection import KFold, LeaveOneOut, ShuffleSplit, TimeSeriesSplit
 
 from autometa.errors import DataError, UsageError
@@ -76,16 +77,16 @@ def test_splitters_and_lists(task) -> None:
     ],
 )
 def test_what_is_no_cv(task, cv) -> None:
-    with pytest.raises(UsageError, match="AM520"):
+    with refused(UsageError, "AM520"):
         resolve_splits(task, cv)
 
 
 def test_groups_that_do_not_fit(task) -> None:
-    with pytest.raises(UsageError, match="AM520 2 groups cannot fill 3 folds"):
+    with refused(UsageError, "AM520", match="2 groups cannot fill 3 folds"):
         resolve_splits(task, 3, np.arange(60) % 2)
-    with pytest.raises(DataError, match="AM110"):
+    with refused(DataError, "AM110"):
         resolve_splits(task, 3, [1, 2])
-    with pytest.raises(UsageError, match="AM520"):
+    with refused(UsageError, "AM520"):
         resolve_splits(task, GroupSplitter())
 
 
@@ -98,9 +99,7 @@ def test_a_class_smaller_than_the_folds() -> None:
     X = pd.DataFrame({"a": np.random.default_rng(0).normal(size=32)})
     y = ["x"] * 15 + ["y"] * 15 + ["Z"] * 2
     task = Task.from_frame(X, y)
-    with pytest.raises(
-        DataError, match=r"AM104 class 'Z' has 2 row\(s\), fewer than the 3 folds.*or use cv=2"
-    ):
+    with refused(DataError, "AM104", match=r"class 'Z' has 2 row\(s\), fewer than the 3 folds.*or use cv=2"):
         resolve_splits(task, 3)
     assert len(resolve_splits(task, 2)) == 2
 
@@ -133,7 +132,7 @@ def test_folds_can_be_drawn_more_than_once(task) -> None:
 def test_too_few_rows() -> None:
     task = Task.from_frame(pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0]}), [1.5, 2.5, 3.5, 4.5])
     assert len(resolve_splits(task)) == 2
-    with pytest.raises(DataError, match="AM201"):
+    with refused(DataError, "AM201"):
         resolve_splits(task, 3)
 
 
@@ -146,7 +145,7 @@ def test_weights(task) -> None:
         ([np.nan] * 60, "AM119"),
         ([0] * 60, "AM119"),
     ]:
-        with pytest.raises(DataError, match=code):
+        with refused(DataError, code):
             resolve_weights(bad, task)
-    with pytest.raises(DataError, match="AM119 only one class"):
+    with refused(DataError, "AM119", match="only one class"):
         resolve_weights([1] * 20 + [0] * 40, task)

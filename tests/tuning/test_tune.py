@@ -13,6 +13,7 @@ import optuna
 import pandas as pd
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from refusals import refused
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import make_scorer, recall_score
@@ -170,7 +171,7 @@ def test_folds_groups_and_weights(iris) -> None:
     result = tune(X, y, n_trials=2, cv=GroupKFold(5), groups=groups, sample_weight=weights, random_state=0)
     assert result.study.trials[0].user_attrs["run"]["n_folds"] == 5
     assert "knn" not in result.leaderboard["algorithm"].tolist()
-    with pytest.raises(UsageError, match="AM524"):
+    with refused(UsageError, "AM524"):
         tune(X, y, n_trials=1, sample_weight=weights, algorithms=["knn"])
 
 
@@ -214,16 +215,16 @@ def test_failed_trials_do_not_win_and_do_not_stop_the_search(iris) -> None:
 def test_when_all_fail_the_cause_is_told(iris) -> None:
     register("failing", Failing, seconds=FloatDistribution(0, 1))
     asked = []
-    with pytest.raises(
-        EvaluationError, match=r"AM801 all of the first 5 trials failed, 5 of them with: .*no luck"
+    with refused(
+        EvaluationError, "AM801", match=r"all of the first 5 trials failed, 5 of them with: .*no luck"
     ):
         tune(
             *iris, n_trials=50, algorithms=["failing"], callbacks=[lambda *_: asked.append(1)], random_state=0
         )
     assert len(asked) <= 5
-    with pytest.raises(EvaluationError, match="AM801 all of the first 1 trials"):
+    with refused(EvaluationError, "AM801", match="all of the first 1 trials"):
         tune(*iris, n_trials=1, algorithms=["failing"])
-    with pytest.raises(EvaluationError, match="AM803"):
+    with refused(EvaluationError, "AM803"):
         tune(*iris, n_trials=0, algorithms=["failing"])
 
 
@@ -287,17 +288,17 @@ def test_a_study_is_continued(iris, suggested, tmp_path, name) -> None:
 def test_a_study_that_does_not_fit_is_refused(iris, tmp_path) -> None:
     options = {"storage": str(tmp_path / "s.journal"), "study_name": "mine", "n_trials": 1}
     tune(*iris, algorithms=QUICK, **options)
-    with pytest.raises(UsageError, match=r"AM502 .*another search space"):
+    with refused(UsageError, "AM502", match=r"another search space"):
         tune(*iris, algorithms=["linear"], **options)
-    with pytest.raises(UsageError, match=r"AM502 .*another metric"):
+    with refused(UsageError, "AM502", match=r"another metric"):
         tune(*iris, algorithms=QUICK, metric="accuracy", **options)
-    with pytest.raises(UsageError, match=r"AM502 .*another set of folds"):
+    with refused(UsageError, "AM502", match=r"another set of folds"):
         tune(*iris, algorithms=QUICK, cv=2, **options)
-    with pytest.raises(UsageError, match=r"AM502 .*another table"):
+    with refused(UsageError, "AM502", match=r"another table"):
         tune(iris[0].iloc[:-1], iris[1].iloc[:-1], algorithms=QUICK, **options)
     foreign = optuna.create_study(study_name="foreign", storage=open_storage(options["storage"]))
     foreign.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=1)
-    with pytest.raises(UsageError, match=r"AM502 .*not made by tune"):
+    with refused(UsageError, "AM502", match=r"not made by tune"):
         tune(*iris, n_trials=1, storage=options["storage"], study_name="foreign")
 
 
@@ -443,14 +444,14 @@ def test_arrays_give_a_pipeline_for_arrays(iris) -> None:
         ({"n_trials": 2.5}, UsageError, "AM522"),
         ({"n_jobs": 0}, UsageError, "AM522"),
         ({"timeout": -1.0}, UsageError, "AM522"),
-        ({"cv": 60}, DataError, "AM104 class 2 has 25"),
+        ({"cv": 60}, DataError, "AM104"),
         ({"metric": "acuracy"}, UsageError, "AM107"),
         ({"algorithms": ["linaer"]}, UsageError, "AM504"),
         ({"storage": "nowhere"}, UsageError, "AM505"),
     ],
 )
 def test_wrong_arguments(iris, options, error, code) -> None:
-    with pytest.raises(error, match=code):
+    with refused(error, code):
         tune(*iris, **{"n_trials": 1, **options})
 
 

@@ -6,6 +6,7 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
+from refusals import refused
 
 from autometa.errors import DataError, UsageError
 from autometa.space import SearchSpace
@@ -96,7 +97,7 @@ def test_policies(iris) -> None:
     assert dropped.suggestions[0].status == "dropped"
     assert dropped.suggestions[0].reason
     study = optuna.create_study()
-    with pytest.raises(UsageError, match="AM501 num_leaves=31"):
+    with refused(UsageError, "AM501", match="num_leaves=31"):
         warm_start(study, *iris, k=3, algorithm="lightgbm", space=space, policy="error")
     assert not study.trials
 
@@ -165,10 +166,10 @@ def test_several_objectives_and_the_empty_report(iris) -> None:
     ],
 )
 def test_wrong_arguments(iris, options, error, code) -> None:
-    with pytest.raises(error, match=code):
+    with refused(error, code):
         warm_start(optuna.create_study(), *iris, **options)
 
 
 def test_unusable_data(iris) -> None:
-    with pytest.raises(DataError, match="AM103"):
+    with refused(DataError, "AM103"):
         warm_start(optuna.create_study(), iris[0], [1] * len(iris[0]))
