@@ -7,22 +7,40 @@ before: ``python -m autometa`` comes through here while the folder where the use
 TYPE_CHECKING = False  # as type checkers read it, without the module typing
 if TYPE_CHECKING:
     from autometa.errors import (
-        AutometaError,
-        DataError,
-        DependencyError,
-        EvaluationError,
-        StorageError,
-        UsageError,
+        AutometaError as AutometaError,
+        DataError as DataError,
+        DependencyError as DependencyError,
+        EvaluationError as EvaluationError,
+        StorageError as StorageError,
+        UsageError as UsageError,
     )
-    from autometa.estimators import AutoMetaClassifier, AutoMetaRegressor
-    from autometa.experience import LearnReport, learn
-    from autometa.metabase import MetaBase
-    from autometa.metafeatures import extract_metafeatures
-    from autometa.metamodel import AlgorithmSelector, MetaModel
-    from autometa.recommendation import Recommendation, Recommendations, recommend
-    from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
-    from autometa.task import Task
-    from autometa.tuning import MetaSampler, TuneResult, WarmStartReport, tune, warm_start
+    from autometa.estimators import (
+        AutoMetaClassifier as AutoMetaClassifier,
+        AutoMetaRegressor as AutoMetaRegressor,
+    )
+    from autometa.experience import LearnReport as LearnReport, learn as learn
+    from autometa.metabase import MetaBase as MetaBase
+    from autometa.metafeatures import extract_metafeatures as extract_metafeatures
+    from autometa.metamodel import AlgorithmSelector as AlgorithmSelector, MetaModel as MetaModel
+    from autometa.recommendation import (
+        Recommendation as Recommendation,
+        Recommendations as Recommendations,
+        recommend as recommend,
+    )
+    from autometa.space import (
+        Algorithm as Algorithm,
+        Configuration as Configuration,
+        SearchSpace as SearchSpace,
+        register_algorithm as register_algorithm,
+    )
+    from autometa.task import Task as Task
+    from autometa.tuning import (
+        MetaSampler as MetaSampler,
+        TuneResult as TuneResult,
+        WarmStartReport as WarmStartReport,
+        tune as tune,
+        warm_start as warm_start,
+    )
 
 __version__ = "0.1.0"
 
@@ -56,36 +74,7 @@ _HOMES = {
     "warm_start": "tuning",
 }
 
-__all__ = [
-    "Algorithm",
-    "AlgorithmSelector",
-    "AutoMetaClassifier",
-    "AutoMetaRegressor",
-    "AutometaError",
-    "Configuration",
-    "DataError",
-    "DependencyError",
-    "EvaluationError",
-    "LearnReport",
-    "MetaBase",
-    "MetaModel",
-    "MetaSampler",
-    "Recommendation",
-    "Recommendations",
-    "SearchSpace",
-    "StorageError",
-    "Task",
-    "TuneResult",
-    "UsageError",
-    "WarmStartReport",
-    "__version__",
-    "extract_metafeatures",
-    "learn",
-    "recommend",
-    "register_algorithm",
-    "tune",
-    "warm_start",
-]
+__all__ = sorted([*_HOMES, "__version__"])
 
 
 def __getattr__(name: str) -> object:

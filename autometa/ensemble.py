@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,15 @@ class _Ensemble(BaseEstimator):
             warnings.simplefilter("ignore")
             return [preparation.transform(frame) for preparation in self.preparations]
 
+    def _answers(self, X: Any, method: str) -> Iterator[tuple[Any, Array]]:
+        """Yield each member's model, and what its method says of the rows, times its weight."""
+        prepared = self._prepared(X)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for places, model, weight in self.members:
+                rows = side_by_side([prepared[place] for place in places])
+                yield model, weight * np.asarray(getattr(model, method)(rows))
+
 
 class EnsembleClassifier(ClassifierMixin, _Ensemble):
     """A weighted mean of the probabilities of fitted classifiers.
@@ -160,13 +169,11 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
         DataError
             AM401 when a column is missing.
         """
-        prepared = self._prepared(X)
-        total = np.zeros((prepared[0].shape[0], len(self.classes)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for places, model, weight in self.members:
-                rows = side_by_side([prepared[place] for place in places])
-                total[:, model.classes_.astype(int)] += weight * model.predict_proba(rows)
+        total: Any = 0.0
+        for model, answer in self._answers(X, "predict_proba"):
+            spread = np.zeros((len(answer), len(self.classes)))
+            spread[:, model.classes_.astype(int)] = answer
+            total = total + spread
         return calibrate(total, self.temperature, self.smoothing, np.asarray(self.shares))
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -224,14 +231,7 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
         DataError
             AM401 when a column is missing.
         """
-        prepared = self._prepared(X)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            parts = [
-                weight * np.ravel(model.predict(side_by_side([prepared[place] for place in places])))
-                for places, model, weight in self.members
-            ]
-        return np.asarray(np.sum(parts, axis=0))
+        return np.asarray(sum(np.ravel(answer) for _, answer in self._answers(X, "predict")))
 
 
 def side_by_side(blocks: Sequence[Any]) -> Any:

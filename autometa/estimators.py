@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Self
+from collections.abc import Sequence
+from inspect import cleandoc
+from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,74 @@ from autometa.columns import match_columns
 from autometa.errors import DataError
 from autometa.frames import as_frame, as_series, check_names, is_lazy
 from autometa.task import Task
-from autometa.tuning import tune
+from autometa.tuning import Callback, Schedule, tune
+
+_Class = TypeVar("_Class", bound=type)
+# What both estimators take and have, once.
+_PARAMETERS: Final = """
+Parameters
+----------
+n_trials : int, default=30
+    The most configurations to try; 0 fits the mean of the first recommendations without a search.
+timeout : float or None, default=None
+    Seconds of wall-clock time of a fit, everything included.
+metric : str, callable or None, default=None
+    scikit-learn's name, with or without its sign, or a scorer; by default ``roc_auc``, ``log_loss`` or ``r2``.
+cv : int, splitter, iterable or None, default=None
+    See :func:`autometa.tune`.
+ensemble_size : int, default=25
+    The most configurations in the model; with 1, it is the best pipeline, fitted on all rows.
+n_jobs : int, default=1
+    Fits at a time, each in a process of its own.
+random_state : int, RandomState or None, default=None
+    With an integer, ``n_jobs=1`` and no timeout, the same model each time.
+algorithms : str or sequence of str, optional
+    Search among these algorithms only.
+metamodel : MetaModel or path, optional
+    The bundled one by default.
+memory_limit : int or None, default=None
+    Bytes that the fits may allocate together; candidates that need more fail.
+max_predict_seconds : float or None, default=None
+    CPU seconds that the model may take to predict 10,000 rows; by default ten times those of a default LightGBM.
+column_types : mapping of str to str, default=None
+    What to read columns as, where the guess would be another; see :meth:`autometa.Task.from_frame`. Columns of
+    tables without names are called ``x0``, ``x1`` and so on.
+storage : str, optuna storage or None, default=None
+    Database URL, path of a journal file, or storage object that keeps the study; in memory by default.
+study_name : str or None, default=None
+    A study of that name in `storage` is continued, if it was made with the same table, space, metric and folds.
+callbacks : sequence of callable, default=()
+    Called with the study and the finished trial, as Optuna does.
+schedule : Schedule or None, default=None
+    How the time is spent; the usual one by default.
+
+Attributes
+----------
+classes_ : ndarray of shape (n_classes,)
+    Of classifiers: the labels, sorted.
+n_features_in_ : int
+    Number of columns at `fit`.
+feature_names_in_ : ndarray of shape (n_features,)
+    Where `X` had names that are strings.
+model_ : EnsembleClassifier, EnsembleRegressor or Pipeline
+    What predicts, of scikit-learn and LightGBM models.
+best_configuration_ : Configuration
+    The best single one.
+leaderboard_ : DataFrame
+    See :class:`autometa.TuneResult`.
+score_ : float
+    Of the model on rows that its parts were not fitted on, in natural units of the metric; NaN without folds.
+note_ : str
+    What there was no time for; empty where there was time enough.
+study_ : optuna.Study
+    With a trial for each candidate.
+"""
+
+
+def _with_parameters(estimator: _Class) -> _Class:
+    """Write what both estimators take into the docstring of one."""
+    estimator.__doc__ = cleandoc(estimator.__doc__ or "").replace("{parameters}", _PARAMETERS.strip())
+    return estimator
 
 
 class _AutoMeta(BaseEstimator):
@@ -40,6 +109,10 @@ class _AutoMeta(BaseEstimator):
         memory_limit: int | None = None,
         max_predict_seconds: float | None = None,
         column_types: Any = None,
+        storage: Any = None,
+        study_name: str | None = None,
+        callbacks: Sequence[Callback] = (),
+        schedule: Schedule | None = None,
     ) -> None:
         self.n_trials = n_trials
         self.timeout = timeout
@@ -53,6 +126,10 @@ class _AutoMeta(BaseEstimator):
         self.memory_limit = memory_limit
         self.max_predict_seconds = max_predict_seconds
         self.column_types = column_types
+        self.storage = storage
+        self.study_name = study_name
+        self.callbacks = callbacks
+        self.schedule = schedule
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -70,9 +147,11 @@ class _AutoMeta(BaseEstimator):
         X : DataFrame or array-like of shape (n_rows, n_columns)
             Any mix of numbers, strings, categories, booleans, dates and missing values.
         y : array-like of shape (n_rows,)
+            The target, without missing values.
         groups : array-like of shape (n_rows,), optional
             Rows of one group are never on both sides of a split.
         sample_weight : array-like of shape (n_rows,), optional
+            Passed to every fit and to the choice of the model. Algorithms that take no weights are left out.
 
         Returns
         -------
@@ -105,6 +184,10 @@ class _AutoMeta(BaseEstimator):
             metamodel=self.metamodel,
             memory_limit=self.memory_limit,
             max_predict_seconds=self.max_predict_seconds,
+            storage=self.storage,
+            study_name=self.study_name,
+            callbacks=self.callbacks,
+            schedule=self.schedule,
         )
         self.columns_ = frame.columns.tolist()
         self._schema = task.schema()
@@ -114,7 +197,24 @@ class _AutoMeta(BaseEstimator):
         self.score_ = result.score
         self.note_ = result.note
         self.study_ = result.study
+        if self._kind == "classification":
+            self.classes_ = result.model.classes_
         return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the predicted value of each row; of classifiers the class that suits the metric.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            With the columns that were there at `fit`, by their names where they had any.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+        """
+        frame = self._known_columns(X)
+        return np.asarray(self.model_.predict(frame))
 
     def _as_frame(self, X: Any) -> pd.DataFrame:
         """Return a table whose columns have names, made up where the user gave none."""
@@ -159,54 +259,11 @@ def _has_names(X: Any) -> bool:
     )
 
 
+@_with_parameters
 class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
     """A classifier that chooses its own pipeline, starting from what other tables have taught.
 
-    Parameters
-    ----------
-    n_trials : int, default=30
-        The most configurations to try; 0 fits the mean of the first recommendations without a search.
-    timeout : float or None, default=None
-        Seconds of wall-clock time of a fit, everything included.
-    metric : str, callable or None, default=None
-        scikit-learn's name without a sign, or a scorer; by default ``roc_auc`` or ``log_loss``.
-    cv : int, splitter, iterable or None, default=None
-        See :func:`autometa.tune`.
-    ensemble_size : int, default=25
-        The most configurations in the model; with 1, it is the best pipeline, fitted on all rows.
-    n_jobs : int, default=1
-        Fits at a time, each in a process of its own.
-    random_state : int, RandomState or None, default=None
-        With an integer, ``n_jobs=1`` and no timeout, the same model each time.
-    algorithms : str or sequence of str, optional
-        Search among these algorithms only.
-    metamodel : MetaModel or path, optional
-        The bundled one by default.
-    memory_limit : int or None, default=None
-        Bytes that the fits may allocate together; candidates that need more fail.
-    max_predict_seconds : float or None, default=None
-        CPU seconds that the model may take to predict 10,000 rows; by default ten times those of a default LightGBM.
-    column_types : mapping of str to str, default=None
-        What to read columns as, where the guess would be another; see :meth:`autometa.Task.from_frame`. Columns of
-        tables without names are called ``x0``, ``x1`` and so on.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features,)
-        Where `X` had names that are strings.
-    model_ : EnsembleClassifier, EnsembleRegressor or Pipeline
-        What predicts, of scikit-learn and LightGBM models.
-    best_configuration_ : Configuration
-        The best single one.
-    leaderboard_ : DataFrame
-        See :class:`autometa.TuneResult`.
-    score_ : float
-        Of the model on rows that its parts were not fitted on, in natural units of the metric; NaN without folds.
-    note_ : str
-        What there was no time for; empty where there was time enough.
-    study_ : optuna.Study
+    {parameters}
 
     Examples
     --------
@@ -229,19 +286,13 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
             )
         return target
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None, sample_weight: Any = None) -> Self:  # noqa: D102
-        super().fit(X, y, groups=groups, sample_weight=sample_weight)
-        self.classes_ = self.model_.classes_
-        return self
-
-    fit.__doc__ = _AutoMeta.fit.__doc__
-
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probabilities of the classes, in the order of ``classes_``.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_rows, n_columns)
+            With the columns that were there at `fit`, by their names where they had any.
 
         Returns
         -------
@@ -250,68 +301,12 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
         frame = self._known_columns(X)
         return np.asarray(self.model_.predict_proba(frame))
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the class of each row: the most probable one, or that by the threshold that suits the metric.
 
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-
-        Returns
-        -------
-        ndarray of shape (n_rows,)
-        """
-        frame = self._known_columns(X)
-        return np.asarray(self.model_.predict(frame))
-
-
+@_with_parameters
 class AutoMetaRegressor(RegressorMixin, _AutoMeta):
     """A regressor that chooses its own pipeline, starting from what other tables have taught.
 
-    Parameters
-    ----------
-    n_trials : int, default=30
-        The most configurations to try; 0 fits the mean of the first recommendations without a search.
-    timeout : float or None, default=None
-        Seconds of wall-clock time of a fit, everything included.
-    metric : str, callable or None, default=None
-        scikit-learn's name without a sign, or a scorer; ``r2`` by default.
-    cv : int, splitter, iterable or None, default=None
-        See :func:`autometa.tune`.
-    ensemble_size : int, default=25
-        The most configurations in the model; with 1, it is the best pipeline, fitted on all rows.
-    n_jobs : int, default=1
-        Fits at a time, each in a process of its own.
-    random_state : int, RandomState or None, default=None
-        With an integer, ``n_jobs=1`` and no timeout, the same model each time.
-    algorithms : str or sequence of str, optional
-        Search among these algorithms only.
-    metamodel : MetaModel or path, optional
-        The bundled one by default.
-    memory_limit : int or None, default=None
-        Bytes that the fits may allocate together; candidates that need more fail.
-    max_predict_seconds : float or None, default=None
-        CPU seconds that the model may take to predict 10,000 rows; by default ten times those of a default LightGBM.
-    column_types : mapping of str to str, default=None
-        What to read columns as, where the guess would be another; see :meth:`autometa.Task.from_frame`. Columns of
-        tables without names are called ``x0``, ``x1`` and so on.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features,)
-        Where `X` had names that are strings.
-    model_ : EnsembleClassifier, EnsembleRegressor or Pipeline
-        What predicts, of scikit-learn and LightGBM models.
-    best_configuration_ : Configuration
-        The best single one.
-    leaderboard_ : DataFrame
-        See :class:`autometa.TuneResult`.
-    score_ : float
-        Of the model on rows that its parts were not fitted on, in natural units of the metric; NaN without folds.
-    note_ : str
-        What there was no time for; empty where there was time enough.
-    study_ : optuna.Study
+    {parameters}
 
     Examples
     --------
@@ -323,17 +318,3 @@ class AutoMetaRegressor(RegressorMixin, _AutoMeta):
     """
 
     _kind = "regression"
-
-    def predict(self, X: Any) -> NDArray[np.float64]:
-        """Return the predicted values.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-
-        Returns
-        -------
-        ndarray of shape (n_rows,)
-        """
-        frame = self._known_columns(X)
-        return np.asarray(self.model_.predict(frame))

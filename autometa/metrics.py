@@ -19,7 +19,8 @@ class Metric:
     Attributes
     ----------
     name : str
-        scikit-learn's scorer name without ``neg_`` and ``_score``, or the name of the user's scorer.
+        scikit-learn's scorer name without ``neg_``; ``rmse``, ``mse``, ``mae`` and ``brier`` for short; or the name of
+        the user's scorer.
     greater_is_better : bool
         Direction in natural units; ``log_loss`` is lower-is-better.
     stored : str
@@ -48,36 +49,80 @@ CLASSIFICATION_METRICS: Final = ("accuracy", "balanced_accuracy", "roc_auc", "lo
 REGRESSION_METRICS: Final = ("r2", "rmse", "mae")
 DEFAULT_METRIC: Final = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "r2"}
 
-# name: (scikit-learn scorer, greater is better, the stored metric that stands for it)
-_CLASSIFICATION: Final[dict[str, tuple[str, bool, str]]] = {
-    "accuracy": ("accuracy", True, "accuracy"),
-    "balanced_accuracy": ("balanced_accuracy", True, "balanced_accuracy"),
-    "roc_auc": ("roc_auc", True, "roc_auc"),
-    "roc_auc_ovr": ("roc_auc_ovr", True, "roc_auc"),
-    "roc_auc_ovo": ("roc_auc_ovo", True, "roc_auc"),
-    "log_loss": ("neg_log_loss", False, "log_loss"),
-    "brier": ("neg_brier_score", False, "log_loss"),
-    "brier_score": ("neg_brier_score", False, "log_loss"),
-    "average_precision": ("average_precision", True, "roc_auc"),
-    "f1_macro": ("f1_macro", True, "f1_macro"),
-    "f1_micro": ("f1_micro", True, "accuracy"),
-    "f1_weighted": ("f1_weighted", True, "f1_macro"),
-    "f1": ("f1", True, "f1_macro"),
-    "precision_macro": ("precision_macro", True, "f1_macro"),
-    "recall_macro": ("recall_macro", True, "balanced_accuracy"),
-    "matthews_corrcoef": ("matthews_corrcoef", True, "f1_macro"),
+# scikit-learn's scorer, and the stored metric that stands for it: the one that sees the same things of a prediction
+# (classes, probabilities, their order; squares or absolute values).
+_CLASSIFICATION_SCORERS: Final = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced_accuracy",
+    "roc_auc": "roc_auc",
+    "roc_auc_ovr": "roc_auc",
+    "roc_auc_ovr_weighted": "roc_auc",
+    "roc_auc_ovo": "roc_auc",
+    "roc_auc_ovo_weighted": "roc_auc",
+    "average_precision": "roc_auc",
+    "neg_log_loss": "log_loss",
+    "neg_brier_score": "log_loss",
+    "d2_log_loss_score": "log_loss",
+    "d2_brier_score": "log_loss",
+    "f1": "f1_macro",
+    "f1_macro": "f1_macro",
+    "f1_micro": "accuracy",
+    "f1_weighted": "f1_macro",
+    "jaccard": "f1_macro",
+    "jaccard_macro": "f1_macro",
+    "jaccard_micro": "accuracy",
+    "jaccard_weighted": "f1_macro",
+    "precision": "f1_macro",
+    "precision_macro": "f1_macro",
+    "precision_micro": "accuracy",
+    "precision_weighted": "f1_macro",
+    "recall": "balanced_accuracy",
+    "recall_macro": "balanced_accuracy",
+    "recall_micro": "accuracy",
+    "recall_weighted": "accuracy",
+    "matthews_corrcoef": "f1_macro",
+    "positive_likelihood_ratio": "balanced_accuracy",
+    "neg_negative_likelihood_ratio": "balanced_accuracy",
+    "top_k_accuracy": "accuracy",
 }
-_REGRESSION: Final[dict[str, tuple[str, bool, str]]] = {
-    "r2": ("r2", True, "r2"),
-    "rmse": ("neg_root_mean_squared_error", False, "rmse"),
-    "root_mean_squared_error": ("neg_root_mean_squared_error", False, "rmse"),
-    "mse": ("neg_mean_squared_error", False, "rmse"),
-    "mean_squared_error": ("neg_mean_squared_error", False, "rmse"),
-    "mae": ("neg_mean_absolute_error", False, "mae"),
-    "mean_absolute_error": ("neg_mean_absolute_error", False, "mae"),
-    "median_absolute_error": ("neg_median_absolute_error", False, "mae"),
-    "explained_variance": ("explained_variance", True, "r2"),
+_REGRESSION_SCORERS: Final = {
+    "r2": "r2",
+    "explained_variance": "r2",
+    "neg_root_mean_squared_error": "rmse",
+    "neg_mean_squared_error": "rmse",
+    "neg_mean_squared_log_error": "rmse",
+    "neg_root_mean_squared_log_error": "rmse",
+    "neg_mean_poisson_deviance": "rmse",
+    "neg_mean_gamma_deviance": "rmse",
+    "neg_max_error": "rmse",
+    "neg_mean_absolute_error": "mae",
+    "neg_mean_absolute_percentage_error": "mae",
+    "neg_median_absolute_error": "mae",
+    "d2_absolute_error_score": "mae",
 }
+# What people call them, and scikit-learn does not.
+_SHORT: Final = {
+    "brier_score": "brier",
+    "root_mean_squared_error": "rmse",
+    "mean_squared_error": "mse",
+    "mean_absolute_error": "mae",
+}
+_BINARY_ONLY: Final = frozenset(
+    ("f1", "jaccard", "precision", "recall", "positive_likelihood_ratio", "negative_likelihood_ratio")
+)
+
+
+def _by_name(scorers: dict[str, str]) -> dict[str, tuple[str, bool, str]]:
+    """Return scorer, whether greater is better, and the stored metric, by the name without a sign."""
+    found = {}
+    for scorer, stored in scorers.items():
+        name = scorer.removeprefix("neg_")
+        found[_SHORT.get(name, name)] = (scorer, name == scorer, stored)
+    return found
+
+
+_CLASSIFICATION: Final = _by_name(_CLASSIFICATION_SCORERS)
+_REGRESSION: Final = _by_name(_REGRESSION_SCORERS)
 
 
 def stored_metrics(kind: str) -> tuple[str, ...]:
@@ -88,8 +133,12 @@ def stored_metrics(kind: str) -> tuple[str, ...]:
 # Scores of one class, which scikit-learn takes to be 1 unless told: function, greater is better, what it is given.
 _ONE_CLASS: Final[dict[str, tuple[str, bool, tuple[str, ...]]]] = {
     "f1": ("f1_score", True, ("predict",)),
+    "jaccard": ("jaccard_score", True, ("predict",)),
+    "precision": ("precision_score", True, ("predict",)),
+    "recall": ("recall_score", True, ("predict",)),
     "average_precision": ("average_precision_score", True, ("decision_function", "predict_proba")),
     "neg_brier_score": ("brier_score_loss", False, ("predict_proba",)),
+    "d2_brier_score": ("d2_brier_score", True, ("predict_proba",)),
 }
 
 
@@ -121,10 +170,11 @@ def resolve_metric(metric: str | Callable[..., float] | None, kind: str, positiv
         function = getattr(metric, "_score_func", metric)
         return Metric(getattr(function, "__name__", "custom"), True, DEFAULT_METRIC[kind], metric)
     name = metric.strip().removeprefix("neg_").replace("roc_auc_score", "roc_auc")
+    name = _SHORT.get(name, name)
     if name not in known and name.removesuffix("_score") in known:
         name = name.removesuffix("_score")
     other = _CLASSIFICATION if kind == "regression" else _REGRESSION
-    fits = name in known and (name, kind) != ("f1", "multiclass")
+    fits = name in known and not (kind == "multiclass" and name in _BINARY_ONLY)
     if fits:
         scorer, greater, stored = known[name]
         if scorer == "roc_auc" and kind == "multiclass":

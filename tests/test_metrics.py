@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from refusals import refused
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import check_scoring, get_scorer_names, make_scorer, mean_absolute_error
 
@@ -23,8 +24,9 @@ CLASSIFICATION = [
         "f1_macro",
     ),
     *("average_precision", "f1_micro", "f1_weighted", "precision_macro", "recall_macro", "matthews_corrcoef"),
+    *("neg_brier_score", "d2_brier_score", "d2_log_loss_score", "jaccard_weighted", "roc_auc_ovo_weighted"),
 ]
-REGRESSION = ["r2", "rmse", "mse", "mae", "median_absolute_error", "explained_variance"]
+REGRESSION = ["r2", "rmse", "mse", "mae", "neg_median_absolute_error", "explained_variance"]
 CASES = [
     *((name, "binary") for name in CLASSIFICATION),
     *((name, "multiclass") for name in CLASSIFICATION),
@@ -63,7 +65,7 @@ def test_the_scorer_is_known_to_scikit_learn_and_agrees_in_sign(name, kind, mode
 def test_every_metric_stands_for_a_stored_one_of_its_kind(name, kind):
     metric = resolve_metric(name, kind)
     assert metric.stored in stored_metrics(kind)
-    assert metric.is_proxied == (name != metric.stored)
+    assert metric.is_proxied == (metric.name != metric.stored)
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
@@ -89,7 +91,10 @@ def test_the_contract_names_the_stored_metrics():
     ("given", "meant", "kind"),
     [
         ("neg_log_loss", "log_loss", "binary"),
-        ("neg_root_mean_squared_error", "root_mean_squared_error", "regression"),
+        ("neg_root_mean_squared_error", "rmse", "regression"),
+        ("root_mean_squared_error", "rmse", "regression"),
+        ("neg_mean_absolute_error", "mae", "regression"),
+        ("neg_max_error", "max_error", "regression"),
         ("accuracy_score", "accuracy", "multiclass"),
         ("roc_auc_score", "roc_auc", "binary"),
         (" r2 ", "r2", "regression"),
@@ -136,8 +141,33 @@ def test_gains_turn_only_lower_is_better_round(kind):
         np.testing.assert_array_equal(as_gain(values, name), sign * values)
 
 
-def test_every_alias_is_held_by_these_tests():
-    assert set(CLASSIFICATION) | {"brier_score", "f1"} == set(metrics._CLASSIFICATION)
-    assert set(REGRESSION) | {"root_mean_squared_error", "mean_squared_error", "mean_absolute_error"} == set(
-        metrics._REGRESSION
-    )
+# Scorers of clusters, and of rows that have several labels.
+OF_OTHER_KINDS = {
+    *("adjusted_mutual_info_score", "adjusted_rand_score", "completeness_score", "fowlkes_mallows_score"),
+    *(
+        "homogeneity_score",
+        "mutual_info_score",
+        "normalized_mutual_info_score",
+        "rand_score",
+        "v_measure_score",
+    ),
+    *("f1_samples", "jaccard_samples", "precision_samples", "recall_samples"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(get_scorer_names()) - OF_OTHER_KINDS))
+def test_every_scorer_of_scikit_learn_is_taken_by_its_name(name):
+    kind = "regression" if name in metrics._REGRESSION_SCORERS else "binary"
+    metric = resolve_metric(name, kind)
+    assert metric.scorer == name
+    assert metric.stored in stored_metrics(kind)
+    assert metric.greater_is_better != name.startswith("neg_")
+    with pytest.raises(UsageError):
+        resolve_metric(name, "binary" if kind == "regression" else "regression")
+
+
+@pytest.mark.parametrize("name", sorted(OF_OTHER_KINDS & set(get_scorer_names())))
+def test_scorers_of_clusters_and_of_many_labels_are_refused(name):
+    for kind in ("binary", "regression"):
+        with refused(UsageError, "AM107"):
+            resolve_metric(name, kind)

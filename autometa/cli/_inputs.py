@@ -44,6 +44,11 @@ def add_experience_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--algorithms", metavar="A,B", type=names, help="only these, separated by commas (default: all)"
     )
+    add_metamodel_argument(parser)
+
+
+def add_metamodel_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--metamodel``."""
     parser.add_argument(
         "--metamodel",
         metavar="DIR",

@@ -86,6 +86,10 @@ def next_command(args: argparse.Namespace, command: str, *more: str) -> Section:
         words += ["--kind", args.kind]
     if args.metric:
         words += ["--metric", args.metric]
+    if getattr(args, "algorithms", None):
+        words += ["--algorithms", ",".join(args.algorithms)]
+    if args.metamodel:
+        words += ["--metamodel", args.metamodel]
     for column_type in args.column_type:
         words += ["--column-type", column_type]
     return Section("Next", [shlex.join([*words, *more])])

@@ -7,7 +7,13 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autometa.cli._inputs import add_data_arguments, add_json_argument, all_issues, load_task
+from autometa.cli._inputs import (
+    add_data_arguments,
+    add_json_argument,
+    add_metamodel_argument,
+    all_issues,
+    load_task,
+)
 from autometa.cli._terminal import show_json, show_sections
 from autometa.cli._wording import describe_data, issue_sections, next_command, number, similar_section
 from autometa.report import Section
@@ -22,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_data_arguments(parser)
     parser.set_defaults(kind="auto", metric=None)
+    add_metamodel_argument(parser)
     add_json_argument(parser)
 
 
@@ -30,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from autometa.recommendation import recommend_for_task
 
     table, task = load_task(args)
-    found = recommend_for_task(task, k=1)
+    found = recommend_for_task(task, k=1, metamodel=args.metamodel)
     issues = all_issues(table, found.warnings)
     if args.json:
         answer = found.to_dict()

@@ -22,13 +22,13 @@ LABEL_METRICS: Final = frozenset(
     {
         "accuracy",
         "balanced_accuracy",
-        "f1",
-        "f1_macro",
-        "f1_micro",
-        "f1_weighted",
-        "precision_macro",
-        "recall_macro",
         "matthews_corrcoef",
+        "negative_likelihood_ratio",
+        "positive_likelihood_ratio",
+        *("f1", "f1_macro", "f1_micro", "f1_weighted"),
+        *("jaccard", "jaccard_macro", "jaccard_micro", "jaccard_weighted"),
+        *("precision", "precision_macro", "precision_micro", "precision_weighted"),
+        *("recall", "recall_macro", "recall_micro", "recall_weighted"),
     }
 )
 # What a metric of labels leaves to chance, the logarithmic loss decides: by this share of it.
@@ -73,7 +73,12 @@ class Objective:
     @property
     def is_about_probabilities(self) -> bool:
         """Whether the metric sees how sure probabilities are, so that calibration matters."""
-        return not self.is_regression and self.metric.name in ("log_loss", "brier", "brier_score")
+        return not self.is_regression and self.metric.name in (
+            "log_loss",
+            "d2_log_loss_score",
+            "brier",
+            "d2_brier_score",
+        )
 
     def view(self, prediction: Array, rows: NDArray[Any]) -> Array:
         """Return what the loss of a mean needs of a member's prediction, for some rows."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,6 +135,37 @@ def test_every_public_name_is_found_twice_over_and_says_what_it_is(name):
     if name != "__version__":
         assert first.__module__.startswith("autometa.")
         assert inspect.getdoc(first)
+
+
+def test_type_checkers_are_told_of_the_same_names():
+    """What they read, and Python does not, are the imports of the package's head."""
+    tree = ast.parse(Path(autometa.__file__).read_text(encoding="utf-8"))
+    told = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module != "importlib"
+        for alias in node.names
+    }
+    assert told == {name: f"autometa.{home}" for name, home in autometa._HOMES.items()}
+
+
+def test_the_estimators_take_what_tune_takes():
+    """The kind is that of the class; what belongs to the rows is given to fit."""
+    of_the_rows = {"X", "y", "groups", "sample_weight"}
+    asked = set(inspect.signature(autometa.tune).parameters) - of_the_rows - {"kind"}
+    for estimator in (autometa.AutoMetaClassifier, autometa.AutoMetaRegressor):
+        assert set(inspect.signature(estimator).parameters) == asked
+        assert of_the_rows == set(inspect.signature(estimator.fit).parameters) - {"self"}
+
+
+@pytest.mark.parametrize(
+    "name", ["recommend", "tune", "warm_start", "learn", "MetaSampler", "AutoMetaClassifier"]
+)
+def test_every_parameter_of_a_door_has_a_word(name):
+    what = getattr(autometa, name)
+    words = re.findall(r"^([\w, ]+?)(?: : .*)?\n    \S", inspect.getdoc(what) or "", flags=re.MULTILINE)
+    told = {name for found in words for name in found.split(", ")}
+    assert set(inspect.signature(what).parameters) - told == set()
 
 
 def test_an_unknown_name_is_an_attribute_error():
