@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -17,7 +18,22 @@ from autometa.metabase import TUNED
 from autometa.space import Configuration, SearchSpace
 
 _SIGN: Final = "alive"
+# What tells the trial of a claim from all others; Optuna gives the trial its number only when it is there.
+_CLAIM: Final = "claim"
+# Three signs may be late or lost before a holder is taken for dead.
 _SIGNS_PER_LEASE: Final = 4
+
+
+class Claim(NamedTuple):
+    """A run that this process holds: a running trial of a task's study."""
+
+    study: optuna.Study
+    number: int
+
+    @property
+    def name(self) -> tuple[str, int]:
+        """The same in each process."""
+        return self.study.study_name, self.number
 
 
 class Ledger:
@@ -40,15 +56,17 @@ class Ledger:
     def __init__(self, storage: Any, lease: float) -> None:
         self._storage = storage
         self._lease = lease
-        self._held: dict[int, float] = {}
-        self._seen: dict[int, tuple[Any, float]] = {}
-        self._forgotten: set[int] = set()
+        self._held: dict[tuple[str, int], tuple[Claim, float]] = {}
+        self._seen: dict[tuple[str, int], tuple[Any, float]] = {}
+        self._forgotten: set[tuple[str, int]] = set()
+        self._ids: dict[tuple[str, int], int] = {}
         self._lock = threading.RLock()
 
     def forget_failures(self, study: optuna.Study) -> None:
         """From now on, let the runs of a study that have not succeeded so far count as not made."""
         made = filter(is_made, study.get_trials(deepcopy=False))
-        self._forgotten |= {t._trial_id for t in made if t.user_attrs["run"]["status"] != "ok"}
+        name = study.study_name
+        self._forgotten |= {(name, t.number) for t in made if t.user_attrs["run"]["status"] != "ok"}
 
     def runs(self, study: optuna.Study) -> list[FrozenTrial]:
         """Return the trials of a study that are runs, made or in flight."""
@@ -57,8 +75,8 @@ class Ledger:
             return [
                 t
                 for t in trials
-                if (is_made(t) and t._trial_id not in self._forgotten)
-                or (t.state is TrialState.RUNNING and self._is_alive(t))
+                if (is_made(t) and (study.study_name, t.number) not in self._forgotten)
+                or (t.state is TrialState.RUNNING and self._is_alive(study, t))
             ]
 
     def claim(
@@ -68,7 +86,7 @@ class Ledger:
         configuration: Configuration,
         fidelity: int,
         n_tuned: int,
-    ) -> int | None:
+    ) -> Claim | None:
         """Take hold of a run.
 
         Parameters
@@ -84,67 +102,79 @@ class Ledger:
 
         Returns
         -------
-        int or None
-            Id of the trial, to be finished or released; None where another came first.
+        Claim or None
+            To be finished or released; None where another came first.
         """
         trial = as_trial(space, configuration, fidelity, TrialState.RUNNING)
+        trial.set_user_attr(_CLAIM, uuid.uuid4().hex)
         with self._lock:
-            trial_id: int = self._storage.create_new_trial(study._study_id, template_trial=trial)
-            self._held[trial_id] = time.monotonic()
-            runs = self.runs(study)
-        number = next(run.number for run in runs if run._trial_id == trial_id)
-        earlier = [run for run in runs if run.number < number]
+            study.add_trial(trial)
+            mine = trial.user_attrs[_CLAIM]
+            added = reversed(study.get_trials(deepcopy=False))
+            claim = Claim(study, next(t.number for t in added if t.user_attrs.get(_CLAIM) == mine))
+            self._held[claim.name] = claim, time.monotonic()
+            earlier = [run for run in self.runs(study) if run.number < claim.number]
         is_late = key(trial) in map(key, earlier)
         if is_late or (configuration.origin == TUNED and len(tuned_runs(earlier, fidelity)) >= n_tuned):
-            self.release(trial_id)
+            self.release(claim)
             return None
-        return trial_id
+        return claim
 
-    def finish(self, trial_id: int, run: Run) -> bool:
+    def finish(self, claim: Claim, run: Run) -> bool:
         """Store a run; False where it was given to another in the meantime."""
         record = run.to_record()
         with self._lock:
-            self._held.pop(trial_id, None)
+            self._held.pop(claim.name, None)
             try:
-                self._storage.set_trial_user_attr(trial_id, "run", record)
+                self._storage.set_trial_user_attr(self._trial(claim), "run", record)
             except UpdateFinishedTrialError:
                 return False
-            self._close(trial_id, record)
+            self._close(claim, record)
         return True
 
-    def release(self, trial_id: int) -> None:
+    def release(self, claim: Claim) -> None:
         """Give back a run that was not made."""
         with self._lock:
-            self._held.pop(trial_id, None)
-            self._close(trial_id, None)
+            self._held.pop(claim.name, None)
+            self._close(claim, None)
 
     def give_signs(self) -> None:
         """Say of every run that has been held for a while that its holder lives."""
         now = time.monotonic()
         with self._lock:
-            for trial_id, last in list(self._held.items()):
+            for name, (claim, last) in list(self._held.items()):
                 if now - last > self._lease / _SIGNS_PER_LEASE:
-                    self._held[trial_id] = now
+                    self._held[name] = claim, now
                     with suppress(UpdateFinishedTrialError):
-                        self._storage.set_trial_system_attr(trial_id, _SIGN, now)
+                        self._storage.set_trial_user_attr(self._trial(claim), _SIGN, now)
 
-    def _is_alive(self, trial: FrozenTrial) -> bool:
+    def _is_alive(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Whether the holder of a run in flight has given a sign lately; if not, the run is closed."""
-        trial_id, now = trial._trial_id, time.monotonic()
-        sign = trial.system_attrs.get(_SIGN)
-        last, since = self._seen.get(trial_id, (None, now))
-        if trial_id in self._held or last != sign or trial_id not in self._seen:
-            self._seen[trial_id] = (sign, now)
+        claim, now = Claim(study, trial.number), time.monotonic()
+        sign = trial.user_attrs.get(_SIGN)
+        last, since = self._seen.get(claim.name, (None, now))
+        if claim.name in self._held or last != sign or claim.name not in self._seen:
+            self._seen[claim.name] = (sign, now)
         elif now - since > self._lease:
-            self._close(trial_id, None)
+            self._close(claim, None)
             return False
         return True
 
-    def _close(self, trial_id: int, record: dict[str, Any] | None) -> None:
+    def _trial(self, claim: Claim) -> int:
+        """Return the id by which a storage knows a trial; asked for once."""
+        if claim.name not in self._ids:
+            study_id = self._storage.get_study_id_from_name(claim.study.study_name)
+            self._ids[claim.name] = self._storage.get_trial_id_from_study_id_trial_number(
+                study_id, claim.number
+            )
+        return self._ids[claim.name]
+
+    def _close(self, claim: Claim, record: dict[str, Any] | None) -> None:
         is_ok = record is not None and record["status"] == "ok"
         state = TrialState.COMPLETE if is_ok else TrialState.FAIL
         with suppress(UpdateFinishedTrialError):
-            self._storage.set_trial_state_values(trial_id, state, [_value(record)] if is_ok else None)
+            values = [_value(record)] if is_ok else None
+            self._storage.set_trial_state_values(self._trial(claim), state, values)
 
 
 def is_made(trial: FrozenTrial) -> bool:

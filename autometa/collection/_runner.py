@@ -16,9 +16,8 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
-from autometa.collection._known import Known
 from autometa.collection._ledger import Ledger, is_made, key, tuned_runs
-from autometa.collection._proposal import propose
+from autometa.collection._plan import Chunk, Known, Place, propose
 from autometa.collection._station import Source, Station
 from autometa.errors import AutometaError, DependencyError, EvaluationError, how_to_install, with_code
 from autometa.evaluation import Protocol, Run
@@ -28,8 +27,11 @@ from autometa.space import Configuration, SearchSpace
 from autometa.storage import open_storage, quiet_optuna
 from autometa.task import KINDS
 
+# Runs that one worker takes in a row: enough that loading the table counts little, few enough to share at the end.
 CHUNK: Final = 16
+# Numbers of training rows that are closer say the same.
 LEAST_STEP: Final = 1.25
+# Seconds to wait for the runs of others, and between looks at the workers.
 _PATIENCE: Final = 0.5
 _WATCH_SECONDS: Final = 0.2
 
@@ -210,57 +212,6 @@ class _Plan:
         return replace(self.protocol, max_train_rows=fidelity, max_test_rows=test_rows)
 
 
-@dataclass
-class _Place:
-    """A task and what is known of it.
-
-    Attributes
-    ----------
-    known : set of (configuration id, fidelity)
-        Its runs when the collection began.
-    elsewhere : list of FrozenTrial or None
-        Those of them that the storage lacks; None until they are asked for.
-    """
-
-    source: Source
-    study: optuna.Study
-    known: set[tuple[str, int]]
-    is_described: bool
-    n_rows: int
-    elsewhere: list[FrozenTrial] | None = None
-
-
-@dataclass
-class _Chunk:
-    """Runs on one task at one fidelity: given configurations, or so many tuned ones."""
-
-    place: _Place
-    protocol: Protocol
-    configurations: list[Configuration] = field(default_factory=list)
-    n_tuned: int = 0
-    n_done: int = 0
-    was_put_off: bool = False
-
-    @property
-    def fidelity(self) -> int:
-        return self.protocol.max_train_rows
-
-    @property
-    def n_planned(self) -> int:
-        return len(self.configurations) + self.n_tuned
-
-    def n_missing(self, runs: Iterable[FrozenTrial]) -> int:
-        """Count what is planned and not among some runs."""
-        runs = list(runs)
-        n_tuned = self.n_tuned - len(tuned_runs(runs, self.fidelity)) if self.n_tuned else 0
-        return len(self.fixed_missing(runs)) + max(n_tuned, 0)
-
-    def fixed_missing(self, runs: Iterable[FrozenTrial]) -> list[Configuration]:
-        """Return the given configurations that are not among some runs."""
-        keys = set(map(key, runs))
-        return [c for c in self.configurations if (c.id, self.fidelity) not in keys]
-
-
 class _Collection:
     def __init__(
         self,
@@ -276,7 +227,7 @@ class _Collection:
         self._known = known
         self._on_run = on_run
         self._spaces = {kind: SearchSpace.for_kind(kind) for kind in KINDS}
-        self._chunks: queue.SimpleQueue[_Chunk] = queue.SimpleQueue()
+        self._chunks: queue.SimpleQueue[Chunk] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self.report = CollectionReport()
@@ -296,7 +247,7 @@ class _Collection:
             for place in places:
                 self._queue_tuned(place)
 
-    def _places(self, sources: Sequence[Source]) -> list[_Place]:
+    def _places(self, sources: Sequence[Source]) -> list[Place]:
         existing = set(optuna.get_all_study_names(self._storage))
         places = []
         for source in sources:
@@ -315,10 +266,10 @@ class _Collection:
             known |= self._known.keys(source.task_id)
             task = study.user_attrs.get("task", {})
             is_described = task.get("metafeatures_version") == METAFEATURES_VERSION
-            places.append(_Place(source, study, known, is_described, source.n_rows or task.get("n_rows", 0)))
+            places.append(Place(source, study, known, is_described, source.n_rows or task.get("n_rows", 0)))
         return places
 
-    def _queue_design(self, place: _Place, fidelity: int, design: list[Configuration]) -> None:
+    def _queue_design(self, place: Place, fidelity: int, design: list[Configuration]) -> None:
         design = list({c.id: c for c in design}.values())
         missing = [c for c in design if (c.id, fidelity) not in place.known]
         self.report.n_known += len(design) - len(missing)
@@ -326,11 +277,11 @@ class _Collection:
         # A task that is not described yet comes up even when no run is missing.
         needs_description = fidelity == self._plan.main and not place.is_described
         for start in range(0, len(missing) or needs_description, CHUNK):
-            self._chunks.put(_Chunk(place, self._plan.at(fidelity), missing[start : start + CHUNK]))
+            self._chunks.put(Chunk(place, self._plan.at(fidelity), missing[start : start + CHUNK]))
 
-    def _queue_tuned(self, place: _Place) -> None:
+    def _queue_tuned(self, place: Place) -> None:
         self.report.n_total += self._plan.n_tuned
-        self._chunks.put(_Chunk(place, self._plan.protocol, n_tuned=self._plan.n_tuned))
+        self._chunks.put(Chunk(place, self._plan.protocol, n_tuned=self._plan.n_tuned))
 
     # -- working ------------------------------------------------------------------------------------------------
 
@@ -367,14 +318,14 @@ class _Collection:
                 with self._lock:
                     self.report.n_total -= chunk.n_planned - chunk.n_done
 
-    def _pending(self) -> Iterator[_Chunk]:
+    def _pending(self) -> Iterator[Chunk]:
         while not self._stopped.is_set():
             try:
                 yield self._chunks.get_nowait()
             except queue.Empty:
                 return
 
-    def _work_off(self, station: Station, chunk: _Chunk) -> None:
+    def _work_off(self, station: Station, chunk: Chunk) -> None:
         """Make the runs of a chunk. What other runners are at comes later."""
         runs = self._runs(chunk)
         if not chunk.was_put_off and self._has_others(chunk, runs):
@@ -397,7 +348,7 @@ class _Collection:
         elif not self._stopped.is_set():
             self._settle(chunk, chunk.n_missing(runs))
 
-    def _runs(self, chunk: _Chunk) -> list[FrozenTrial]:
+    def _runs(self, chunk: Chunk) -> list[FrozenTrial]:
         place = chunk.place
         runs = self._ledger.runs(place.study)
         if not chunk.n_tuned:
@@ -408,41 +359,41 @@ class _Collection:
             place.elsewhere = [t for t in self._known.trials(place.source, space) if key(t) not in here]
         return [*place.elsewhere, *runs]
 
-    def _has_others(self, chunk: _Chunk, runs: list[FrozenTrial]) -> bool:
+    def _has_others(self, chunk: Chunk, runs: list[FrozenTrial]) -> bool:
         """Whether some of the chunk's runs are in flight."""
         return chunk.n_missing(filter(is_made, runs)) > chunk.n_missing(runs)
 
-    def _next(self, chunk: _Chunk, runs: list[FrozenTrial]) -> Configuration | None:
+    def _next(self, chunk: Chunk, runs: list[FrozenTrial]) -> Configuration | None:
         if not chunk.n_missing(runs):
             return None
         if chunk.configurations:
             return chunk.fixed_missing(runs)[0]
         return propose(self._spaces[chunk.place.source.kind], runs, chunk.fidelity, self._plan.seed)
 
-    def _describe(self, station: Station, place: _Place) -> None:
+    def _describe(self, station: Station, place: Place) -> None:
         """Note on the study what the task is and its meta-features, once for each version of these."""
         if not place.is_described:
             place.is_described = True
             place.study.set_user_attr("task", station.describe(place.source))
 
-    def _make(self, station: Station, chunk: _Chunk, configuration: Configuration) -> None:
+    def _make(self, station: Station, chunk: Chunk, configuration: Configuration) -> None:
         """Claim a run, make it and store it, unless another runner comes first."""
         place, space = chunk.place, self._spaces[chunk.place.source.kind]
         limit = chunk.n_tuned - len(tuned_runs(place.elsewhere or (), chunk.fidelity))
-        trial_id = self._ledger.claim(place.study, space, configuration, chunk.fidelity, limit)
-        if trial_id is None:
+        claim = self._ledger.claim(place.study, space, configuration, chunk.fidelity, limit)
+        if claim is None:
             return
         try:
             run = station.evaluate(
                 place.source, chunk.protocol, configuration, self._plan.seconds(chunk.fidelity)
             )
         except BaseException:
-            self._ledger.release(trial_id)
+            self._ledger.release(claim)
             raise
-        if self._ledger.finish(trial_id, run):
+        if self._ledger.finish(claim, run):
             self._count(chunk, run)
 
-    def _count(self, chunk: _Chunk, run: Run) -> None:
+    def _count(self, chunk: Chunk, run: Run) -> None:
         with self._lock:
             chunk.n_done += 1
             self.report.counts[run.status] += 1
@@ -451,7 +402,7 @@ class _Collection:
             if self._on_run is not None:
                 self._on_run(self.report, chunk.place.source.task_id, run)
 
-    def _settle(self, chunk: _Chunk, n_impossible: int) -> None:
+    def _settle(self, chunk: Chunk, n_impossible: int) -> None:
         """Count what others have made, and take off tuned runs for which there is nothing to go by."""
         with self._lock:
             self.report.n_total -= n_impossible

@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import TrialState
 
 from autometa.collection._ledger import as_trial, key
-from autometa.collection._proposal import N_ALGORITHMS, propose
+from autometa.collection._plan import N_ALGORITHMS, propose
 from autometa.metabase import TUNED
 from autometa.space import SearchSpace
 from autometa.storage import quiet_optuna
