@@ -4,16 +4,19 @@ Three tables, written as Parquet beside a manifest with their hashes; no pickle.
 nowhere else.
 """
 
-from autometa.metabase._manifest import metabase_directory, read_manifest, verify_files, write_manifest
-from autometa.metabase._metabase import MetaBase
-from autometa.metabase._regret import LEAST_LEVEL, MAX_REGRET, level_of, regret_of
-from autometa.metabase._schema import (
+from autometa.metabase._files import (
     BASELINE_PREFIX,
     RUN_COLUMNS,
     TUNED,
     describe_for_study,
+    metabase_directory,
+    read_manifest,
     task_row,
+    verify_files,
+    write_manifest,
 )
+from autometa.metabase._metabase import MetaBase
+from autometa.metabase._scores import LEAST_LEVEL, MAX_REGRET, level_of, regret_of
 
 __all__ = [
     "BASELINE_PREFIX",

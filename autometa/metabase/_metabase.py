@@ -14,26 +14,28 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.errors import StorageError, UsageError
-from autometa.metabase._cells import Cells
 from autometa.metabase._checks import find_problems, find_twins
-from autometa.metabase._manifest import SCHEMA, metabase_directory, read_manifest, write_manifest
-from autometa.metabase._regret import MAX_REGRET, level_of, regret_of
-from autometa.metabase._schema import (
+from autometa.metabase._files import (
     BASELINE_PREFIX,
     CONFIGURATION_COLUMNS,
     METAFEATURE_PREFIX,
     METRICS,
     RUN_COLUMNS,
+    SCHEMA,
     TASK_COLUMNS,
     TUNED,
     by_density,
     complete,
     configuration_row,
+    metabase_directory,
+    read_manifest,
     split_configurations,
     task_row,
     typed,
+    write_manifest,
     write_parquet,
 )
+from autometa.metabase._scores import MAX_REGRET, Cells, level_of, regret_of
 from autometa.metrics import (
     as_gain,
     perfect_score,

@@ -11,8 +11,8 @@ import pandas as pd
 
 from autometa.errors import UsageError
 from autometa.metafeatures import information, labels, landmarkers, simple, statistical, structure
-from autometa.metafeatures._series import MetaFeatures
 from autometa.metafeatures.summary import MAX_ROWS, MetaFeature, Summary
+from autometa.notebook import render_metafeatures_card
 from autometa.task import Task
 
 if TYPE_CHECKING:
@@ -75,6 +75,21 @@ GROUPS: Final[Mapping[str, Group]] = MappingProxyType(
         )
     }
 )
+
+
+class MetaFeatures(pd.Series):
+    """A Series of meta-features; whatever is computed from it is a plain Series."""
+
+    @property
+    def _constructor(self) -> Callable[..., pd.Series]:
+        return pd.Series
+
+    def _repr_html_(self) -> str:
+        groups = [
+            (group.name, group.title, [(feature.name, feature.definition) for feature in group.features])
+            for group in GROUPS.values()
+        ]
+        return render_metafeatures_card(self, groups)
 
 
 def extract_metafeatures(

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from autometa.metafeatures._arrays import (
+from autometa.metafeatures._sampling import (
     FloatArray,
     IntArray,
     adjust_r2,

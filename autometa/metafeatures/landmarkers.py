@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from autometa.metafeatures._arrays import FloatArray, IntArray, count_levels, rank_columns
+from autometa.metafeatures._sampling import FloatArray, IntArray, count_levels, rank_columns
 from autometa.metafeatures.summary import MetaFeature, Summary
 
 MAX_LANDMARK_ROWS: Final = 500

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from autometa.metafeatures._arrays import mean_or_nan
+from autometa.metafeatures._sampling import mean_or_nan
 from autometa.metafeatures.summary import MetaFeature, Summary
 
 _INF: Final = float("inf")

@@ -6,16 +6,16 @@ from typing import Final
 
 import numpy as np
 
-from autometa.metafeatures._arrays import (
+from autometa.metafeatures._sampling import (
     count_levels,
     entropy,
     explain_linearly,
+    hash_rows,
     max_or_nan,
     mean_or_nan,
     standardise_columns,
     std_or_nan,
 )
-from autometa.metafeatures._sampling import hash_rows
 from autometa.metafeatures.summary import MetaFeature, Summary
 
 _INF: Final = float("inf")

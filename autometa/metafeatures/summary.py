@@ -16,14 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from autometa.errors import UsageError
-from autometa.metafeatures._arrays import (
+from autometa.metafeatures._sampling import (
     FloatArray,
     IntArray,
+    arrange,
+    encode_target,
     rank_columns,
+    sample_columns,
+    sample_rows,
     scale_columns,
     standardise_columns,
 )
-from autometa.metafeatures._sampling import arrange, encode_target, sample_columns, sample_rows
 from autometa.task import ColumnType, Task
 
 MAX_ROWS: Final = 3000

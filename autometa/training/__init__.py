@@ -1,6 +1,5 @@
 """From a metadata base to a meta-model, with an honest report on families that it has not seen."""
 
-from autometa.training._page import render_training_report
 from autometa.training._report import (
     DEFAULTS_ROW,
     DEPTHS,
@@ -10,6 +9,7 @@ from autometa.training._report import (
     TrainingReport,
     nearest_tasks,
     recommended,
+    render_training_report,
     replay,
     static_portfolio,
     with_error,
