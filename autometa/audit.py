@@ -288,9 +288,9 @@ def audit_pipeline(pipeline: Any) -> None:
         if "tree_" in held:
             _check_tree(part.tree_, part.n_features_in_)
         if "estimators_" in held:
-            _require(all(each.n_features_in_ == part.n_features_in_ for each in part.estimators_))
+            require(all(each.n_features_in_ == part.n_features_in_ for each in part.estimators_))
         if isinstance(part, HashingVectorizer):
-            _require(type(part.n_features) is int and 0 < part.n_features < 2**31)
+            require(type(part.n_features) is int and 0 < part.n_features < 2**31)
         # Owners such as CalibratedClassifierCV keep parts that are not fitted; those refuse to predict.
         is_histogram = isinstance(part, (HistGradientBoostingClassifier, HistGradientBoostingRegressor))
         if is_histogram and "_predictors" in held:
@@ -321,16 +321,17 @@ def _parts(pipeline: Any) -> Iterator[Any]:
             pending.extend(vars(value).values())
 
 
-def _require(condition: Any, what: str = "a part of the model does not fit the others") -> None:
+def require(condition: Any, what: str = "a part of the model does not fit the others") -> None:
+    """Refuse the file where a condition does not hold."""
     if not condition:
         raise refuse(what)
 
 
-_OUTSIDE: Final = "a tree of the model points to something that does not exist"
+OUTSIDE: Final = "a tree of the model points to something that does not exist"
 
 
 def _check_tree(tree: Any, n_features: int) -> None:
-    _require(0 < tree.node_count <= tree.capacity and tree.n_features == n_features, _OUTSIDE)
+    require(0 < tree.node_count <= tree.capacity and tree.n_features == n_features, OUTSIDE)
     split = np.flatnonzero(tree.children_left != -1)
     children = (tree.children_left[split], tree.children_right[split])
     _check_nodes(split, children, tree.node_count, tree.feature[split], n_features)
@@ -338,18 +339,18 @@ def _check_tree(tree: Any, n_features: int) -> None:
 
 def _check_histogram_trees(model: Any) -> None:
     n_features, bins = model._n_features, model._bin_mapper.is_categorical_
-    _require(len(bins) == n_features)
+    require(len(bins) == n_features)
     for predictor in itertools.chain.from_iterable(model._predictors):
         nodes = predictor.nodes
         split = np.flatnonzero(nodes["is_leaf"] == 0)
-        _require(len(nodes), _OUTSIDE)
+        require(len(nodes), OUTSIDE)
         children = (nodes["left"][split], nodes["right"][split])
         _check_nodes(split, children, len(nodes), nodes["feature_idx"][split], n_features)
         by_category = split[nodes["is_categorical"][split] != 0]
         sets = predictor.raw_left_cat_bitsets
-        _require(sets.ndim == 2 and sets.shape[1] == 8)  # 256 bits
+        require(sets.ndim == 2 and sets.shape[1] == 8)  # 256 bits
         _check_pointers(nodes["bitset_idx"][by_category], len(sets))
-        _require(np.all(bins[nodes["feature_idx"][by_category]]), _OUTSIDE)
+        require(np.all(bins[nodes["feature_idx"][by_category]]), OUTSIDE)
 
 
 def _check_nodes(parents: Any, children: Sequence[Any], n_nodes: int, features: Any, n_features: int) -> None:
@@ -361,7 +362,7 @@ def _check_nodes(parents: Any, children: Sequence[Any], n_nodes: int, features: 
 
 def _check_pointers(values: Any, end: int, start: Any = 0) -> None:
     values = values.astype("int64")
-    _require(np.all(values >= start) and np.all(values < end), _OUTSIDE)
+    require(np.all(values >= start) and np.all(values < end), OUTSIDE)
 
 
 def _check_support_vectors(model: Any) -> None:
@@ -372,190 +373,24 @@ def _check_support_vectors(model: Any) -> None:
     n_classes = len(model.classes_) if is_classifier else 2
     n_vectors = len(model.support_)
     n_pairs = n_classes * (n_classes - 1) // 2
-    _require("_impl" not in vars(model) and model.kernel in ("linear", "poly", "rbf", "sigmoid"))
-    _require(model.support_vectors_.shape == (n_vectors, model.n_features_in_))
-    _require(tuple(model.shape_fit_)[1:] == (model.n_features_in_,))
+    require("_impl" not in vars(model) and model.kernel in ("linear", "poly", "rbf", "sigmoid"))
+    require(model.support_vectors_.shape == (n_vectors, model.n_features_in_))
+    require(tuple(model.shape_fit_)[1:] == (model.n_features_in_,))
     counts = np.asarray(model._n_support)
-    _require(np.all(counts >= 0) and len(counts) == (n_classes if is_classifier else len(counts)))
-    _require(not is_classifier or counts.sum() == n_vectors)
+    require(np.all(counts >= 0) and len(counts) == (n_classes if is_classifier else len(counts)))
+    require(not is_classifier or counts.sum() == n_vectors)
     for coefficients in (model._dual_coef_, model.dual_coef_):
-        _require(coefficients.shape == (n_classes - 1, n_vectors))
-        _require(not issparse(coefficients) or coefficients.nnz == (n_classes - 1) * n_vectors)
-    _require(np.shape(model._intercept_) == np.shape(model.intercept_) == (n_pairs,))
-    _require(len(model._probA) == len(model._probB) and len(model._probA) in (0, n_pairs))
+        require(coefficients.shape == (n_classes - 1, n_vectors))
+        require(not issparse(coefficients) or coefficients.nnz == (n_classes - 1) * n_vectors)
+    require(np.shape(model._intercept_) == np.shape(model.intercept_) == (n_pairs,))
+    require(len(model._probA) == len(model._probB) and len(model._probA) in (0, n_pairs))
 
 
 def _check_neighbours(model: Any) -> None:
     n_rows = model._fit_X.shape[0]
-    _require(model.n_samples_fit_ == n_rows == len(model._y) and 0 < model.n_neighbors <= n_rows)
-    _require(model._fit_X.shape[1] == model.n_features_in_)
-    _require(model.effective_metric_ in ("minkowski", "euclidean", "manhattan"))
+    require(model.n_samples_fit_ == n_rows == len(model._y) and 0 < model.n_neighbors <= n_rows)
+    require(model._fit_X.shape[1] == model.n_features_in_)
+    require(model.effective_metric_ in ("minkowski", "euclidean", "manhattan"))
     if hasattr(model, "classes_"):
         classes = np.asarray(model._y)
-        _require(classes.ndim == 1 and classes.min() >= 0 and classes.max() < len(model.classes_))
-
-
-# -- LightGBM's text -----------------------------------------------------------------------------------------------
-
-_END: Final = "end of trees"
-_INTEGER: Final = re.compile(r"-?\d{1,18}")
-_OBJECTIVE: Final = re.compile(
-    r"(?:regression|regression_l1|huber|quantile|poisson|gamma|tweedie|binary)(?: [\w.:]+)*"
-)
-_MULTICLASS: Final = re.compile(r"multiclass(?:ova)? num_class:(\d+)(?: sigmoid:\d+(?:\.\d+)?)?")
-# The options of a fitted LightGBM model reach the library as text, joined by spaces.
-_OPTION: Final = re.compile(r"[\w.:+,-]*")
-_HEADER: Final = frozenset(
-    (
-        *("version", "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx"),
-        *("objective", "feature_names", "feature_infos", "average_output", "monotone_constraints"),
-    )
-)
-_TREE_COUNTS: Final = frozenset(("num_leaves", "num_cat"))
-_PER_SPLIT: Final = frozenset(
-    (
-        *("split_feature", "split_gain", "threshold", "decision_type", "left_child", "right_child"),
-        *("internal_value", "internal_weight", "internal_count"),
-    )
-)
-_PER_LEAF: Final = frozenset(("leaf_value", "leaf_weight", "leaf_count"))
-_TREE_KEYS: Final = (
-    _TREE_COUNTS | _PER_SPLIT | _PER_LEAF | {"cat_boundaries", "cat_threshold", "is_linear", "shrinkage"}
-)
-
-
-def lightgbm_text(text: str) -> str:
-    """Return the part of a LightGBM model that predicts: without parameters, and without where its trees begin."""
-    head, end, _ = text.partition(f"\n{_END}\n")
-    if not end:
-        raise refuse("the LightGBM model in the file has no end")
-    return "\n".join(line for line in head.split("\n") if not line.startswith("tree_sizes=")) + end
-
-
-def audit_lightgbm(text: Any) -> tuple[int, int]:
-    """Refuse the text of a LightGBM model whose trees lead outside; the library would follow them.
-
-    Parameters
-    ----------
-    text : str
-        As :func:`lightgbm_text` returns it.
-
-    Returns
-    -------
-    n_features, n_outputs : int
-
-    Raises
-    ------
-    StorageError
-        AM602
-    ValueError
-        When a number is none.
-    """
-    what = "the LightGBM model in the file is not as LightGBM writes it"
-    _require(isinstance(text, str) and text.startswith("tree\n") and text.endswith(f"\n{_END}\n"), what)
-    _require(text.isprintable() or set(text) <= {*map(chr, range(32, 0x110000)), "\n"}, what)
-    head, *trees = text.removesuffix(f"{_END}\n").split("\nTree=")
-    header = _entries(head.removeprefix("tree\n"), _HEADER)
-    n_features = _whole(header["max_feature_idx"]) + 1
-    n_outputs = _whole(header["num_tree_per_iteration"])
-    _require(0 < n_features < 2**31 and 0 < n_outputs < 2**31, what)
-    found = _MULTICLASS.fullmatch(header["objective"])
-    n_classes = int(found.group(1)) if found else 1
-    _require(found or _OBJECTIVE.fullmatch(header["objective"]), what)
-    _require(n_outputs == n_classes == _whole(header["num_class"]), what)
-    _require(len(trees) % n_outputs == 0, what)
-    for name in ("feature_names", "feature_infos"):
-        _require(len(header[name].split(" ")) == n_features, what)
-    for number, tree in enumerate(trees):
-        first, _, rest = tree.partition("\n")
-        _require(first == str(number), what)
-        _audit_tree(_entries(rest, _TREE_KEYS), n_features)
-    return n_features, n_outputs
-
-
-def _entries(text: str, known: frozenset[str]) -> dict[str, str]:
-    entries: dict[str, str] = {}
-    for line in filter(None, text.split("\n")):
-        name, sign, value = line.partition("=")
-        if name not in known or name in entries or not (sign or name == "average_output"):
-            raise refuse(f"the LightGBM model in the file has the entry {name[:40]!r}")
-        entries[name] = value
-    return entries
-
-
-def _whole(text: str) -> int:
-    if not _INTEGER.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} is not a whole number")
-    return int(text)
-
-
-def _audit_tree(tree: Mapping[str, str], n_features: int) -> None:
-    n_leaves, n_sets = _whole(tree["num_leaves"]), _whole(tree["num_cat"])
-    _require(0 < n_leaves < 2**31 and n_sets >= 0, _OUTSIDE)
-    _require(tree.get("is_linear", "0") == "0", "the LightGBM model in the file has linear trees")
-    if n_leaves == 1:
-        _numbers(tree["leaf_value"], 1)
-        _require(n_sets == 0, _OUTSIDE)
-        return
-    values = {
-        name: _numbers(tree[name], n_leaves - (name in _PER_SPLIT))
-        for name in _PER_SPLIT | _PER_LEAF
-        if name in tree
-    }
-    parents = np.arange(n_leaves - 1)
-    features, kinds = values["split_feature"], values["decision_type"]
-    _check_whole(features, 0, n_features)
-    _check_whole(kinds, 0, 16)  # four bits
-    _require(len(values["leaf_value"]) == n_leaves, _OUTSIDE)
-    for side in ("left_child", "right_child"):
-        child = values[side]
-        _check_whole(child, -n_leaves, n_leaves - 1)
-        _require(np.all((child < 0) | (child > parents)), _OUTSIDE)
-    by_set = kinds.astype("int64") % 2 == 1
-    _require(n_sets > 0 or not by_set.any(), _OUTSIDE)
-    if n_sets:
-        _check_whole(values["threshold"][by_set], 0, n_sets)
-        bounds = _numbers(tree["cat_boundaries"], n_sets + 1)
-        _check_whole(bounds, 0, 2**31)
-        _require(bounds[0] == 0 and np.all(np.diff(bounds) >= 0), _OUTSIDE)
-        _check_whole(_numbers(tree["cat_threshold"], int(bounds[-1])), 0, 2**32)
-
-
-def _numbers(text: str, n: int) -> Any:
-    words = text.split(" ") if text else []
-    _require(len(words) == n, "a tree of the LightGBM model in the file has another size than it says")
-    return np.array(words, dtype="float64")
-
-
-def _check_whole(values: Any, low: int, high: int) -> None:
-    _require(np.all((values >= low) & (values < high) & (values == np.floor(values))), _OUTSIDE)
-
-
-def audit_lightgbm_model(model: Any) -> None:
-    """Refuse a loaded scikit-learn wrapper whose LightGBM model, still a text, does not fit it or leads outside.
-
-    Parameters
-    ----------
-    model : LGBMClassifier or LGBMRegressor
-        With the text in place of the booster.
-
-    Raises
-    ------
-    StorageError
-        AM602
-    AttributeError, KeyError, TypeError, ValueError
-        When parts of a fitted model are missing or of another type.
-    """
-    n_features, n_outputs = audit_lightgbm(model._Booster)
-    classes = getattr(model, "_classes", None)
-    n_classes = 1 if classes is None or len(classes) == 2 else len(classes)
-    _require(n_features == model._n_features and n_outputs == n_classes)
-    for name, value in model.get_params().items():
-        _require(
-            "shape_check" not in str(name) and _OPTION.fullmatch(str(name)),
-            f"the LightGBM model in the file has the option {str(name)[:40]!r}",
-        )
-        if isinstance(value, str):
-            _require(
-                _OPTION.fullmatch(value), f"the LightGBM model in the file has the option {value[:40]!r}"
-            )
+        require(classes.ndim == 1 and classes.min() >= 0 and classes.max() < len(model.classes_))

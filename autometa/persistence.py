@@ -25,14 +25,13 @@ import numpy as np
 
 from autometa.audit import (
     OURS,
-    audit_lightgbm_model,
     audit_pipeline,
     audit_schema,
     check_archive,
-    lightgbm_text,
     read_json,
     refuse,
 )
+from autometa.boosters import audit_lightgbm_model, lightgbm_text
 from autometa.errors import StorageError
 from autometa.files import write_file
 

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from autometa import audit
-from autometa.audit import audit_lightgbm, check_archive, lightgbm_text
+from autometa.audit import check_archive
+from autometa.boosters import audit_lightgbm, lightgbm_text
 from autometa.errors import StorageError
 from autometa.persistence import INFO_MEMBER, load_model, save_model
 from autometa.pipelines import build_pipeline

@@ -357,10 +357,10 @@ def test_requests_keep_their_distance(server, read):
 def test_pauses_between_attempts_grow_by_chance_and_a_dead_server_is_not_waited_for_again(
     connect, monkeypatch
 ):
-    from autometa.collection import _polite
+    from autometa.collection import _server
 
     slept = []
-    monkeypatch.setattr(_polite.time, "sleep", slept.append)
+    monkeypatch.setattr(_server.time, "sleep", slept.append)
     connection = connect(attempts=5, backoff=1.0)
     calls = []
 
@@ -368,16 +368,16 @@ def test_pauses_between_attempts_grow_by_chance_and_a_dead_server_is_not_waited_
         calls.append(attempt)
         raise kind("nothing")
 
-    kind = _polite.NoAnswer
+    kind = _server.NoAnswer
     for _ in range(2):
-        with pytest.raises(_polite.NoAnswer):
+        with pytest.raises(_server.NoAnswer):
             connection.ask(fail, "it")
     assert calls == [0, 1, 2, 3, 4, 0]
     assert all(2**n <= seconds <= 2 ** (n + 1) for n, seconds in enumerate(slept))
     assert len(set(slept)) == 4
     assert connection.ask(lambda attempt: attempt, "it") == 0
-    kind = _polite.Refused
-    with pytest.raises(_polite.Refused):
+    kind = _server.Refused
+    with pytest.raises(_server.Refused):
         connection.ask(fail, "it")
     assert calls[6:] == [0]
 
@@ -408,7 +408,8 @@ def test_a_suite_that_nobody_knows_and_a_broken_lock_file_are_errors(server, con
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "openml", None)
-    monkeypatch.delitem(sys.modules, "autometa.collection.openml", raising=False)
+    for module in ("_server", "openml"):
+        monkeypatch.delitem(sys.modules, f"autometa.collection.{module}", raising=False)
     with refused(DependencyError, "AM702", match=r"autometa-learn\[openml\]"):
         importlib.import_module("autometa.collection.openml")
 
