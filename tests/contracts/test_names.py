@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import inspect
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -156,16 +155,6 @@ def test_the_estimators_take_what_tune_takes():
     for estimator in (autometa.AutoMetaClassifier, autometa.AutoMetaRegressor):
         assert set(inspect.signature(estimator).parameters) == asked
         assert of_the_rows == set(inspect.signature(estimator.fit).parameters) - {"self"}
-
-
-@pytest.mark.parametrize(
-    "name", ["recommend", "tune", "warm_start", "learn", "MetaSampler", "AutoMetaClassifier"]
-)
-def test_every_parameter_of_a_door_has_a_word(name):
-    what = getattr(autometa, name)
-    words = re.findall(r"^([\w, ]+?)(?: : .*)?\n    \S", inspect.getdoc(what) or "", flags=re.MULTILINE)
-    told = {name for found in words for name in found.split(", ")}
-    assert set(inspect.signature(what).parameters) - told == set()
 
 
 def test_an_unknown_name_is_an_attribute_error():
