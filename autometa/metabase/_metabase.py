@@ -401,10 +401,6 @@ class MetaBase:
             for target in self._configurations
         }
 
-    def find(self, fingerprint: str) -> list[str]:
-        """Ids of the tasks with this fingerprint."""
-        return self.tasks.loc[self.tasks["fingerprint"] == fingerprint, "task_id"].tolist()
-
     def only(self, task_ids: Iterable[str]) -> MetaBase:
         """Return the part of the base about some tasks."""
         chosen = set(task_ids)
