@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Seconds after which the lock on a journal is that of a process that was killed: an append takes milliseconds.
 LOCK_SECONDS: Final = 10
 _POSTGRESQL: Final = "postgresql://"
+# Bytes that are read at a time from the end of a journal; most of its lines are shorter.
 _BLOCK: Final = 4096
 
 

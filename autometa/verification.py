@@ -18,6 +18,7 @@ from autometa.pipelines import build_pipeline
 from autometa.space import Configuration, target_of
 from autometa.task import KINDS, Task
 
+# Enough for every algorithm's smallest fit, and for a test; few, as thousands of configurations are fitted.
 N_ROWS: Final = 90
 SPLIT: Final[Split] = (np.arange(N_ROWS - 30), np.arange(N_ROWS - 30, N_ROWS))
 

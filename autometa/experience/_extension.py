@@ -18,14 +18,20 @@ from autometa.space import Configuration, SearchSpace, target_of
 
 FloatArray = NDArray[np.float64]
 
+# Of two results the second is the first mirrored at their mean: they say nothing of a task but their order.
 MIN_RUNS: Final = 3
+# Further columns of every table, so that a long history does not make recommending slow.
 MAX_CANDIDATES: Final = 32
+# In regret. What leads by less may lead by chance.
 MIN_GAIN: Final = 0.1
+# Noise of a result, as a share of the variance of the standardised results.
 RIDGE: Final = 0.1
 # So steep that little but the nearest configuration counts; nearer than the second, two are the same.
 _POWER: Final = 6
 _SAME: Final = 1e-3
+# In regret: a known task on which the configurations that were run differ by less would be noise blown up.
 _LEAST_SPREAD: Final = 0.05
+# In standard deviations; what fails on one task alone should not steer the regression.
 _MAX_DEVIATION: Final = 4.0
 
 

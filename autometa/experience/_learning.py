@@ -23,9 +23,13 @@ from autometa.task import Task
 
 FloatArray = NDArray[np.float64]
 
+# The first pick, and what one look at a list takes in.
 DEPTHS: Final = (1, 5)
+# With fewer tasks, the standard error of a difference is itself too uncertain to choose by.
 MIN_JUDGED: Final = 10
+# Each is judged by five meta-models: more would make learning slow and change the choice little.
 MAX_JUDGED: Final = 30
+# Steps of four: neighbours are hard to tell apart. The default is what is taken before there is enough to choose by.
 IMPORTANCES: Final = (1.0, 4.0, 16.0, 64.0)
 DEFAULT_IMPORTANCE: Final = 4.0
 _KEY: Final = ["task_id", "configuration_id", "fidelity"]

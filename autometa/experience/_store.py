@@ -25,6 +25,7 @@ from autometa.space import SPACE_VERSION
 
 HOME_VARIABLE: Final = "AUTOMETA_HOME"
 _PREFIX: Final = "metabase-"
+# The newest, and the one before, which another process may be reading.
 _KEPT: Final = 2
 _CURE: Final = "Remove it with autometa learn --forget, then learn again."
 

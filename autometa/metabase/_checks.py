@@ -15,8 +15,10 @@ from autometa.task import KINDS
 
 FloatArray = NDArray[np.float64]
 
+# Of the range of most tasks: wide enough for copies with other rows, see :func:`find_twins` for what it tells apart.
 TWIN_SPREAD: Final = 0.02
 TWIN_AGREEMENT: Final = 0.65
+# Of fewer meta-features that differ at all, two thirds may agree by chance.
 LEAST_VARIED: Final = 20
 
 

@@ -14,7 +14,10 @@ import pandas as pd
 from autometa.columns import as_numbers
 from autometa.task import Task
 
+# A part of the definition of the meta-features, as all numbers of this package: others make another version. It bounds
+# their cost, which grows with the square of the columns.
 MAX_COLUMNS: Final = 100
+# Columns that are read at a time where there are more, so that memory is bounded.
 _CHUNK_OF_COLUMNS: Final = 1000
 
 
@@ -152,6 +155,8 @@ def _read_levels(task: Task, frame: pd.DataFrame, names: list[str]) -> IntArray:
     return codes
 
 
+# Rounds of passing hashes between rows and columns until what differs has another hash, and how many rows are set
+# apart by hand where some still look alike; after that the order of those is left as it is.
 _N_ROUNDS: Final = 3
 _MAX_MARKS: Final = 12
 

@@ -19,8 +19,10 @@ from autometa.metafeatures.summary import MetaFeature, Summary
 
 _INF: Final = float("inf")
 _NAN: Final = float("nan")
+# Cells of a table of counts: with 3,000 rows, a cell of 8 bins by 8 classes still has some fifty.
 _N_BINS: Final = 8
 _MAX_LEVELS: Final = 30
+# Columns whose 28 pairs are looked at.
 _N_PAIRED: Final = 8
 _CONSTANT: Final = "the sampled target is constant"
 _SILENT: Final = f"{_CONSTANT}, or no column informs"

@@ -13,14 +13,19 @@ import numpy.typing as npt
 from autometa.metafeatures._sampling import FloatArray, IntArray, count_levels, rank_columns
 from autometa.metafeatures.summary import MetaFeature, Summary
 
+# Rows that the cheap models see: some of them cost the square or the cube of the rows.
 MAX_LANDMARK_ROWS: Final = 500
+# Half of them train, half test.
 MIN_LANDMARK_ROWS: Final = 10
+# Columns of levels that distances and linear models see.
 _MAX_ENCODED: Final = 100
+# In standard deviations; one outlier should not decide all distances.
 _CLIP: Final = 4.0
 _INF: Final = float("inf")
 _NAN: Final = float("nan")
 _FEW: Final = f"fewer than {MIN_LANDMARK_ROWS} rows, or the sampled target is constant"
 _PFAHRINGER: Final = "Pfahringer et al. (2000)"
+# Ranges in which values lie by definition: of a skill, and of a difference of two.
 _SKILL: Final = (-1.0, 1.0)
 _GAIN: Final = (-2.0, 2.0)
 
@@ -376,7 +381,9 @@ def _geometry(bench: _Bench) -> dict[str, float]:
     }
 
 
+# Of ridge regression, per row: the best by generalised cross-validation is taken.
 _PENALTIES: Final = np.logspace(-4, 1, 6)
+# Of kernel ridge regression, as its definition above says.
 _KERNEL_PENALTY: Final = 0.5
 _LEARNERS: Final[Mapping[str, _Learner]] = MappingProxyType(
     {

@@ -19,6 +19,7 @@ from autometa.metafeatures._sampling import (
 from autometa.metafeatures.summary import MetaFeature, Summary
 
 _INF: Final = float("inf")
+# More than one-hot encoding is good for.
 _MANY_LEVELS: Final = 30
 _NONE: Final = "no categorical column with a value"
 

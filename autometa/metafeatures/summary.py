@@ -29,8 +29,11 @@ from autometa.metafeatures._sampling import (
 )
 from autometa.task import ColumnType, Task
 
+# Rows that are looked at: it bounds the time, whatever the table.
 MAX_ROWS: Final = 3000
+# Rarer classes count as one.
 MAX_CLASSES: Final = 20
+# In standard deviations of the target.
 _CLIP: Final = 4.0
 
 

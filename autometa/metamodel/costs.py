@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
+# Each counts as so many runs that say nothing: among thousands they only keep the equations solvable.
 SLOPE_RIDGE: Final = 1.0
 DEVIATION_RIDGE: Final = 0.1
+# Seconds; the clock knows no less.
 _LEAST: Final = 1e-4
+# Fifteen years: what a law says far outside of what it has seen is finite.
 _LARGEST_LOG: Final = 20.0
 
 

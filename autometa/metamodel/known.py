@@ -24,6 +24,7 @@ from autometa.space import Configuration
 
 FloatArray = NDArray[np.float64]
 
+# Share of the scores that lie within the interval that is shown.
 COVERAGE: Final = 0.8
 # Half of what holds 80 % of a Gaussian, for where no results are left to calibrate by.
 Z_80: Final = 1.2816

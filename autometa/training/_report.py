@@ -25,6 +25,7 @@ DEPTHS: Final = (1, 3, 5, 10)
 TREE_ENSEMBLES: Final = ("lightgbm", "hist_gradient_boosting", "random_forest", "extra_trees")
 DEFAULTS_ROW: Final = "best of four tree ensembles' defaults"
 PRODUCT: Final = "autometa"
+# Of the baseline of nearest tasks; few, or it would be the static portfolio.
 N_NEAREST: Final = 5
 
 
@@ -155,6 +156,7 @@ LABELS: Final = {
     "nearest": "nearest tasks (raw meta-features)",
 }
 SLICES: Final = {"all": (), "kind": ("kind",), "rows": ("rows",), "metric": ("metric",)}
+# Thirds of the bundled tasks, roughly.
 ROW_LIMITS: Final = (500, 2000)
 
 
