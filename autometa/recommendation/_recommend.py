@@ -54,7 +54,7 @@ def recommend(
     kind : {"auto", "classification", "regression", "binary", "multiclass"}, default="auto"
         Of the task. ``auto`` tells it by the target.
     metric : str, callable or None, default=None
-        scikit-learn's name, with or without its sign, or a scorer; by default ``roc_auc``, ``log_loss`` or ``r2``.
+        scikit-learn's name without a sign, or a scorer; by default ``roc_auc``, ``log_loss`` or ``r2``.
     k : int, default=10
         How many pipelines; fewer are returned where fewer fit the table.
     time_budget : float or None, default=None
