@@ -80,7 +80,6 @@ def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @with_a_search
 def test_scikit_learns_checks_of_a_search(estimator: Any, check: Any) -> None:

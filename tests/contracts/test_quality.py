@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import load_iris
 
-from autometa import AutoMetaClassifier, MetaModel
+from autometa import MetaModel
 from autometa.training import PRODUCT, replay
 from autometa.training._report import clustered_error, recommended, static_portfolio
 
-MEGABYTE = 1_000_000
 # Every so many families: enough tasks that the difference is far from chance, few enough for seconds.
 STEP = 6
 
@@ -37,13 +33,3 @@ def test_recommendations_beat_the_static_portfolio_on_families_left_out(replayed
     less = table["portfolio"] - table[PRODUCT]
     assert table["family"].nunique() >= 20
     assert less.mean() > errors * clustered_error(less, table["family"])
-
-
-@pytest.mark.parametrize(("n_trials", "limit"), [(0, MEGABYTE), (12, 2 * MEGABYTE)])
-def test_a_fitted_estimator_travels_light(n_trials, limit):
-    """The meta-model is read once per process, and no result holds it."""
-    X, y = load_iris(return_X_y=True, as_frame=True)
-    estimator = AutoMetaClassifier(n_trials=n_trials, random_state=0).fit(X, y)
-    pickled = pickle.dumps(estimator)
-    assert len(pickled) < limit
-    np.testing.assert_array_equal(pickle.loads(pickled).predict(X), estimator.predict(X))
