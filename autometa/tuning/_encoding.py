@@ -14,7 +14,8 @@ from autometa.axis import Axis
 Array = NDArray[np.float64]
 Params = Mapping[str, Any]
 
-_ABSENT: Final = object()
+# Stands for the value of a parameter that a configuration lacks.
+ABSENT: Final[Any] = ...
 
 
 class Encoder:
@@ -47,7 +48,7 @@ class Encoder:
         """Return points of shape (len(configurations), n_parameters)."""
         points = np.full((len(configurations), len(self.names)), np.nan)
         for column, (name, axis) in enumerate(self.axes.items()):
-            points[:, column] = axis.place([c.get(name, _ABSENT) for c in configurations])
+            points[:, column] = axis.place([c.get(name, ABSENT) for c in configurations])
         return points
 
     def decode(self, point: Array) -> dict[str, Any]:

@@ -16,7 +16,7 @@ References
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Final
@@ -190,7 +190,12 @@ def fit_prior(history: History) -> Prior:
 
 
 @lru_cache(maxsize=4)
-def leading_points(history: History, size: int = N_LEADING, rounds: int = N_ROUNDS) -> Array:
+def leading_points(
+    history: History,
+    size: int = N_LEADING,
+    rounds: int = N_ROUNDS,
+    pinned: tuple[tuple[str, Any], ...] = (),
+) -> Array:
     """Choose configurations that together come near the best of every study.
 
     The losses of a study where it has none come from boosted trees over all studies and extremely randomized trees
@@ -204,6 +209,8 @@ def leading_points(history: History, size: int = N_LEADING, rounds: int = N_ROUN
     size : int, default=10
     rounds : int, default=10
         Of changes; 0 leaves it at known configurations.
+    pinned : tuple of (name, value), default=()
+        Values that all of them have, or ``ABSENT``: they are chosen to be good beside these.
 
     Returns
     -------
@@ -215,12 +222,16 @@ def leading_points(history: History, size: int = N_LEADING, rounds: int = N_ROUN
     .. [1] Geurts, Ernst and Wehenkel, Extremely randomized trees, Machine Learning 2006.
     .. [2] Feurer et al., Auto-Sklearn 2.0, JMLR 2022, section 3.1.
     """
-    pool, rng = _elites(history), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
+    pin = pinning(history.encoder, dict(pinned))
+    pool = pin(_elites(history))
+    if pinned:
+        pool = np.unique(pool, axis=0, equal_nan=True)
     predict = _study_losses(history, rng.permutation(len(history.points))[:MAX_STUDIES])
     table = predict(pool)
     chosen = np.array(greedy_portfolio(table, size))
     for _ in range(rounds):
-        varied = _varied(pool[chosen[rng.integers(len(chosen), size=_N_VARIED)]], history.encoder, rng)
+        varied = pin(_varied(pool[chosen[rng.integers(len(chosen), size=_N_VARIED)]], history.encoder, rng))
         pool, table = np.vstack([pool, varied]), np.hstack([table, predict(varied)])
         chosen = np.array(greedy_portfolio(table, size))
     return pool[chosen]
@@ -252,6 +263,19 @@ def _study_losses(history: History, studies: NDArray[np.int_]) -> Callable[[Arra
         return np.maximum(shared + np.array(own), 0.0)
 
     return predict
+
+
+def pinning(encoder: Encoder, pinned: Mapping[str, Any]) -> Callable[[Array], Array]:
+    """Return what gives points these values, whatever they had."""
+    columns = [encoder.names.index(name) for name in pinned if name in encoder.axes]
+    values = encoder.encode([pinned])[0, columns]
+
+    def pin(points: Array) -> Array:
+        points = points.copy()
+        points[:, columns] = values
+        return points
+
+    return pin
 
 
 def _varied(points: Array, encoder: Encoder, rng: np.random.Generator) -> Array:

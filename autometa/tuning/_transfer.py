@@ -24,7 +24,7 @@ from scipy.spatial.distance import cdist
 
 from autometa.metamodel.belief import expected_improvement
 from autometa.tuning._encoding import Encoder
-from autometa.tuning._prior import Prior, matern, squash
+from autometa.tuning._prior import Prior, matern, pinning, squash
 
 Array = NDArray[np.float64]
 
@@ -200,14 +200,25 @@ class Proposer:
     leading : ndarray of shape (n_leading, n_parameters of the prior), optional
         What to try first. One early trial is a control, the known configuration that the past calls worst; where it
         beats what led until then, no more of these are tried.
+    pinned : mapping of str to value, optional
+        Values that every proposal has, or ``ABSENT``.
+    has_control : bool, default=True
+        Whether there is such a control.
     """
 
     def __init__(
-        self, prior: Prior, distributions: Mapping[str, BaseDistribution], leading: Array | None = None
+        self,
+        prior: Prior,
+        distributions: Mapping[str, BaseDistribution],
+        leading: Array | None = None,
+        pinned: Mapping[str, Any] | None = None,
+        *,
+        has_control: bool = True,
     ) -> None:
         self._prior = prior
         self._distributions = dict(distributions)
         self.encoder: Encoder = prior.encoder.extended(distributions)
+        self._pin = pinning(self.encoder, pinned or {})
         n_new = len(self.encoder.parameter_of_feature) - len(prior.scale)
         # Of a new parameter we know that lengthscales are often like the others'.
         usual = float(np.exp(np.log(prior.scale).mean())) if len(prior.scale) else 1.0
@@ -217,14 +228,14 @@ class Proposer:
         self._leading = self.candidates(self._snapped(self._widened(first)))
         self._elites = self.candidates(self._snapped(self._widened(prior.elites))) + self._leading
         known = self.candidates(self._snapped(self._widened(prior.donors)))
-        self._control = known[[int(np.argmax(known.mean))]]
+        self._control = known[[int(np.argmax(known.mean))]] if has_control else known[:0]
 
     def _widened(self, points: Array) -> Array:
         missing = len(self.encoder.names) - points.shape[1]
         return np.hstack([points, np.full((len(points), missing), np.nan)])
 
     def _snapped(self, points: Array) -> Array:
-        return self.encoder.snap(points, self._distributions)
+        return self._pin(self.encoder.snap(points, self._distributions))
 
     def candidates(self, points: Array) -> Candidates:
         """Describe points."""
@@ -260,7 +271,7 @@ class Proposer:
         known = self.candidates(tried)
         place = len(tried) + n_ahead
         if place <= len(self._leading) and not self._is_contradicted(known[: len(losses)], losses):
-            if place == CONTROL_PLACE and self._is_new(self._control, known)[0]:
+            if place == CONTROL_PLACE and self._is_new(self._control, known).any():
                 return self.encoder.decode(self._control.points[0]), 0.0
             left = np.flatnonzero(self._is_new(self._leading, known))
             if n_ahead < len(left):
