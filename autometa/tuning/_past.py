@@ -14,8 +14,10 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import rankdata
 
 from autometa.errors import UsageError
-from autometa.tuning._encoding import Encoder, Params
-from autometa.tuning._prior import History, moderate, normalised
+from autometa.recommendation import Recommendations
+from autometa.space import Algorithm, Configuration, Value
+from autometa.tuning._encoding import ABSENT, Encoder, Params
+from autometa.tuning._prior import History, leading_points, moderate, normalised
 
 MAX_TRIALS: Final = 200
 MIN_RUNS: Final = 10
@@ -72,6 +74,38 @@ def history_of_runs(
         tuple(encoder.encode([params[i] for i in order]) for params, _, order in long),
         tuple(normalised(-scores[order]) for _, scores, order in long),
     )
+
+
+def configurations_beside(
+    found: Recommendations, algorithm: Algorithm, outside: Mapping[str, Value], k: int
+) -> list[Configuration]:
+    """Choose configurations that are good beside given values, from what was run on the most similar known tasks.
+
+    Parameters
+    ----------
+    found : Recommendations
+        Of this algorithm alone.
+    algorithm : Algorithm
+    outside : mapping of str to value
+        Parameters that are not to be chosen; ``ABSENT`` for one that does not count.
+    k : int
+        How many; the library's defaults first.
+    """
+    values = {name: value for name, value in outside.items() if value is not ABSENT}
+    inside = {name: value for name, value in algorithm.default.items() if name not in outside}
+    chosen: list[Mapping[str, Value]] = [inside]
+    history = history_of_runs(
+        [([c.params for c in known], levels) for known, levels in found.past_runs], algorithm.distributions
+    )
+    if history is None:
+        chosen += [item.configuration.params for item in found]
+    else:
+        points = leading_points(history, k, pinned=tuple(sorted(outside.items())))
+        decoded = map(history.encoder.decode, points)
+        chosen += [{n: algorithm.axes[n].nearest(v) for n, v in params.items()} for params in decoded]
+    kept = [{n: v for n, v in params.items() if n not in outside} for params in chosen]
+    made = [Configuration(algorithm.name, {**params, **values}) for params in kept]
+    return list(dict.fromkeys(made))[:k]
 
 
 @dataclass(frozen=True)

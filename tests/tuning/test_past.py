@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -101,7 +102,13 @@ def test_studies_are_read_when_the_sampler_is_made_and_learned_from_once_for_the
         study.optimize(lambda t: t.suggest_float("x", 0, 1) ** 2, n_trials=12)
     loaded = [optuna.load_study(study_name=name, storage=storage) for name in names]
     samplers = [MetaSampler(past_studies=loaded, seed=0) for _ in range(2)]
-    monkeypatch.setattr(type(loaded[0]), "get_trials", lambda *_, **__: pytest.fail("was read again"))
+    read = optuna.Study.get_trials
+
+    def get_trials(study: optuna.Study, **options: Any) -> Any:
+        assert study not in loaded, "was read again"
+        return read(study, **options)
+
+    monkeypatch.setattr(optuna.Study, "get_trials", get_trials)
     learned = (fit_prior.cache_info().misses, leading_points.cache_info().misses)
     for sampler in samplers:
         ours = optuna.create_study(sampler=sampler)
