@@ -13,11 +13,13 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import rankdata
 
+from autometa.axis import ABSENT, Encoder
 from autometa.errors import UsageError
 from autometa.recommendation import Recommendations
 from autometa.space import Algorithm, Configuration, Value
-from autometa.tuning._encoding import ABSENT, Encoder, Params
 from autometa.tuning._prior import History, leading_points, moderate, normalised
+
+Params = Mapping[str, Any]
 
 MAX_TRIALS: Final = 200
 MIN_RUNS: Final = 10

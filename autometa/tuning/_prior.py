@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
+from autometa.axis import Encoder
 from autometa.metabase import regret_of
 from autometa.metamodel import greedy_portfolio
-from autometa.tuning._encoding import Encoder
 
 Array = NDArray[np.float64]
 

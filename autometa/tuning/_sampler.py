@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, TPESampler
@@ -412,3 +413,9 @@ def _default_sampler(seed: int | None) -> TPESampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+
+
+def sampler_seed(seed: int, study: optuna.Study) -> int:
+    """A continued study must not draw the random numbers again that it began with."""
+    state = np.random.SeedSequence([seed, len(study.get_trials(deepcopy=False))]).generate_state(1)
+    return int(state[0])

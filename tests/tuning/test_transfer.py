@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from optuna.distributions import FloatDistribution
 
-from autometa.tuning._encoding import Encoder
+from autometa.axis import Encoder
 from autometa.tuning._prior import History, Prior, fit_prior, leading_points, normalised
 from autometa.tuning._transfer import (
     CONTROL_PLACE,

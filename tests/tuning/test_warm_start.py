@@ -175,7 +175,10 @@ def test_unusable_data(iris) -> None:
         warm_start(optuna.create_study(), iris[0], [1] * len(iris[0]))
 
 
-PART = {"num_leaves": IntDistribution(2, 256, log=True), "learning_rate": FloatDistribution(0.001, 1.0, log=True)}
+PART = {
+    "num_leaves": IntDistribution(2, 256, log=True),
+    "learning_rate": FloatDistribution(0.001, 1.0, log=True),
+}
 
 
 def rounds_belong_to_rates(params) -> float:
@@ -217,5 +220,5 @@ def test_in_a_part_of_a_space_suggestions_are_good_beside_what_stands_outside(ir
 def test_what_stands_outside_is_of_one_algorithm(iris) -> None:
     with pytest.raises(UsageError, match="AM526"):
         warm_start(optuna.create_study(), *iris, fixed={"num_leaves": 31})
-    with pytest.raises(UsageError, match="AM526 .*has no 'leaves'"):
+    with pytest.raises(UsageError, match=r"AM526 .*has no 'leaves'"):
         warm_start(optuna.create_study(), *iris, algorithm="lightgbm", fixed={"leaves": 31})
