@@ -21,8 +21,8 @@ from threadpoolctl import threadpool_limits
 from autometa.axis import Axis
 from autometa.recommendation import Recommendations
 from autometa.space import Configuration, Value, registered_algorithms, target_of
-from autometa.tuning._past import history_of_runs
-from autometa.tuning._prior import History, fit_prior, leading_points, moderate
+from autometa.tuning._past import history_of_runs, learn_portfolio
+from autometa.tuning._prior import History, fit_prior, moderate
 from autometa.tuning._transfer import Proposer
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
 
@@ -235,11 +235,12 @@ class Proposed:
         key = repr(sorted(distributions.items()))
         if self._made is None or self._made[0] != key:
             history = self._history
-            leading = None
+            portfolio = None
             if self._n_leading:
-                leading = leading_points(history, self._n_leading, pinned=tuple(sorted(self._pinned.items())))
+                pinned = tuple(sorted(self._pinned.items()))
+                portfolio = learn_portfolio(history, self._n_leading, pinned=pinned)
             proposer = Proposer(
-                fit_prior(history), distributions, leading, self._pinned, has_control=self._has_control
+                fit_prior(history), distributions, portfolio, self._pinned, has_control=self._has_control
             )
             self._made = key, proposer
         return self._made[1]
