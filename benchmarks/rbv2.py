@@ -32,8 +32,8 @@ from rbv2_peers import RGPE, NearestTask, PastModels
 
 from autometa import MetaSampler
 from autometa.axis import Axis
-from autometa.tuning._past import read_history
-from autometa.tuning._prior import History, leading_points
+from autometa.tuning._past import leading_points, read_history
+from autometa.tuning._prior import History
 
 BUDGETS = (1, 5, 10, 25, 50, 100)
 N_KNOWN = 200

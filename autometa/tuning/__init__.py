@@ -2,8 +2,7 @@
 
 from autometa.tuning._adapt import Adaptation, Change, adapt
 from autometa.tuning._deadline import TimeReport
-from autometa.tuning._posterior import posterior_scores
-from autometa.tuning._result import TuneResult
+from autometa.tuning._result import TuneResult, posterior_scores
 from autometa.tuning._sampler import MetaSampler
 from autometa.tuning._schedule import Schedule
 from autometa.tuning._search import Callback

@@ -14,9 +14,11 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState
 
-from autometa.axis import Axis, Value, is_finite_number
+from autometa.axis import ABSENT, Axis, Value, is_finite_number
 from autometa.errors import UsageError
+from autometa.space import Algorithm
 
 Policy = Literal["clip", "drop", "error"]
 Conditions = Mapping[str, Sequence[tuple[str, Sequence[Value]]]]
@@ -156,3 +158,73 @@ def _is_active(name: str, params: Mapping[str, Value], conditions: Conditions) -
         parent in params and params[parent] in values and _is_active(parent, params, conditions)
         for parent, values in conditions.get(name, ())
     )
+
+
+class Part:
+    """The part of one algorithm's space that a study searches, and what stands outside of it.
+
+    Parameters
+    ----------
+    algorithm : Algorithm
+    space : mapping of str to optuna distribution, optional
+        The study's; without it, it is what trials show.
+    fixed : mapping of str to value, optional
+        Parameters that the study does not search; others have the library's defaults.
+
+    Raises
+    ------
+    UsageError
+        AM526 when `fixed` names what the algorithm does not have or the study searches, or gives it no possible value.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        space: Mapping[str, BaseDistribution] | None = None,
+        fixed: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.algorithm = algorithm
+        self._space = space
+        self._fixed = fixed
+        for name, value in (fixed or {}).items():
+            if name not in algorithm.distributions:
+                known = ", ".join(algorithm.distributions)
+                raise UsageError("AM526", f"fixed: {algorithm.name} has no {name!r}.", f"It has: {known}.")
+            if space is not None and name in space:
+                raise UsageError(
+                    "AM526", f"fixed: {name!r} is in the space too.", "Leave it out of one of them."
+                )
+            if np.isnan(algorithm.axes[name].place([value])[0]):
+                raise UsageError("AM526", f"fixed: {name}={value!r} is no value of {algorithm.name}'s.")
+
+    def outside(self, trials: Sequence[FrozenTrial] = ()) -> dict[str, Value] | None:
+        """Return the parameters outside of the study's space, or None where nobody knows yet.
+
+        A parameter that no trial had a reason to ask for, since its parent never had the value, is not outside.
+
+        Returns
+        -------
+        dict of str to value, or None
+            ``ABSENT`` for one that does not count beside the other values outside.
+        """
+        fixed = dict(self._fixed or {})
+        own = self.algorithm.distributions
+        if self._space is not None:
+            names = [name for name in own if name not in self._space]
+        else:
+            shown = {name for trial in trials for name in trial.params}
+            whole = [
+                t.params for t in trials if t.state == TrialState.COMPLETE and t.params.keys() & own.keys()
+            ]
+            if not whole and self._fixed is None:
+                return None
+            names = [n for n in own if n not in shown and any(self._could_ask(n, params) for params in whole)]
+        values = {**self.algorithm.default, **fixed}
+        return {name: values.get(name, ABSENT) for name in own if name in fixed or name in names}
+
+    def _could_ask(self, name: str, params: Mapping[str, Any]) -> bool:
+        return self.algorithm.is_active(name, {**self.algorithm.default, **(self._fixed or {}), **params})
+
+    def inside(self, params: Mapping[str, Value], outside: Mapping[str, Value]) -> dict[str, Value]:
+        """Return the parameters that the study asks for."""
+        return {name: value for name, value in params.items() if name not in outside}

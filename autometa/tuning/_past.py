@@ -1,9 +1,10 @@
-"""Finished studies of other tasks, and what is kept of them."""
+"""Finished studies of other tasks: what is kept of them, and the trials that they say to begin with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -13,14 +14,45 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import rankdata
 
+from autometa.axis import ABSENT, Encoder
 from autometa.errors import UsageError
-from autometa.tuning._encoding import Encoder, Params
-from autometa.tuning._prior import History, moderate, normalised
+from autometa.metamodel import greedy_portfolio
+from autometa.recommendation import Recommendations
+from autometa.space import Algorithm, Configuration, Value
+from autometa.tuning._prior import MAX_STUDIES, History, elites_of, moderate, normalised
+
+Params = Mapping[str, Any]
 
 MAX_TRIALS: Final = 200
 MIN_RUNS: Final = 10
 # One configuration alone is no better or worse than any other.
 MIN_DIFFERENT: Final = 2
+N_LEADING: Final = 10
+N_ROUNDS: Final = 10
+_N_TREES: Final = 40
+_BOOSTING: Final[dict[str, Any]] = {
+    "n_estimators": 300,
+    "num_leaves": 7,
+    "learning_rate": 0.05,
+    "min_child_samples": 100,
+    "subsample": 0.8,
+    "subsample_freq": 1,
+    "colsample_bytree": 0.6,
+    "random_state": 0,
+    "deterministic": True,
+    "n_jobs": 1,
+    "verbose": -1,
+}
+_MAX_LEAVES: Final = 40
+_N_VARIED: Final = 300
+_SHARES: Final = (0.1, 0.3, 0.6)
+_STEPS: Final = (0.03, 0.1, 0.3)
+# What a study that has been ruled out still counts, all studies together: the new one is none of them.
+_UNIFORM_SHARE: Final = 0.1
+# A study that explains all results so far counts at most 1 / this, to the power of results less one, as much as one
+# that explains none. Half of the power halves what is gained after five trials; twice as much makes no difference.
+_LEAST_MISS: Final = 0.1
+_POWER: Final = 2.0
 
 Array = NDArray[np.float64]
 
@@ -72,6 +104,229 @@ def history_of_runs(
         tuple(encoder.encode([params[i] for i in order]) for params, _, order in long),
         tuple(normalised(-scores[order]) for _, scores, order in long),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Portfolio:
+    """Configurations that together come near the best of every past study, in an order that results decide.
+
+    It is a learned initialisation: which trial comes first, and which next after which results, is trained across
+    studies, so that few trials adapt. Each choice is the greedy one [1]_, with the studies weighed by how well they
+    explain the results so far.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n_points, n_parameters)
+        All that may be chosen.
+    losses : ndarray of shape (n_studies, n_points)
+        Normalised, in every study; predicted where it has none.
+    order : tuple of int
+        What is chosen as long as no result is known.
+
+    References
+    ----------
+    .. [1] Feurer et al., Auto-Sklearn 2.0, JMLR 2022, section 3.1.
+    """
+
+    points: Array
+    losses: NDArray[np.float32]
+    order: tuple[int, ...]
+
+    def choose(self, tried: Sequence[int], results: Array) -> int:
+        """Return what to try next: what lowers the expected loss of the best so far most.
+
+        Parameters
+        ----------
+        tried : sequence of int
+            Rows of `points`, first those with a result.
+        results : ndarray of shape (n_results,)
+            Losses in any unit.
+        """
+        if not len(tried):
+            return self.order[0]
+        seen = list(tried)
+        weights = shares(self.losses[:, seen[: len(results)]].astype("float64"), results)
+        best = self.losses[:, seen].min(axis=1)
+        gains = weights @ np.maximum(best[:, None] - self.losses, 0.0)
+        # What adds nothing is told apart by its own mean.
+        gains -= 1e-6 * (weights @ self.losses)
+        gains[seen] = -np.inf
+        return int(np.argmax(gains))
+
+
+def shares(losses: Array, results: Array) -> Array:
+    r"""Return how much each study counts, by what its losses leave unexplained of the results.
+
+    .. math:: w_s \propto (m_s + \varepsilon)^{-(n - 1) p / 2}, \quad
+        m_s = \min_{a, b \ge 0} \sum_i (y_i - a - b l_{si})^2 / \sum_i (y_i - \bar y)^2
+
+    Scale and offset of the new study are not known, so that two results only tell which is better.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_studies, n_results)
+        Of the configurations that were tried.
+    results : ndarray of shape (n_results,)
+        Their losses in the new study.
+    """
+    n_studies, n = len(losses), len(results)
+    moved = moderate(results)
+    moved = moved - moved.mean() if n else moved
+    total = float((moved**2).sum())
+    if n < 2 or total <= 0.0:
+        return np.full(n_studies, 1.0 / n_studies)
+    centered = losses - losses.mean(axis=1, keepdims=True)
+    # A study in which they are all alike explains nothing, rather than everything.
+    slopes = np.maximum(centered @ moved / ((centered**2).sum(axis=1) + 1e-3), 0.0)
+    missed = ((moved - slopes[:, None] * centered) ** 2).sum(axis=1) / total
+    logs = -0.5 * _POWER * (n - 1) * np.log(missed + _LEAST_MISS)
+    found = np.exp(logs - logs.max())
+    return np.asarray((1.0 - _UNIFORM_SHARE) * found / found.sum() + _UNIFORM_SHARE / n_studies)
+
+
+@lru_cache(maxsize=4)
+def learn_portfolio(
+    history: History,
+    size: int = N_LEADING,
+    rounds: int = N_ROUNDS,
+    pinned: tuple[tuple[str, Any], ...] = (),
+) -> Portfolio:
+    """Choose configurations that together come near the best of every study.
+
+    The losses of a study where it has none come from boosted trees over all studies and extremely randomized trees
+    [1]_ over what these leave, with at most about forty leaves each: exact where a short study ran them, smooth in a
+    long one. Of the best configurations of every study a greedy portfolio is chosen, then again and again of these and
+    small changes of those it chose: the best on average is seldom one that somebody ran.
+
+    Parameters
+    ----------
+    history : History
+    size : int, default=10
+        Of the order without results.
+    rounds : int, default=10
+        Of changes; 0 leaves it at known configurations.
+    pinned : tuple of (name, value), default=()
+        Values that all of them have, or ``ABSENT``: they are chosen to be good beside these.
+
+    References
+    ----------
+    .. [1] Geurts, Ernst and Wehenkel, Extremely randomized trees, Machine Learning 2006.
+    """
+    rng = np.random.default_rng(0)
+    pin = pinning(history.encoder, dict(pinned))
+    pool = pin(elites_of(history))
+    if pinned:
+        pool = np.unique(pool, axis=0, equal_nan=True)
+    predict = _study_losses(history, rng.permutation(len(history.points))[:MAX_STUDIES])
+    table = predict(pool)
+    chosen = np.array(greedy_portfolio(table, size))
+    for _ in range(rounds):
+        varied = pin(_varied(pool[chosen[rng.integers(len(chosen), size=_N_VARIED)]], history.encoder, rng))
+        pool, table = np.vstack([pool, varied]), np.hstack([table, predict(varied)])
+        chosen = np.array(greedy_portfolio(table, size))
+    return Portfolio(pool, table.astype(np.float32), tuple(chosen.tolist()))
+
+
+def leading_points(
+    history: History,
+    size: int = N_LEADING,
+    rounds: int = N_ROUNDS,
+    pinned: tuple[tuple[str, Any], ...] = (),
+) -> Array:
+    """Return the first points of :func:`learn_portfolio` as long as no result is known, best first.
+
+    Parameters
+    ----------
+    history, size, rounds, pinned
+        See :func:`learn_portfolio`.
+
+    Returns
+    -------
+    ndarray of shape (n_points, n_parameters)
+    """
+    found = learn_portfolio(history, size, rounds, pinned)
+    return found.points[list(found.order)]
+
+
+def _study_losses(history: History, studies: NDArray[np.int_]) -> Callable[[Array], Array]:
+    """Fit trees to every study; return a function of points that tells the loss in each, shape (n_studies, n)."""
+    from lightgbm import LGBMRegressor
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    features = history.encoder.features
+    designs = [features(history.points[i]) for i in studies]
+    # Beyond the median, how bad a configuration is does not matter.
+    targets = [np.minimum(history.losses[i], 1.0) for i in studies]
+    common = LGBMRegressor(**_BOOSTING).fit(np.vstack(designs), np.concatenate(targets))
+    forests = []
+    for design, target in zip(designs, targets, strict=True):
+        smallest_leaf = max(len(design) // _MAX_LEAVES, 1)
+        forest = ExtraTreesRegressor(_N_TREES, random_state=0, min_samples_leaf=smallest_leaf)
+        forest.fit(design, target - common.predict(design))
+        forests.append([tree.tree_ for tree in forest.estimators_])
+
+    def predict(points: Array) -> Array:
+        # The trees themselves: a forest's own predict sets up a thread pool every time.
+        rows = features(points)
+        shared, rows = common.predict(rows), rows.astype(np.float32)
+        own = [np.mean([tree.predict(rows)[:, 0] for tree in trees], axis=0) for trees in forests]
+        # What promises to be better than the best known is more often an error than a find.
+        return np.maximum(shared + np.array(own), 0.0)
+
+    return predict
+
+
+def pinning(encoder: Encoder, pinned: Mapping[str, Any]) -> Callable[[Array], Array]:
+    """Return what gives points these values, whatever they had."""
+    columns = [encoder.names.index(name) for name in pinned if name in encoder.axes]
+    values = encoder.encode([pinned])[0, columns]
+
+    def pin(points: Array) -> Array:
+        points = points.copy()
+        points[:, columns] = values
+        return points
+
+    return pin
+
+
+def _varied(points: Array, encoder: Encoder, rng: np.random.Generator) -> Array:
+    """Change some of the numbers that points have."""
+    share, step = rng.choice(_SHARES, size=(len(points), 1)), rng.choice(_STEPS, size=(len(points), 1))
+    changed = (rng.random(points.shape) < share) & ~encoder.is_choice
+    moved = np.clip(points + step * rng.normal(size=points.shape), 0.0, 1.0)
+    return np.where(changed, moved, points)
+
+
+def configurations_beside(
+    found: Recommendations, algorithm: Algorithm, outside: Mapping[str, Value], k: int
+) -> list[Configuration]:
+    """Choose configurations that are good beside given values, from what was run on the most similar known tasks.
+
+    Parameters
+    ----------
+    found : Recommendations
+        Of this algorithm alone.
+    algorithm : Algorithm
+    outside : mapping of str to value
+        Parameters that are not to be chosen; ``ABSENT`` for one that does not count.
+    k : int
+        How many; the library's defaults first.
+    """
+    values = {name: value for name, value in outside.items() if value is not ABSENT}
+    inside = {name: value for name, value in algorithm.default.items() if name not in outside}
+    chosen: list[Mapping[str, Value]] = [inside]
+    history = history_of_runs(
+        [([c.params for c in known], levels) for known, levels in found.past_runs], algorithm.distributions
+    )
+    if history is None:
+        chosen += [item.configuration.params for item in found]
+    else:
+        points = leading_points(history, k, pinned=tuple(sorted(outside.items())))
+        decoded = map(history.encoder.decode, points)
+        chosen += [{n: algorithm.axes[n].nearest(v) for n, v in params.items()} for params in decoded]
+    kept = [{n: v for n, v in params.items() if n not in outside} for params in chosen]
+    made = [Configuration(algorithm.name, {**params, **values}) for params in kept]
+    return list(dict.fromkeys(made))[:k]
 
 
 @dataclass(frozen=True)

@@ -16,19 +16,18 @@ References
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
+from autometa.axis import Encoder
 from autometa.metabase import regret_of
-from autometa.metamodel import greedy_portfolio
-from autometa.tuning._encoding import Encoder
 
 Array = NDArray[np.float64]
 
@@ -36,26 +35,6 @@ N_INDUCING: Final = 224
 MAX_POINTS: Final = 200
 MAX_STUDIES: Final = 128
 MAX_ELITES: Final = 240
-N_LEADING: Final = 10
-_N_TREES: Final = 40
-_BOOSTING: Final[dict[str, Any]] = {
-    "n_estimators": 300,
-    "num_leaves": 7,
-    "learning_rate": 0.05,
-    "min_child_samples": 100,
-    "subsample": 0.8,
-    "subsample_freq": 1,
-    "colsample_bytree": 0.6,
-    "random_state": 0,
-    "deterministic": True,
-    "n_jobs": 1,
-    "verbose": -1,
-}
-_MAX_LEAVES: Final = 40
-N_ROUNDS: Final = 10
-_N_VARIED: Final = 300
-_SHARES: Final = (0.1, 0.3, 0.6)
-_STEPS: Final = (0.03, 0.1, 0.3)
 _EM_STEPS: Final = 4
 _ARD_STUDIES: Final = 16
 _ARD_POINTS: Final = 80
@@ -184,85 +163,12 @@ def fit_prior(history: History) -> Prior:
     mean, covariance = _learn_weights(designs, [g - center for g in losses], amplitude, noise)
     half = np.linalg.cholesky(covariance + 1e-9 * np.trace(covariance) * np.eye(len(covariance)))
     basis = solve_triangular(root, np.column_stack([mean, half]), lower=True, trans=1)
-    elites = _elites(history)
+    elites = elites_of(history)
     donors = np.vstack([p[rng.permutation(len(p))[: max(400 // len(points), 4)]] for p in points])
     return Prior(encoder, center, scale, inducing, basis, amplitude, noise, elites, donors)
 
 
-@lru_cache(maxsize=4)
-def leading_points(history: History, size: int = N_LEADING, rounds: int = N_ROUNDS) -> Array:
-    """Choose configurations that together come near the best of every study.
-
-    The losses of a study where it has none come from boosted trees over all studies and extremely randomized trees
-    [1]_ over what these leave, with at most about forty leaves each: exact where a short study ran them, smooth in a
-    long one. Of the best configurations of every study a greedy portfolio is chosen [2]_, then again and again of these
-    and small changes of those it chose: the best on average is seldom one that somebody ran.
-
-    Parameters
-    ----------
-    history : History
-    size : int, default=10
-    rounds : int, default=10
-        Of changes; 0 leaves it at known configurations.
-
-    Returns
-    -------
-    ndarray of shape (n_points, n_parameters)
-        Best first.
-
-    References
-    ----------
-    .. [1] Geurts, Ernst and Wehenkel, Extremely randomized trees, Machine Learning 2006.
-    .. [2] Feurer et al., Auto-Sklearn 2.0, JMLR 2022, section 3.1.
-    """
-    pool, rng = _elites(history), np.random.default_rng(0)
-    predict = _study_losses(history, rng.permutation(len(history.points))[:MAX_STUDIES])
-    table = predict(pool)
-    chosen = np.array(greedy_portfolio(table, size))
-    for _ in range(rounds):
-        varied = _varied(pool[chosen[rng.integers(len(chosen), size=_N_VARIED)]], history.encoder, rng)
-        pool, table = np.vstack([pool, varied]), np.hstack([table, predict(varied)])
-        chosen = np.array(greedy_portfolio(table, size))
-    return pool[chosen]
-
-
-def _study_losses(history: History, studies: NDArray[np.int_]) -> Callable[[Array], Array]:
-    """Fit trees to every study; return a function of points that tells the loss in each, shape (n_studies, n)."""
-    from lightgbm import LGBMRegressor
-    from sklearn.ensemble import ExtraTreesRegressor
-
-    features = history.encoder.features
-    designs = [features(history.points[i]) for i in studies]
-    # Beyond the median, how bad a configuration is does not matter.
-    targets = [np.minimum(history.losses[i], 1.0) for i in studies]
-    common = LGBMRegressor(**_BOOSTING).fit(np.vstack(designs), np.concatenate(targets))
-    forests = []
-    for design, target in zip(designs, targets, strict=True):
-        smallest_leaf = max(len(design) // _MAX_LEAVES, 1)
-        forest = ExtraTreesRegressor(_N_TREES, random_state=0, min_samples_leaf=smallest_leaf)
-        forest.fit(design, target - common.predict(design))
-        forests.append([tree.tree_ for tree in forest.estimators_])
-
-    def predict(points: Array) -> Array:
-        # The trees themselves: a forest's own predict sets up a thread pool every time.
-        rows = features(points)
-        shared, rows = common.predict(rows), rows.astype(np.float32)
-        own = [np.mean([tree.predict(rows)[:, 0] for tree in trees], axis=0) for trees in forests]
-        # What promises to be better than the best known is more often an error than a find.
-        return np.maximum(shared + np.array(own), 0.0)
-
-    return predict
-
-
-def _varied(points: Array, encoder: Encoder, rng: np.random.Generator) -> Array:
-    """Change some of the numbers that points have."""
-    share, step = rng.choice(_SHARES, size=(len(points), 1)), rng.choice(_STEPS, size=(len(points), 1))
-    changed = (rng.random(points.shape) < share) & ~encoder.is_choice
-    moved = np.clip(points + step * rng.normal(size=points.shape), 0.0, 1.0)
-    return np.where(changed, moved, points)
-
-
-def _elites(history: History) -> Array:
+def elites_of(history: History) -> Array:
     """Return the best of every study, then the second best, and so on up to the limit, each once."""
     best_first = [
         p[np.argsort(g, kind="stable")] for p, g in zip(history.points, history.losses, strict=True)

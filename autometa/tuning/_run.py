@@ -33,9 +33,8 @@ from autometa.tuning._assembly import (
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Hands
-from autometa.tuning._identity import sampler_seed
 from autometa.tuning._result import TuneResult, make_leaderboard
-from autometa.tuning._sampler import MetaSampler
+from autometa.tuning._sampler import MetaSampler, sampler_seed
 from autometa.tuning._schedule import FLOOR_ROWS, Schedule
 from autometa.tuning._search import Callback, Search
 from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, Strategy

@@ -4,45 +4,57 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 import optuna
-from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from threadpoolctl import threadpool_limits
 
 from autometa.axis import Axis
 from autometa.errors import AutometaError, UsageError
 from autometa.metamodel import MetaModel
+from autometa.metrics import Metric, perfect_score
 from autometa.recommendation import Recommendations, recommend_for_task
-from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
+from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
-from autometa.tuning._past import history_of_runs, read_history
-from autometa.tuning._prior import History, fit_prior, leading_points, moderate
-from autometa.tuning._suggestions import N_CANDIDATES, Params, Suggestions, is_enqueued
-from autometa.tuning._transfer import Proposer
-from autometa.tuning._warm_start import RANK_ATTRIBUTE
+from autometa.tuning._adapt import Part
+from autometa.tuning._past import read_history
+from autometa.tuning._suggestions import (
+    N_CANDIDATES,
+    NOTHING,
+    Experience,
+    Params,
+    Proposed,
+    Recommended,
+    Turn,
+    has_constraints,
+    is_enqueued,
+    own_params,
+)
 
-_JOINT: Final = "*"
+Objective = Literal["metric", "loss", "score"]
+
 _logger: Final = logging.getLogger(__name__)
-_MAX_AHEAD: Final = 8
-_MAX_TRIED: Final = 300
+# The threads of optimize(n_jobs=) learn from the past once, and do not choose the same. Not in a sampler, which is
+# pickled.
+_lock: Final = threading.RLock()
 
 
 class MetaSampler(BaseSampler):
     """Recommendations first, or what past studies propose trial after trial; else a sampler that knows all trials.
 
     With a table, the first trial runs the first recommended configuration, and the next nine each the one that the
-    results so far make the most promising (:meth:`Recommendations.order_after`). A trial that runs a recommendation
-    carries its rank as user attribute ``autometa:rank``. For the later trials, what was run on the most similar known
-    tasks takes the place of past studies.
+    results so far make the most promising (:meth:`Recommendations.order_after`). For the later trials, what was run
+    on the most similar known tasks takes the place of past studies.
 
     With past studies, the first trials run ten configurations that together cover these studies best; the fourth is a
     control, what the past calls worst, and ends these where it does better.
@@ -55,14 +67,15 @@ class MetaSampler(BaseSampler):
     Failed and pruned trials count like the worst complete one, enqueued trials use no recommendation up, and workers
     on one storage share the list. No score of another task enters the study.
 
-    With several objectives, with a wrapped sampler that has constraints, and on spaces that neither source of
-    experience knows, all trials are the wrapped sampler's.
+    With several objectives, with constraints, on spaces that neither source of experience knows, and where experience
+    fails for whatever reason, the trial is the wrapped sampler's.
 
     Parameters
     ----------
     X : DataFrame or array-like of shape (n_rows, n_columns), optional
-        The table that the study is about. Recommendations for it are used where the study's space is autometa's
-        (``algorithm``, ``<algorithm>__<parameter>``), or a part of one algorithm's under its library's own names.
+        The table that the study is about. Recommendations for it are used where the study's space is autometa's joint
+        one (``algorithm``, ``<algorithm>__<parameter>``), or that of the one algorithm that `algorithms` names, under
+        its library's own parameter names.
     y : array-like of shape (n_rows,) or str, optional
         The target, or the name of its column in `X`.
     past_studies : mapping or sequence of optuna.Study, default=()
@@ -79,11 +92,29 @@ class MetaSampler(BaseSampler):
     column_types : mapping of str to str, optional
         See :func:`autometa.recommend`.
     algorithms : str or sequence of str, optional
-        Recommend among these algorithms only. A single one is also what a study tunes whose parameters are not
-        autometa's alone.
+        Recommend among these algorithms only. A single one may also be what the study tunes, under the parameter
+        names of its library.
+    objective : {"metric", "loss", "score"}, optional
+        What the objective returns: the metric in natural units (maximise AUC, minimise log-loss), its loss (minimise
+        1 - AUC, minimise log-loss) or scikit-learn's score (maximise AUC, maximise the negative log-loss). By default
+        the metric, but the score where `metric` has scikit-learn's sign (``neg_log_loss``). A direction of the study
+        that contradicts it is an error.
+    space : mapping of str to optuna distribution, optional
+        Of a study that tunes one algorithm: its search space. Without it the space is what the trials have shown, and
+        the first trial of a study runs the library's defaults.
+    fixed : mapping of str to value, optional
+        Parameters of the one algorithm that the study does not search, and their values. By default those that it
+        does not search have the library's defaults. Suggestions are good beside these.
     sampler : optuna sampler, optional
         What takes over; by default a multivariate TPE on groups of parameters that occur together, which looks at
         running trials too.
+
+    Raises
+    ------
+    UsageError
+        AM521 when something among `past_studies` is not a finished single-objective study; AM523 when one of `X` and
+        `y` is missing; AM526 when `objective`, `space` or `fixed` cannot be meant, and in the first trial when the
+        study's direction contradicts the metric.
 
     Examples
     --------
@@ -105,32 +136,44 @@ class MetaSampler(BaseSampler):
         metric: Any = None,
         column_types: Mapping[str, str] | None = None,
         algorithms: str | Sequence[str] | None = None,
+        objective: Objective | None = None,
+        space: Mapping[str, BaseDistribution] | None = None,
+        fixed: Mapping[str, Any] | None = None,
         sampler: BaseSampler | None = None,
     ) -> None:
         if (X is None) != (y is None):
             raise UsageError("AM523", "X and y are needed together.", "Pass both, or past_studies alone.")
-        self._task = (
-            None if X is None else Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
-        )
-        self._spaces: dict[str, Mapping[str, BaseDistribution]] = {}
-        self._algorithms: tuple[str, ...] | None = None
-        if self._task is not None:
-            self._spaces = _spaces(SearchSpace.for_kind(self._task.kind))
-            if algorithms is not None:
-                self._algorithms = tuple(SearchSpace.for_kind(self._task.kind, algorithms).algorithms)
-        self._metamodel = metamodel
-        self._seed = seed
         self._sampler = _default_sampler(seed) if sampler is None else sampler
-        self._history = read_history(past_studies)
+        self._seed = seed
         self._entropy = secrets.randbits(64) if seed is None else seed
-        self._proposers: dict[str, Proposer] = {}
-        self._suggestions: dict[str, Suggestions] = {}
-        self._pasts: dict[str, History | None] = {}
-        # What the unfinished trials of this process were given, and whose storage says so: nothing but a cache.
-        self._given: dict[int, int | None] = {}
-        self._proposed: dict[int, Params | None] = {}
-        self._marked: set[int] = set()
-        self._given_up: set[int] = set()
+        self._metamodel = metamodel
+        self._task: Task | None = None
+        self._space: Mapping[str, BaseDistribution] = {}  # autometa's joint one
+        self._algorithms: tuple[str, ...] | None = None
+        self._part: Part | None = None
+        self._objective = _read_objective(objective, metric)
+        if X is not None:
+            self._task = Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
+            self._space = SearchSpace.for_kind(self._task.kind).distributions()
+            if algorithms is not None:
+                allowed = SearchSpace.for_kind(self._task.kind, algorithms)
+                self._algorithms = tuple(allowed.algorithms)
+                if len(allowed) == 1:
+                    self._part = Part(next(iter(allowed)), space, fixed)
+        if self._part is None and (space is not None or fixed is not None):
+            raise UsageError(
+                "AM526",
+                "space and fixed are about the parameters of one algorithm.",
+                "Pass X, y and algorithms='NAME' as well, or leave them out.",
+            )
+        history = read_history(past_studies)
+        self._past = None if history is None else Proposed(history, self._entropy, has_control=True)
+        self._past_names: Set[str] = frozenset() if history is None else history.encoder.axes.keys()
+        self._joint: Experience | None = None
+        self._own: dict[str, Experience] = {}
+        # What this process gave to trials, and how a trial saw its study; by the study's name and the trial's number.
+        self._given: dict[tuple[str, int], Params] = {}
+        self._turns: dict[tuple[str, int], Turn] = {}
 
     @classmethod
     def from_configurations(
@@ -146,22 +189,52 @@ class MetaSampler(BaseSampler):
         Parameters
         ----------
         configurations : sequence of Configuration
+            What the first trials run.
         space : SearchSpace
+            That of the study.
         recommendations : Recommendations, optional
             What results reorder the configurations by, as far as they are recommendations.
         seed : int, optional
+            Of the default wrapped sampler.
         """
         made = cls(seed=seed)
-        made._spaces = _spaces(space)
-        made._suggestions[_JOINT] = Suggestions.of(
-            configurations, Configuration.joint_params, recommendations
+        made._space = space.distributions()
+        made._joint = Experience(
+            Recommended.of(configurations, Configuration.joint_params, recommendations),
+            recommendations,
+            made._space,
+            Configuration.joint_params,
+            made._entropy,
         )
         return made
+
+    def ranks(self, study: optuna.Study) -> dict[int, int]:
+        """Return which trials ran a recommendation of this sampler.
+
+        Parameters
+        ----------
+        study : optuna.Study
+            That it was made for, at any time.
+
+        Returns
+        -------
+        dict of int to int
+            The rank of the recommendation, from 1, by the number of the trial.
+        """
+        if len(study.directions) > 1:
+            return {}
+        turn = self._turn_of(study, len(study.get_trials(deepcopy=False)))
+        asked = [*([self._joint] if self._joint else []), *self._own.values()]
+        return {
+            number: place + 1 for e in asked for number, place in sorted(e.recommended.places(turn).items())
+        }
+
+    # -- what Optuna asks ----------------------------------------------------------------------------------------
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Return nothing for a trial that runs a configuration, else what the wrapped sampler wants."""
+        """Return nothing for a trial that runs a suggestion, else what the wrapped sampler wants."""
         if self._values_of(study, trial, None):
             return {}
         return self._sampler.infer_relative_search_space(study, trial)
@@ -175,15 +248,11 @@ class MetaSampler(BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Return the configuration's value where it has one that fits, else the wrapped sampler's."""
+        """Return the suggestion's value where it has one that fits, else the wrapped sampler's."""
         values = self._values_of(study, trial, param_name)
         if param_name in values:
-            with suppress(ValueError):  # the space has no value near the configuration's
-                value = Axis.of(param_distribution).nearest(values[param_name])
-                position = self._given.get(trial._trial_id)
-                if position is not None:
-                    self._mark(study, trial, position + 1)
-                return value
+            with suppress(ValueError):  # the space has no value near the suggestion's
+                return Axis.of(param_distribution).nearest(values[param_name])
         return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
@@ -193,171 +262,151 @@ class MetaSampler(BaseSampler):
     def after_trial(
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        """Pass on to the wrapped sampler, and forget what the trial was given."""
-        self._given.pop(trial._trial_id, None)
-        self._proposed.pop(trial._trial_id, None)
-        self._marked.discard(trial._trial_id)
-        self._given_up.discard(trial._trial_id)
+        """Pass on to the wrapped sampler, and forget how the trial saw its study."""
+        self._turns.pop((study.study_name, trial.number), None)
         self._sampler.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
-        """Pass on to the wrapped sampler; the order of configurations does not depend on chance."""
+        """Pass on to the wrapped sampler; the order of suggestions does not depend on chance."""
         self._sampler.reseed_rng()
 
+    # -- what a trial runs ---------------------------------------------------------------------------------------
+
     def _values_of(self, study: optuna.Study, trial: FrozenTrial, name: str | None) -> Params:
-        """Return what a trial runs: the recommendation that is its own, else what past studies propose, if anything."""
-        if len(study.directions) > 1 or is_enqueued(trial):
-            return {}
-        if trial._trial_id in self._given_up:
-            return {}
+        """Return what a trial runs, if anything; decided once, when a first parameter of the study has a name."""
+        key = study.study_name, trial.number
+        with _lock:
+            if key not in self._given:
+                if len(study.directions) > 1 or is_enqueued(trial):
+                    return {}
+                turn = self._turns.get(key) or self._turn_of(study, trial.number)
+                names = turn.distributions.keys() | ({name} if name else set())
+                if not names:
+                    self._turns[key] = turn
+                    return {}
+                self._given[key] = self._ask(turn, names, study.direction)
+                self._turns.pop(key, None)
+            return self._given[key]
+
+    def _turn_of(self, study: optuna.Study, number: int) -> Turn:
+        """Read the study, once for each trial."""
+        trials = study.get_trials(deepcopy=False)
+        return Turn(
+            number,
+            [t for t in trials if t.number < number and t.state != TrialState.WAITING],
+            -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0,
+            {n: d for t in trials for n, d in t.distributions.items()},
+            {number: params for (name, number), params in self._given.items() if name == study.study_name},
+        )
+
+    def _ask(self, turn: Turn, names: Set[str], direction: StudyDirection) -> Params:
+        """Ask what knows such a space; what it is there for should never end a study."""
         try:
-            found = self._configuration_of(study, trial, name)
-            if found is not None:
-                return found[1]
-            return self._proposal_of(study, trial, name) or {}
+            experience = self._experience_of(turn, names, direction)
+            found = experience.recommended.suggest(turn)
+            if found is not None or has_constraints(turn.earlier):
+                return found or {}
+            if self._past is not None and names & self._past_names:
+                return self._past.suggest(turn) or {}
+            if experience.proposed is None:
+                return {}
+            return experience.proposed.suggest(turn, experience.recommended.places(turn)) or {}
         except AutometaError:
             raise
-        except (ArithmeticError, LookupError, TypeError, ValueError, np.linalg.LinAlgError) as error:
-            # What experience is there for should never end a study: the wrapped sampler can always go on.
-            self._given_up.add(trial._trial_id)
+        except Exception as error:  # the wrapped sampler can always go on
             reason = " ".join(str(error).split())[:200]
-            _logger.warning("trial %d is left to the wrapped sampler: %s", trial.number, reason)
+            _logger.warning("trial %d is left to the wrapped sampler: %s", turn.number, reason)
             return {}
 
-    def _proposal_of(self, study: optuna.Study, trial: FrozenTrial, name: str | None) -> Params | None:
-        """Return the configuration that the past studies and the trials so far propose; made once for a trial."""
-        if _has_constraints(self._sampler):
-            return None
-        if trial._trial_id not in self._proposed:
-            trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
-            distributions = {n: d for t in trials for n, d in t.distributions.items()}
-            history = self._past_of(distributions.keys() | ({name} if name else set()))
-            if history is None:
-                return None
-            key = repr(sorted(distributions.items()))
-            # More threads than free cores make these small matrices many times slower.
-            with threadpool_limits(1, "blas"):
-                if key not in self._proposers:
-                    leading = leading_points(history) if history is self._history else None
-                    self._proposers = {key: Proposer(fit_prior(history), distributions, leading)}
-                self._proposed[trial._trial_id] = self._propose(study, trial, trials, self._proposers[key])
-        return self._proposed[trial._trial_id]
+    def _experience_of(self, turn: Turn, names: Set[str], direction: StudyDirection) -> Experience:
+        """Return what is known of the space: autometa's joint one, or that of the algorithm that the user named."""
+        if names <= self._space.keys():
+            self._check(direction)
+            if self._joint is None:
+                self._joint = self._recommend(None)
+            return self._joint
+        if self._part is None or not names & self._part.algorithm.distributions.keys():
+            return NOTHING
+        self._check(direction)
+        outside = self._part.outside(turn.earlier)
+        if outside is None:
+            return Experience(Recommended((dict(self._part.algorithm.default),), limit=1))
+        key = repr(outside)
+        if key not in self._own:
+            self._own[key] = self._recommend(outside)
+        return self._own[key]
 
-    def _past_of(self, names: Set[str]) -> History | None:
-        """Return the past studies, or the runs behind the recommendations, if they are about a space of such names."""
-        if self._history is not None:
-            return self._history if names & self._history.encoder.axes.keys() else None
-        key = self._key_of(names) if names else None
-        if key is None or key not in self._suggestions:
-            return None
-        if key not in self._pasts:
-            self._pasts[key] = self._read_runs(key)
-        return self._pasts[key]
-
-    def _read_runs(self, key: str) -> History | None:
-        """Return what was run on the known tasks that are most alike, under the names of the space."""
-        found = self._suggestions[key].recommendations
-        if found is None:
-            return None
-        own = registered_algorithms()[target_of(found.kind)]
-        if own.keys() & self._spaces.keys() and key == _JOINT:
-            return None  # what nobody has run would never be proposed
-        name = _naming(key)
-        runs = [([name(c) for c in known], levels) for known, levels in found.past_runs]
-        return history_of_runs(runs, self._spaces[key])
-
-    def _propose(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        trials: Sequence[FrozenTrial],
-        proposer: Proposer,
-    ) -> Params | None:
-        """Let the posterior choose, or leave it to the wrapped sampler where the past does not help."""
-        earlier = [t for t in trials if t.number < trial.number and t.state != TrialState.WAITING]
-        finished, losses = _losses(earlier, study.direction)
-        running = [
-            self._proposed.get(t._trial_id) or t.params for t in earlier if t.state == TrialState.RUNNING
-        ]
-        tried = [*(t.params for t in finished), *(params for params in running if params)]
-        rng = np.random.default_rng([self._entropy, trial.number])
-        n_ahead = sum(not params for params in running)
-        n_given = sum(RANK_ATTRIBUTE in t.user_attrs for t in finished)
-        params, share_of_other = proposer.propose(
-            proposer.encoder.encode(tried), losses, rng, min(n_ahead, _MAX_AHEAD), n_given
-        )
-        return None if rng.random() < share_of_other else params
-
-    def _mark(self, study: optuna.Study, trial: FrozenTrial, rank: int) -> None:
-        if trial._trial_id not in self._marked:
-            study._storage.set_trial_user_attr(trial._trial_id, RANK_ATTRIBUTE, rank)
-            self._marked.add(trial._trial_id)
-
-    def _configuration_of(
-        self, study: optuna.Study, trial: FrozenTrial, name: str | None
-    ) -> tuple[int, Params] | None:
-        """Return the position and the values of the configuration that a trial runs, if it runs one.
-
-        Before the first parameter of a study is named, nothing can be said; then the answer is made once.
-        """
-        if trial._trial_id in self._given:
-            position = self._given[trial._trial_id]
-            if position is None:
-                return None
-        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
-        names = {n for t in trials for n in t.distributions} | ({name} if name else set())
-        suggestions = self._fitting(names)
-        if trial._trial_id not in self._given:
-            position = suggestions.choose(trial, trials, study.direction)
-            if position is not None or (names and name is None):
-                self._given[trial._trial_id] = position
-        if position is None or position >= len(suggestions.params):
-            return None
-        return position, suggestions.params[position]
-
-    def _fitting(self, names: set[str]) -> Suggestions:
-        """Return the configurations for a space that has shown these names."""
-        key = self._key_of(names) if names else None
-        if key is None:
-            return Suggestions()
-        if key not in self._suggestions:
-            self._suggestions[key] = self._recommend(key)
-        return self._suggestions[key]
-
-    def _key_of(self, names: Set[str]) -> str | None:
-        """Tell the joint space and the space of one algorithm by the names seen so far."""
-        allowed = self._spaces.keys() if self._algorithms is None else {_JOINT, *self._algorithms}
-        found = next((k for k, known in self._spaces.items() if k in allowed and names <= known.keys()), None)
-        if found is None and self._algorithms is not None and len(self._algorithms) == 1:
-            return self._algorithms[0]
-        return found
-
-    def _recommend(self, key: str) -> Suggestions:
+    def _check(self, direction: StudyDirection) -> None:
+        """Refuse a study that goes the other way than what its objective is said to return."""
         if self._task is None:
-            return Suggestions()
-        algorithms = self._algorithms if key == _JOINT else [key]
-        found = recommend_for_task(
-            self._task,
-            k=N_CANDIDATES,
-            algorithms=algorithms,
-            metamodel=self._metamodel,
-            random_state=self._seed,
+            return
+        metric, maximizes = self._task.metric, direction == StudyDirection.MAXIMIZE
+        if maximizes == {"metric": metric.greater_is_better, "score": True, "loss": False}[self._objective]:
+            return
+        form = {
+            "metric": metric.name,
+            "score": f"the score of {metric.name}",
+            "loss": f"a loss of {metric.name}",
+        }
+        raise UsageError(
+            "AM526",
+            f"the study {'maximizes' if maximizes else 'minimizes'} {form[self._objective]}.",
+            f"Create it with direction={'minimize' if maximizes else 'maximize'!r}, or pass "
+            f"objective={'score' if maximizes else 'loss'!r} if that is what your objective returns.",
         )
-        return Suggestions.of([r.configuration for r in found], _naming(key), found)
+
+    def _recommend(self, outside: Params | None) -> Experience:
+        """Ask the meta-model; without `outside` about the joint space, else about the one algorithm's."""
+        if self._task is None:
+            return NOTHING
+        try:
+            found = recommend_for_task(
+                self._task,
+                k=N_CANDIDATES,
+                algorithms=self._algorithms,
+                metamodel=self._metamodel,
+                random_state=self._seed,
+            )
+        except UsageError as error:
+            if error.code != "AM511":
+                raise
+            return NOTHING  # none of the algorithms fits the table
+        known = [r.configuration for r in found]
+        score = _score_of(self._task.metric, self._objective)
+        if outside is None or self._part is None:
+            return Experience(
+                Recommended.of(known, Configuration.joint_params, found, score),
+                found,
+                self._space,
+                Configuration.joint_params,
+                self._entropy,
+            )
+        own = self._part.algorithm
+        if outside:
+            # No stored configuration is in the space: what is good beside the values outside is worked out.
+            starts = Recommended((self._part.inside(own.default, outside),), limit=1)
+        else:
+            starts = Recommended.of(known, own_params, found, score)
+        return Experience(starts, found, own.distributions, own_params, self._entropy, outside)
 
 
-def _spaces(space: SearchSpace) -> dict[str, Mapping[str, BaseDistribution]]:
-    """Return the joint space and that of each algorithm; the names of the parameters tell them apart."""
-    return {_JOINT: space.distributions(), **{a.name: a.distributions for a in space}}
+def _read_objective(objective: Objective | None, metric: Any) -> Objective:
+    if objective is None:
+        return "score" if isinstance(metric, str) and metric.strip().startswith("neg_") else "metric"
+    if objective not in ("metric", "loss", "score"):
+        raise UsageError(
+            "AM526", f"objective {objective!r} is not known.", "Use 'metric', 'loss' or 'score'."
+        )
+    return objective
 
 
-def _naming(key: str) -> Callable[[Configuration], Params]:
-    """Return what gives the parameters of a configuration the names that they have in a study."""
-    return Configuration.joint_params if key == _JOINT else _own_params
-
-
-def _own_params(configuration: Configuration) -> Params:
-    return dict(configuration.params)
+def _score_of(metric: Metric, objective: Objective) -> Callable[[float], float]:
+    """Return what turns a value of the study into the metric in natural units."""
+    if metric.greater_is_better and objective == "loss":
+        return partial(float.__sub__, perfect_score(metric.stored))
+    if not metric.greater_is_better and objective == "score":
+        return float.__neg__
+    return float
 
 
 def _default_sampler(seed: int | None) -> TPESampler:
@@ -366,28 +415,7 @@ def _default_sampler(seed: int | None) -> TPESampler:
         return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
 
-def _losses(
-    trials: Sequence[FrozenTrial], direction: optuna.study.StudyDirection
-) -> tuple[list[FrozenTrial], NDArray[np.float64]]:
-    """Return the finished trials with their losses: the best and the latest of many.
-
-    What failed, was pruned or is not finite counts like the worst that is complete, and nothing without any.
-    """
-    sign = -1.0 if direction == optuna.study.StudyDirection.MAXIMIZE else 1.0
-    finished = [t for t in trials if t.state.is_finished() and t.params]
-    losses = np.array(
-        [sign * t.values[0] if t.state == TrialState.COMPLETE and t.values else np.inf for t in finished]
-    )
-    known = np.isfinite(losses)
-    if not known.any():
-        return [], np.zeros(0)
-    losses = moderate(np.where(known, losses, losses[known].max()))
-    if len(finished) > _MAX_TRIED:
-        best, latest = np.argsort(losses, kind="stable")[: _MAX_TRIED // 2], np.arange(len(losses))
-        kept = np.union1d(best, latest[-_MAX_TRIED // 2 :])
-        finished, losses = [finished[i] for i in kept], losses[kept]
-    return finished, losses
-
-
-def _has_constraints(sampler: BaseSampler) -> bool:
-    return getattr(sampler, "_constraints_func", None) is not None
+def sampler_seed(seed: int, study: optuna.Study) -> int:
+    """A continued study must not draw the random numbers again that it began with."""
+    state = np.random.SeedSequence([seed, len(study.get_trials(deepcopy=False))]).generate_state(1)
+    return int(state[0])

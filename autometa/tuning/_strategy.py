@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol as Interface
 
 import optuna
-from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial
 
 from autometa.space import Configuration, SearchSpace
@@ -66,18 +65,15 @@ class Listed:
         self._space = space
         self._entries = list(entries)
         self._slow: list[Entry] = []
-        # Other processes may work on a study in a storage: it is asked each time.
-        self._is_alone = isinstance(study._storage, InMemoryStorage)
-        self._taken: Collection[str] | None = None
 
     def next(self, allows: Allows) -> Candidate | None:
         """Return the first candidate that nobody tried and that there is time for."""
-        if self._taken is None or not self._is_alone:
-            self._taken = tried(self._study, self._space)
+        # Other processes may work on the study: it is asked each time.
+        taken = tried(self._study, self._space)
         while self._entries or self._slow:
             is_last = not self._entries
             entry = (self._slow if is_last else self._entries).pop(0)
-            if entry.configuration.id in self._taken:
+            if entry.configuration.id in taken:
                 continue
             share = DEFAULT_SHARE if entry.origin == "default" else QUICK_SHARE
             if not allows(entry.configuration, entry.seconds, 1.0 if is_last else share):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import optuna
@@ -14,17 +15,18 @@ from autometa.errors import UsageError
 from autometa.evaluation import FoldFitter, Split, target_codes
 from autometa.metamodel import MetaModel
 from autometa.space import Algorithm, SearchSpace
-from autometa.storage import quiet_optuna
+from autometa.storage import open_storage, quiet_optuna
 from autometa.task import Task
 from autometa.tuning._candidate import Problem
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Children, Hands, Here
-from autometa.tuning._identity import open_study, seed_of, sign
 from autometa.tuning._result import TuneResult
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Schedule
 from autometa.tuning._search import Callback
 from autometa.tuning._splits import resolve_splits, resolve_weights
+
+_IDENTITY: Final = "autometa:search"
 
 
 def tune(
@@ -194,3 +196,46 @@ def _space(task: Task, algorithms: str | Sequence[str] | None, *, takes_weights:
     if not names:
         raise UsageError("AM524", "none of the algorithms takes sample weights.", "Allow more algorithms.")
     return SearchSpace.for_kind(task.kind, names)
+
+
+# -- which search a study belongs to ----------------------------------------------------------------------------------
+
+
+def open_study(storage: Any, name: str | None, task: Task) -> optuna.Study:
+    """Make the study of a search, or open the one of that name."""
+    return optuna.create_study(
+        storage=None if storage is None else open_storage(storage),
+        study_name=name,
+        direction="maximize" if task.metric.greater_is_better else "minimize",
+        load_if_exists=name is not None,
+    )
+
+
+def seed_of(study: optuna.Study, random_state: Any) -> int:
+    """Return the seed of everything but the sampler: that of the study, where it is continued."""
+    from sklearn.utils import check_random_state
+
+    fresh = int(check_random_state(random_state).randint(2**31 - 1))
+    return int(study.user_attrs.get(_IDENTITY, {}).get("seed", fresh))
+
+
+def sign(study: optuna.Study, task: Task, space: SearchSpace, splits: Sequence[Split], seed: int) -> None:
+    """Note on the study what its scores mean, and refuse to continue one whose scores mean something else."""
+    before = study.user_attrs.get(_IDENTITY, {})
+    if not before and study.get_trials(deepcopy=False):
+        raise UsageError(
+            "AM502", f"study {study.study_name!r} was not made by tune.", "Choose another study name."
+        )
+    now = {"search space": space.signature(), "metric": task.metric.name, "table": task.fingerprint()}
+    if splits:
+        rows = b"|".join(part.tobytes() for split in splits for part in split)
+        now["set of folds"] = hashlib.sha256(rows).hexdigest()[:12]
+    for what, value in now.items():
+        if before.get(what, value) != value:
+            raise UsageError(
+                "AM502",
+                f"study {study.study_name!r} was made with another {what} ({before[what]}, now {value}).",
+                "Its scores do not compare; choose another study name.",
+            )
+    if before.keys() != {*now, "seed"}:
+        study.set_user_attr(_IDENTITY, {**before, **now, "seed": seed})

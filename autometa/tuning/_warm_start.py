@@ -17,7 +17,8 @@ from autometa.notebook import render_warm_start_card
 from autometa.recommendation import recommend_for_task
 from autometa.space import Configuration, SearchSpace, Value
 from autometa.task import Task
-from autometa.tuning._adapt import Adaptation, Change, Conditions, Policy, adapt
+from autometa.tuning._adapt import Adaptation, Change, Conditions, Part, Policy, adapt
+from autometa.tuning._past import configurations_beside
 
 RANK_ATTRIBUTE: Final = "autometa:rank"
 _STARTED: Final = "autometa:warm_start"
@@ -168,6 +169,7 @@ def warm_start(
     kind: str = "auto",
     metric: Any = None,
     random_state: int | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> WarmStartReport:
     """Enqueue recommendations into an Optuna study, checked and repaired first.
 
@@ -197,6 +199,11 @@ def warm_start(
     metric : str or callable, optional
         See :func:`autometa.recommend`.
     random_state : int, optional
+        Seed of the sampling of rows for the meta-features of a large table.
+    fixed : mapping of str to value, optional
+        Parameters of the algorithm, under its library's names, that your objective sets to these values and does not
+        search. Those that it does not search and that are not named here have the library's defaults. Where your space
+        is a part of the algorithm's, suggestions are those that are good beside these values.
 
     Returns
     -------
@@ -205,6 +212,7 @@ def warm_start(
     Raises
     ------
     UsageError
+        AM526 when `fixed` cannot be meant.
         AM501 when a value does not fit and the policy is ``"error"`` (nothing is enqueued then), or `rename` names
         an unknown parameter; AM504 when `algorithm` is not known.
     DataError
@@ -215,10 +223,12 @@ def warm_start(
     own = _OwnSpace(SearchSpace.for_kind(task.kind, algorithms), algorithm, rename or {})
     trials = study.get_trials(deepcopy=False)
     known = dict(space) if space is not None else own.seen_in(trials)
+    outside = own.outside(known, fixed)
     recommendations = recommend_for_task(task, k=k, algorithms=algorithms, random_state=random_state)
-    adapted = [
-        adapt(own.params(r.configuration), known, policy, conditions=own.conditions) for r in recommendations
-    ]
+    chosen = [item.configuration for item in recommendations]
+    if own.alone is not None and outside:
+        chosen = configurations_beside(recommendations, own.alone, outside, k)
+    adapted = [adapt(own.params(c), known, policy, conditions=own.conditions) for c in chosen]
 
     mark = {"task": task.fingerprint(), "algorithm": algorithm}
     is_repeated = study.user_attrs.get(_STARTED) == mark and any(
@@ -227,8 +237,8 @@ def warm_start(
     study.set_user_attr(_STARTED, mark)
     existing = [dict(t.system_attrs.get("fixed_params", t.params)) for t in trials]
     rows = []
-    for recommendation, result in zip(recommendations, adapted, strict=True):
-        row = _judge(recommendation.rank, recommendation.configuration, result, existing, is_repeated)
+    for rank, (configuration, result) in enumerate(zip(chosen, adapted, strict=True), start=1):
+        row = _judge(rank, configuration, result, existing, is_repeated)
         if row.status in ("enqueued", "clipped"):
             study.enqueue_trial(result.params, user_attrs={RANK_ATTRIBUTE: row.rank}, skip_if_exists=True)
             existing.append(result.params)
@@ -261,6 +271,7 @@ class _OwnSpace:
 
     def __init__(self, space: SearchSpace, algorithm: str | None, rename: Mapping[str, str]) -> None:
         self._algorithm = algorithm
+        self.alone = space[algorithm] if algorithm else None
         own = dict(space[algorithm].distributions) if algorithm else space.distributions()
         _check_rename(rename, own)
         self._rename = rename
@@ -277,6 +288,21 @@ class _OwnSpace:
         """Return a configuration under the user's names."""
         values = configuration.params if self._algorithm else configuration.joint_params()
         return {self._user_name(name): value for name, value in values.items()}
+
+    def outside(
+        self, known: Mapping[str, BaseDistribution], fixed: Mapping[str, Any] | None
+    ) -> dict[str, Value] | None:
+        """Return the parameters of the one algorithm that a space lacks, with their values there."""
+        if self.alone is None:
+            if fixed is not None:
+                raise UsageError(
+                    "AM526", "fixed is about the parameters of one algorithm.", "Pass algorithm= as well."
+                )
+            return None
+        mine = {n: known[self._user_name(n)] for n in self.alone.distributions if self._user_name(n) in known}
+        for name in fixed or {}:
+            mine.pop(name, None)
+        return Part(self.alone, mine, fixed).outside()
 
     def seen_in(self, trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
         """Return the user's space as far as trials show it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -10,8 +11,15 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from autometa.tuning import MetaSampler
-from autometa.tuning._past import MIN_RUNS, history_of_runs, read_history
-from autometa.tuning._prior import _study_losses, fit_prior, leading_points
+from autometa.tuning._past import (
+    MIN_RUNS,
+    _study_losses,
+    history_of_runs,
+    leading_points,
+    learn_portfolio,
+    read_history,
+)
+from autometa.tuning._prior import fit_prior
 
 KINDS = CategoricalDistribution(("a", "b"))
 RATE = FloatDistribution(1e-4, 1.0, log=True)
@@ -101,15 +109,21 @@ def test_studies_are_read_when_the_sampler_is_made_and_learned_from_once_for_the
         study.optimize(lambda t: t.suggest_float("x", 0, 1) ** 2, n_trials=12)
     loaded = [optuna.load_study(study_name=name, storage=storage) for name in names]
     samplers = [MetaSampler(past_studies=loaded, seed=0) for _ in range(2)]
-    monkeypatch.setattr(type(loaded[0]), "get_trials", lambda *_, **__: pytest.fail("was read again"))
-    learned = (fit_prior.cache_info().misses, leading_points.cache_info().misses)
+    read = optuna.Study.get_trials
+
+    def get_trials(study: optuna.Study, **options: Any) -> Any:
+        assert study not in loaded, "was read again"
+        return read(study, **options)
+
+    monkeypatch.setattr(optuna.Study, "get_trials", get_trials)
+    learned = (fit_prior.cache_info().misses, learn_portfolio.cache_info().misses)
     for sampler in samplers:
         ours = optuna.create_study(sampler=sampler)
         for _ in range(15):
             trial = ours.ask()
             ours.tell(trial, trial.suggest_float("x", 0, 1))
     assert fit_prior.cache_info().misses == learned[0] + 1
-    assert leading_points.cache_info().misses == learned[1] + 1
+    assert learn_portfolio.cache_info().misses == learned[1] + 1
 
 
 def test_runs_on_known_tasks_are_kept_best_first_where_there_are_enough() -> None:

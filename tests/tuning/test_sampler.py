@@ -5,14 +5,20 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import sys
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
@@ -26,7 +32,7 @@ from threadpoolctl import threadpool_info
 from autometa.errors import UsageError
 from autometa.space import Configuration, SearchSpace, register_algorithm, unregister_algorithm
 from autometa.storage import open_storage
-from autometa.tuning import MetaSampler, _prior, _sampler, _transfer, warm_start
+from autometa.tuning import MetaSampler, _prior, _sampler, _suggestions, _transfer, warm_start
 from autometa.tuning._prior import History, Prior
 
 SPACE = SearchSpace.for_kind("multiclass")
@@ -74,6 +80,13 @@ class TestOptunasOwnRelativeSuite(RelativeSamplerTestCase):
         )
 
 
+def _ask(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    ask = trial.suggest_int if isinstance(distribution, IntDistribution) else trial.suggest_float
+    return ask(name, distribution.low, distribution.high, log=distribution.log)  # type: ignore[attr-defined]
+
+
 def joint_objective(trial: optuna.Trial) -> float:
     configuration = SPACE.suggest(trial)
     return float(int(configuration.id, 16) % 1000)
@@ -83,43 +96,173 @@ def test_joint_space_runs_the_recommendations_in_order(iris, suggested) -> None:
     study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
     study.optimize(joint_objective, n_trials=14)
     assert [SPACE.configuration(t.params) for t in study.trials[:10]] == suggested()
-    assert [t.user_attrs.get("autometa:rank") for t in study.trials] == [
-        *range(1, 11),
-        None,
-        None,
-        None,
-        None,
-    ]
+    assert study.sampler.ranks(study) == {number: number + 1 for number in range(10)}
+
+
+def lightgbm_objective(names: Sequence[str]) -> Callable[[optuna.Trial], float]:
+    """Return an objective that asks for some of LightGBM's parameters, under their own names."""
+    axes = SPACE["lightgbm"].distributions
+    return lambda trial: float(
+        sum(zlib.crc32(repr(_ask(trial, name, axes[name])).encode()) % 100 for name in names)
+    )
 
 
 def test_one_algorithm_under_its_own_names(iris, suggested) -> None:
-    def objective(trial: optuna.Trial) -> float:
-        return trial.suggest_int("num_leaves", 2, 16) * trial.suggest_float("reg_lambda", 1e-4, 30, log=True)
-
-    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
-    study.optimize(objective, n_trials=5)
+    names = list(SPACE["lightgbm"].distributions)
+    sampler = MetaSampler(*iris, algorithms="lightgbm", space=SPACE["lightgbm"].distributions, seed=0)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(lightgbm_objective(names), n_trials=5)
     for trial, configuration in zip(study.trials, suggested(5, algorithms=["lightgbm"]), strict=True):
-        assert trial.params["num_leaves"] == min(configuration.params["num_leaves"], 16)
-        assert trial.params["reg_lambda"] == configuration.params["reg_lambda"]
+        assert trial.params == configuration.params
+    assert sampler.ranks(study) == {number: number + 1 for number in range(5)}
 
 
-def test_names_of_another_library_get_no_recommendation_but_for_a_named_algorithm(iris) -> None:
+def test_ranges_of_the_user_hold(iris, suggested) -> None:
+    own = {**SPACE["lightgbm"].distributions, "num_leaves": IntDistribution(2, 16)}
+    sampler = MetaSampler(*iris, algorithms="lightgbm", space=own, seed=0)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(
+        lambda t: float(sum(zlib.crc32(repr(_ask(t, name, own[name])).encode()) % 9 for name in own)),
+        n_trials=4,
+    )
+    for trial, configuration in zip(study.trials, suggested(4, algorithms=["lightgbm"]), strict=True):
+        assert trial.params == {
+            **configuration.params,
+            "num_leaves": min(configuration.params["num_leaves"], 16),
+        }
+
+
+def test_a_space_is_not_guessed(iris) -> None:
     def objective(trial: optuna.Trial) -> float:
-        return trial.suggest_int("max_depth", 1, 9) + trial.suggest_float("learning_rate", 1e-3, 1)
+        return trial.suggest_int("num_leaves", 2, 16) + trial.suggest_float("learning_rate", 0.01, 0.3)
 
-    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    sampler = MetaSampler(*iris, seed=0)
+    study = optuna.create_study(sampler=sampler)
     study.optimize(objective, n_trials=3)
-    assert all("autometa:rank" not in t.user_attrs for t in study.trials)
-    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0, algorithms="lightgbm"))
-    study.optimize(objective, n_trials=3)
-    assert [t.user_attrs["autometa:rank"] for t in study.trials] == [1, 2, 3]
+    assert not sampler.ranks(study)
+
+
+def test_the_first_trial_of_a_space_that_nobody_told_is_the_librarys_default(iris, suggested) -> None:
+    names, default = list(SPACE["lightgbm"].distributions), SPACE["lightgbm"].default
+    study = optuna.create_study(sampler=MetaSampler(*iris, algorithms="lightgbm", seed=0))
+    study.optimize(lightgbm_objective(names), n_trials=4)
+    assert study.trials[0].params == default
+    # The default is recommended too, and not run again.
+    others = [c.params for c in suggested(4, algorithms=["lightgbm"]) if c.params != default]
+    assert [t.params for t in study.trials[1:]] == others[:3]
+
+
+@pytest.mark.parametrize(
+    ("metric", "objective", "direction"),
+    [
+        ("roc_auc_ovr", None, "minimize"),
+        ("roc_auc_ovr", "loss", "maximize"),
+        ("log_loss", None, "maximize"),
+        ("log_loss", "score", "minimize"),
+        ("neg_log_loss", None, "minimize"),
+    ],
+)
+def test_a_direction_that_contradicts_the_metric_is_an_error_with_a_cure(
+    iris, suggested, metric, objective, direction
+) -> None:
+    study = optuna.create_study(
+        direction=direction, sampler=MetaSampler(*iris, metric=metric, objective=objective, seed=0)
+    )
+    other = "minimize" if direction == "maximize" else "maximize"
+    with pytest.raises(UsageError, match=f"AM526 .*direction='{other}'.*objective="):
+        study.optimize(joint_objective, n_trials=1)
+    cure = "loss" if direction == "minimize" else "score"
+    study = optuna.create_study(
+        direction=direction, sampler=MetaSampler(*iris, metric=metric, objective=cure, seed=0)
+    )
+    study.optimize(joint_objective, n_trials=1)
+    assert SPACE.configuration(study.trials[0].params) == suggested(1)[0]
+
+
+@pytest.mark.parametrize("space", [{"x": FloatDistribution(0, 1)}, None])
+def test_a_space_that_experience_says_nothing_about_may_go_any_way(iris, space) -> None:
+    sampler = MetaSampler(*iris, metric="log_loss", algorithms="lightgbm", space=space, seed=0)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
+    assert len(study.trials) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"fixed": {"num_leaves": 31}}, "one algorithm"),
+        ({"space": {}, "algorithms": ["lightgbm", "knn"]}, "one algorithm"),
+        ({"fixed": {"leaves": 31}, "algorithms": "lightgbm"}, "has no 'leaves'"),
+        ({"fixed": {"num_leaves": "many"}, "algorithms": "lightgbm"}, "num_leaves='many'"),
+        (
+            {
+                "fixed": {"num_leaves": 3},
+                "space": {"num_leaves": IntDistribution(2, 9)},
+                "algorithms": "lightgbm",
+            },
+            "in the space too",
+        ),
+        ({"objective": "gain"}, "objective 'gain'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(iris, options, match) -> None:
+    with pytest.raises(UsageError, match=f"AM526 .*{match}"):
+        MetaSampler(*iris, **options)
+
+
+def test_a_loss_is_read_as_the_metric_that_it_is(iris) -> None:
+    """The same results, told as AUC, as its loss and as its score, lead to the same trials."""
+
+    def run(objective: str) -> list[dict[str, Any]]:
+        sign = -1.0 if objective == "loss" else 1.0
+        study = optuna.create_study(
+            direction="minimize" if objective == "loss" else "maximize",
+            sampler=MetaSampler(*iris, metric="roc_auc_ovr", objective=objective, seed=0),  # type: ignore[arg-type]
+        )
+        offset = 1.0 if objective == "loss" else 0.0
+        study.optimize(lambda t: offset + sign * joint_objective(t) / 1000, n_trials=12)
+        return [t.params for t in study.trials]
+
+    assert run("metric") == run("loss") == run("score")
+
+
+class CountingStorage(optuna.storages.InMemoryStorage):
+    """Counts how often somebody reads all trials."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_reads = 0
+
+    def get_all_trials(self, *args: Any, **options: Any) -> Any:
+        self.n_reads += 1
+        return super().get_all_trials(*args, **options)
+
+
+@pytest.mark.parametrize("source", ["table", "past"])
+def test_the_trials_are_read_once_for_each_trial(iris, source) -> None:
+    storage = CountingStorage()
+    reads = {}
+    for wrapped in (True, False):
+        plain = optuna.samplers.RandomSampler(seed=0)
+        made = (
+            MetaSampler(*iris, seed=0, sampler=plain)
+            if source == "table"
+            else MetaSampler(past_studies=[past_study()], seed=0, sampler=plain)
+        )
+        study = optuna.create_study(storage=storage, sampler=made if wrapped else plain)
+        before = storage.n_reads
+        study.optimize(
+            joint_objective if source == "table" else lambda t: t.suggest_float("x", 0, 10), n_trials=8
+        )
+        reads[wrapped] = storage.n_reads - before
+    assert reads[True] - reads[False] == 8
 
 
 def test_only_the_algorithms_asked_for_are_recommended(iris) -> None:
     wanted = ("random_forest", "lightgbm")
     study = optuna.create_study(sampler=MetaSampler(*iris, seed=0, algorithms=wanted))
     study.optimize(joint_objective, n_trials=6)
-    ranked = [t.params["algorithm"] for t in study.trials if "autometa:rank" in t.user_attrs]
+    ranked = [study.trials[number].params["algorithm"] for number in study.sampler.ranks(study)]
     assert ranked
     assert set(ranked) <= set(wanted)
     with refused(UsageError, "AM504"):
@@ -159,7 +302,7 @@ def test_enqueued_trials_use_no_suggestion_up(iris, suggested) -> None:
     study.enqueue_trial({"algorithm": "knn", "knn__n_neighbors": 33})
     study.optimize(joint_objective, n_trials=3)
     assert study.trials[1].params["knn__n_neighbors"] == 33
-    assert "autometa:rank" not in study.trials[1].user_attrs
+    assert 1 not in study.sampler.ranks(study)
     others = [SPACE.configuration(study.trials[i].params) for i in (0, 2, 3)]
     assert others == suggested(3)
 
@@ -243,7 +386,7 @@ def test_pruners_beside_it(iris, suggested, pruner) -> None:
 def test_several_objectives_fall_back(iris) -> None:
     study = optuna.create_study(directions=["minimize", "maximize"], sampler=MetaSampler(*iris, seed=0))
     study.optimize(lambda t: (joint_objective(t), 1.0), n_trials=3)
-    assert all("autometa:rank" not in t.user_attrs for t in study.trials)
+    assert not study.sampler.ranks(study)
 
 
 def knn_loss(configuration: Configuration) -> float:
@@ -276,9 +419,11 @@ def _runs(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 def test_after_the_recommendations_the_runs_on_known_tasks_propose(iris, direction) -> None:
     sign = 1.0 if direction == "minimize" else -1.0
-    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0), direction=direction)
+    objective = "loss" if direction == "minimize" else "score"
+    sampler = MetaSampler(*iris, objective=objective, seed=0)  # type: ignore[arg-type]
+    study = optuna.create_study(sampler=sampler, direction=direction)
     study.optimize(lambda t: sign * knn_loss(SPACE.suggest(t)), n_trials=16)
-    assert sum("autometa:rank" in t.user_attrs for t in study.trials) == 10
+    assert len(study.sampler.ranks(study)) == 10
     losses = sign * np.array([t.value for t in study.trials])
     assert losses[10:13].min() < 0.1 < losses[:10].min()
 
@@ -303,10 +448,11 @@ def test_one_algorithm_is_proposed_under_its_own_names(iris) -> None:
         p = trial.suggest_categorical("p", [1, 2])
         return abs(np.log(trial.suggest_int("n_neighbors", 1, 50, log=True) / 17)) + (p == 1)
 
-    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
-    study.optimize(objective, n_trials=13)
+    study = optuna.create_study(sampler=MetaSampler(*iris, algorithms="knn", seed=0))
+    study.optimize(objective, n_trials=10)
     losses = np.array([t.value for t in study.trials])
-    assert losses[10:].min() < 0.1 < losses[:10].min()
+    assert study.trials[0].params == {name: SPACE["knn"].default[name] for name in ("p", "n_neighbors")}
+    assert losses[1:8].min() < 0.1
 
 
 @pytest.mark.usefixtures("_runs")
@@ -317,7 +463,7 @@ def test_proposals_take_one_thread(iris, monkeypatch) -> None:
         threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
         return _prior.fit_prior(history)
 
-    monkeypatch.setattr(_sampler, "fit_prior", fit_prior)
+    monkeypatch.setattr(_suggestions, "fit_prior", fit_prior)
     study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
     study.optimize(joint_objective, n_trials=11)
     assert set(threads) == {1}
@@ -331,7 +477,8 @@ def test_an_algorithm_of_ones_own_is_left_to_the_wrapped_sampler(iris) -> None:
         study = optuna.create_study(sampler=sampler)
         space = SearchSpace.for_kind("multiclass")
         study.optimize(lambda t: float(int(space.suggest(t).id, 16) % 1000), n_trials=12)
-        assert sampler._pasts == {"*": None}
+        assert len(sampler.ranks(study)) == 10
+        assert sampler._joint.proposed is None
     finally:
         unregister_algorithm("own_knn")
 

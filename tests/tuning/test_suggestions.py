@@ -35,7 +35,14 @@ def search(iris, model, direction: str, good_are_smooth: bool, n_trials: int = N
         return loss if direction == "minimize" else -loss
 
     study = optuna.create_study(
-        direction=direction, sampler=MetaSampler(*iris, metamodel=model, metric="log_loss", seed=0)
+        direction=direction,
+        sampler=MetaSampler(
+            *iris,
+            metamodel=model,
+            metric="log_loss",
+            objective="loss" if direction == "minimize" else "score",
+            seed=0,
+        ),
     )
     study.optimize(objective, n_trials=n_trials)
     return study
@@ -47,7 +54,7 @@ def test_the_next_trials_are_like_those_that_did_well(iris, model, direction, go
     study = search(iris, model, direction, good_are_smooth)
     chosen = [SPACE.configuration(t.params) for t in study.trials]
     assert len(set(chosen)) == N_SUGGESTIONS
-    assert all("autometa:rank" in t.user_attrs for t in study.trials)
+    assert study.sampler.ranks(study).keys() == set(range(N_SUGGESTIONS))
     late = [(c.algorithm in SMOOTH) == good_are_smooth for c in chosen[4:]]
     assert sum(late) >= 5
 
@@ -65,9 +72,8 @@ def test_the_suggestions_end_and_failed_trials_count(iris, model) -> None:
 
     study = optuna.create_study(sampler=MetaSampler(*iris, metamodel=model, seed=0))
     study.optimize(objective, n_trials=N_SUGGESTIONS + 2, catch=(ValueError,))
-    ranks = [t.user_attrs.get("autometa:rank") for t in study.trials]
     # Without any result the order of the recommendations stands.
-    assert ranks == [*range(1, N_SUGGESTIONS + 1), None, None]
+    assert study.sampler.ranks(study) == {n: n + 1 for n in range(N_SUGGESTIONS)}
 
 
 def test_trials_that_run_at_the_same_time_differ(iris, model) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from optuna.distributions import FloatDistribution
 
-from autometa.tuning._encoding import Encoder
-from autometa.tuning._prior import History, Prior, fit_prior, leading_points, normalised
+from autometa.axis import Encoder
+from autometa.tuning._past import learn_portfolio
+from autometa.tuning._prior import History, Prior, fit_prior, normalised
 from autometa.tuning._transfer import (
     CONTROL_PLACE,
     NOTHING,
@@ -77,10 +78,11 @@ def test_scale_and_offset_of_the_losses_do_not_matter(prior) -> None:
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_what_the_past_calls_worst_tells_whether_to_follow_it(sign) -> None:
     past = history(sign)
-    leading = leading_points(past)
-    proposer, rng = Proposer(fit_prior(past), SPACE, leading), np.random.default_rng(0)
+    portfolio = learn_portfolio(past)
+    leading = portfolio.points
+    proposer, rng = Proposer(fit_prior(past), SPACE, portfolio), np.random.default_rng(0)
     tried, losses = np.empty((0, 2)), np.empty(0)
-    for _ in range(len(leading) + 1):
+    for _ in range(len(portfolio.order) + 1):
         params, _ = proposer.propose(tried, losses, rng)
         assert params is not None
         tried = np.vstack([tried, [[params["x"], params["y"]]]])
@@ -89,7 +91,7 @@ def test_what_the_past_calls_worst_tells_whether_to_follow_it(sign) -> None:
     assert is_led[:CONTROL_PLACE].all()
     assert not is_led[CONTROL_PLACE]
     if sign > 0:
-        assert is_led.sum() == len(leading)
+        assert is_led.sum() == len(portfolio.order)
         assert losses[CONTROL_PLACE] > losses[is_led].max()
     else:
         assert is_led.sum() == CONTROL_PLACE

@@ -349,7 +349,6 @@ def test_where_reading_the_table_took_the_time_experience_is_not_asked(numbers, 
         raise AssertionError("there is no time for it")
 
     monkeypatch.setattr("autometa.tuning._run.recommend_for_task", ask)
-    monkeypatch.setattr("autometa.tuning._identity.sign", lambda *_: time.sleep(1.2))
     monkeypatch.setattr("autometa.tuning._tune.sign", lambda *_: time.sleep(1.2))
     result = tune(*numbers, timeout=2.0, random_state=0)
     assert len(result.model.predict(numbers[0])) == len(numbers[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -11,7 +12,7 @@ from refusals import refused
 from autometa.errors import DataError, UsageError
 from autometa.space import SearchSpace
 from autometa.storage import open_storage
-from autometa.tuning import warm_start
+from autometa.tuning import _warm_start, warm_start
 
 
 def joint_objective(trial):
@@ -173,3 +174,52 @@ def test_wrong_arguments(iris, options, error, code) -> None:
 def test_unusable_data(iris) -> None:
     with refused(DataError, "AM103"):
         warm_start(optuna.create_study(), iris[0], [1] * len(iris[0]))
+
+
+PART = {
+    "num_leaves": IntDistribution(2, 256, log=True),
+    "learning_rate": FloatDistribution(0.001, 1.0, log=True),
+}
+
+
+def rounds_belong_to_rates(params) -> float:
+    """Return a loss whose best learning rate is 10 over the rounds; leaves do not matter much."""
+    gap = np.log(params["learning_rate"] * params["n_estimators"] / 10)
+    return float(gap**2 + 0.01 * np.log(params["num_leaves"] / 20) ** 2)
+
+
+@pytest.fixture
+def _runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have runs on six known tasks, all like :func:`rounds_belong_to_rates`, behind the recommendations."""
+    algorithm = SearchSpace.for_kind("multiclass")["lightgbm"]
+    recommend, rng = _warm_start.recommend_for_task, np.random.default_rng(0)
+
+    def with_runs(task, **options):
+        found = recommend(task, **options)
+        units = rng.random((6, 60, len(algorithm.distributions)))
+        known = [[algorithm.from_unit(unit) for unit in of_task] for of_task in units]
+        found.past_runs = [(cs, -np.array([rounds_belong_to_rates(c.params) for c in cs])) for cs in known]
+        return found
+
+    monkeypatch.setattr(_warm_start, "recommend_for_task", with_runs)
+
+
+@pytest.mark.usefixtures("_runs")
+@pytest.mark.parametrize("n_estimators", [None, 50, 400])
+def test_in_a_part_of_a_space_suggestions_are_good_beside_what_stands_outside(iris, n_estimators) -> None:
+    fixed = None if n_estimators is None else {"n_estimators": n_estimators}
+    study = optuna.create_study()
+    report = warm_start(study, *iris, k=4, algorithm="lightgbm", space=PART, fixed=fixed)
+    rounds = n_estimators or 100
+    assert report.suggestions[0].params == {"num_leaves": 31, "learning_rate": 0.1}
+    losses = [rounds_belong_to_rates({**s.params, "n_estimators": rounds}) for s in report.suggestions]
+    assert all(s.params.keys() == PART.keys() for s in report.suggestions)
+    assert min(losses[1:3]) < 0.25
+    assert f"n_estimators={rounds}" in str(report.to_frame()["changes"][1])
+
+
+def test_what_stands_outside_is_of_one_algorithm(iris) -> None:
+    with pytest.raises(UsageError, match="AM526"):
+        warm_start(optuna.create_study(), *iris, fixed={"num_leaves": 31})
+    with pytest.raises(UsageError, match=r"AM526 .*has no 'leaves'"):
+        warm_start(optuna.create_study(), *iris, algorithm="lightgbm", fixed={"leaves": 31})
