@@ -16,11 +16,12 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
+from autometa.collection._cluster import remote_stations
 from autometa.collection._known import Known
 from autometa.collection._ledger import Ledger, is_made, key, tuned_runs
 from autometa.collection._proposal import propose
 from autometa.collection._station import Source, Station
-from autometa.errors import AutometaError, DependencyError, EvaluationError, how_to_install
+from autometa.errors import AutometaError, EvaluationError
 from autometa.evaluation import Protocol, Run
 from autometa.metabase import MetaBase
 from autometa.metafeatures import METAFEATURES_VERSION
@@ -83,7 +84,7 @@ def collect(
     known: MetaBase | None = None,
     retry_failed: bool = False,
     n_jobs: int = 1,
-    cluster: str | None = None,
+    cluster: Any = None,
     time_limit: float | None = 30.0,
     memory_limit: int | None = None,
     protocol: Protocol | None = None,
@@ -116,8 +117,9 @@ def collect(
         Make those again that failed, timed out or ran out of memory before; the later result counts.
     n_jobs : int, default=1
         Worker processes, each with one thread.
-    cluster : str, optional
-        Address of a Dask scheduler. One worker process for each thread of the cluster, in place of `n_jobs` here.
+    cluster : str or distributed.Client, optional
+        Address of a Dask scheduler, or a client. One worker process for each thread of the cluster, in place of
+        `n_jobs` here.
     time_limit : float or None, default=30.0
         Seconds for all folds of one run, in proportion more at fidelities above the protocol's; then its process is
         killed and the run is stored as ``timeout``.
@@ -140,6 +142,8 @@ def collect(
     ------
     DependencyError
         AM704 when a cluster is named and the extra ``dask`` is not installed.
+    UsageError
+        AM526 when `cluster` is neither an address nor a client.
     EvaluationError
         AM805 when the cluster does not answer or has no workers.
     """
@@ -155,7 +159,7 @@ def collect(
 
 
 @contextmanager
-def _stations(n_jobs: int, cluster: str | None, memory_limit: int | None) -> Iterator[Sequence[Station]]:
+def _stations(n_jobs: int, cluster: Any, memory_limit: int | None) -> Iterator[Sequence[Station]]:
     """Have worker processes here or on a cluster for a while."""
     if cluster is None:
         stations = [Station(memory_limit) for _ in range(n_jobs)]
@@ -165,11 +169,7 @@ def _stations(n_jobs: int, cluster: str | None, memory_limit: int | None) -> Ite
             for station in stations:
                 station.stop()
         return
-    try:
-        from autometa.collection._cluster import connect
-    except ImportError as error:
-        raise DependencyError("AM704", "working on a cluster needs Dask.", how_to_install("dask")) from error
-    with connect(cluster, memory_limit) as remote:
+    with remote_stations(cluster, memory_limit) as remote:
         yield remote
 
 

@@ -23,7 +23,7 @@ COMMANDS = {
         ["DATA"],
         {
             *("--target", "--trials", "--timeout", "--metric", "--jobs", "--storage", "--study", "--output"),
-            *("--report", "--json", "--algorithms", "--metamodel", "--column-type"),
+            *("--report", "--json", "--algorithms", "--metamodel", "--column-type", "--cluster"),
         },
     ),
     "predict": (["MODEL", "DATA"], {"--output", "--proba"}),
