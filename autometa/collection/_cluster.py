@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import threading
-from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -14,7 +13,7 @@ import cloudpickle
 from autometa.collection._station import Source, Station
 from autometa.errors import EvaluationError
 from autometa.evaluation import WORKER_DIED, Protocol, Run
-from autometa.evaluation._cluster import connect, count_threads, is_living
+from autometa.evaluation._cluster import CANCELLED, connect, count_threads, is_living
 from autometa.space import Algorithm, Configuration, register_algorithm, registered_algorithms
 
 _LOOK_SECONDS: Final = 5.0
@@ -70,7 +69,7 @@ class RemoteStation(Station):
         while True:
             try:
                 return future.result(timeout=_LOOK_SECONDS)
-            except CancelledError as error:
+            except CANCELLED as error:
                 raise _lost() from error
             except TimeoutError as error:
                 # The work itself may have raised it.

@@ -6,11 +6,12 @@ child of the Dask worker, which is killed where the fit takes longer than it may
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import pickle
 import queue
 import threading
 import time
-from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -24,8 +25,10 @@ CONNECT_SECONDS: Final = 10
 # Seconds between two looks at whether an answer is still wanted: a fit that is not is stopped.
 _LOOK_SECONDS: Final = 0.25
 _LIVING: Final = ("running", "connecting")
-# What the clients of a cluster raise when it is gone, or what was sent there is.
-LOST: Final = (CancelledError, OSError)
+# What a client raises for work that will never be done, as versions of Dask differ.
+CANCELLED: Final = (asyncio.CancelledError, concurrent.futures.CancelledError)
+# What it raises when the cluster is gone, or what was sent there is.
+LOST: Final = (*CANCELLED, OSError)
 
 
 @contextmanager

@@ -89,11 +89,10 @@ class OnCluster:
         self._threads: dict[str, int] = client.nthreads()
         self._last_loss = -math.inf
         self._seen = self._last_worker = time.monotonic()
-        # First "sending", then "ready" or "failed"; "gone" when the cluster is lost.
-        self._state = "sending"
         self._table: Any = None
-        # In a thread of its own, so that a large table or a slow network does not hold up the first fit.
-        threading.Thread(target=self._send_first, daemon=True).start()
+        # First "sending", then "ready", or "failed"; "gone" when the cluster is lost.
+        self._state = ""
+        self._send()
 
     @property
     def n_workers(self) -> int:
@@ -103,9 +102,9 @@ class OnCluster:
     @property
     def n_idle(self) -> int:
         """See :class:`Hands`; threads that join the cluster are used from the next look on."""
+        self._look()
         if self._state != "ready":
             return 0 if self._waiting else self._here.n_idle
-        self._look()
         return max(self.n_workers - len(self._running), 0)
 
     @property
@@ -130,9 +129,7 @@ class OnCluster:
     def wait(self) -> list[tuple[Any, Outcome, float]]:
         """See :class:`Hands`; the seconds are those on the worker."""
         while self.is_busy:
-            if self._waiting and self._here.n_idle:
-                fit = self._waiting.popleft()
-                self._here.submit(fit.key, fit.job, min(fit.limit, self._deadline.remaining))
+            self._take_up()
             if self._here.is_busy:
                 glance = _GLANCE_SECONDS if self._running else _LOOK_SECONDS
                 if found := self._here.wait(glance):
@@ -164,21 +161,24 @@ class OnCluster:
 
     # -- the table ------------------------------------------------------------------------------------------------
 
-    def _send_first(self) -> None:
+    def _send(self) -> None:
+        """Begin to send the table to every worker.
+
+        In a thread of its own, so that neither a large table nor a slow network holds up the fits here.
+        """
+        is_first, self._state = not self._state, "sending"
+        threading.Thread(target=self._send_now, args=(is_first,), daemon=True).start()
+
+    def _send_now(self, is_first: bool) -> None:
+        state, table = "ready", None
         try:
-            table = self._send()
+            (table,) = self._client.scatter([Parcel(packed(self._fitter))], broadcast=True, hash=False)
             # What the others still import they import while the first one fits.
             wait_for_one(self._client, table)
         except Exception as error:
-            table = error
+            state, table = ("failed", error) if is_first else ("gone", None)
         if self._state == "sending":
-            self._table = table
-            self._state = "failed" if isinstance(table, Exception) else "ready"
-
-    def _send(self) -> Any:
-        """Send the table to every worker."""
-        (table,) = self._client.scatter([Parcel(packed(self._fitter))], broadcast=True, hash=False)
-        return table
+            self._table, self._state = table, state
 
     # -- fits -----------------------------------------------------------------------------------------------------
 
@@ -213,17 +213,21 @@ class OnCluster:
         return self._checked(fit.key, outcome, seconds)
 
     def _begin_anew(self, fit: _Fit) -> None:
-        """Begin a fit whose worker went with the last copy of the table; here, where the scheduler is gone."""
+        """Begin a fit anew whose worker went with the last copy of the table, or whose scheduler did."""
         self._look(at_once=True)
-        if self._state == "ready":
-            try:
-                if fit.table is self._table:
-                    self._table = self._send()
-                self._begin(fit)
-                return
-            except LOST:
-                self._leave()
         self._waiting.append(fit)
+        if self._state == "ready" and fit.table is self._table:
+            self._send()
+
+    def _take_up(self) -> None:
+        """Begin what waits: on the cluster once the table is there again, one fit at a time here as long as not."""
+        while self._waiting and (self._here.n_idle if self._state != "ready" else True):
+            fit = self._waiting.popleft()
+            if self._state == "ready":
+                fit.end = time.monotonic() + fit.limit + _WAY_SECONDS
+                self._begin(fit)
+            else:
+                self._here.submit(fit.key, fit.job, min(fit.limit, self._deadline.remaining))
 
     def _checked(self, key: Any, outcome: Outcome, seconds: float) -> tuple[Any, Outcome, float]:
         """Refuse a fit whose preparation went to somebody who was lost with it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from autometa.evaluation import Split
 from autometa.space import SearchSpace
 from autometa.storage import open_storage
 from autometa.task import Task
+from autometa.tuning._claims import is_shared
 
 _IDENTITY: Final = "autometa:search"
 
@@ -29,9 +31,15 @@ def open_study(storage: Any, name: str | None, task: Task) -> optuna.Study:
 
 
 def seed_of(study: optuna.Study, random_state: Any) -> int:
-    """Return the seed of everything but the sampler: that of the study, where it is continued."""
+    """Return the seed of everything but the sampler: that of the study, where it is continued.
+
+    Processes that begin on one study at the same moment must agree on it before any could write it down; where nobody
+    gives a seed, it follows from the study's name.
+    """
     from sklearn.utils import check_random_state
 
+    if random_state is None and is_shared(study):
+        random_state = zlib.crc32(study.study_name.encode())
     fresh = int(check_random_state(random_state).randint(2**31 - 1))
     return int(study.user_attrs.get(_IDENTITY, {}).get("seed", fresh))
 

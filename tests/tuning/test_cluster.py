@@ -68,7 +68,9 @@ def test_a_lost_worker_costs_its_fit_and_nothing_else(iris, client) -> None:
         if trial.number in (1, 4):
             kill_one(client)
 
-    result = tune(*iris, n_trials=12, cv=3, algorithms=QUICK, cluster=client, callbacks=[lose], random_state=0)
+    result = tune(
+        *iris, n_trials=12, cv=3, algorithms=QUICK, cluster=client, callbacks=[lose], random_state=0
+    )
     assert len(result.leaderboard) == 12
     assert set(result.leaderboard["state"]) <= {"complete", "stopped"}
     assert max(numbers_of_fits(result).values()) == 1
