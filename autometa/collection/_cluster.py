@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import threading
 from collections.abc import Iterator
@@ -10,9 +11,9 @@ from typing import Any, Final
 
 import cloudpickle
 
-from autometa.collection._station import Source, Station
+from autometa.collection._station import Outcome, Source, Station
 from autometa.errors import EvaluationError
-from autometa.evaluation import WORKER_DIED, Protocol, Run
+from autometa.evaluation import WORKER_DIED, Failure, Protocol, Run
 from autometa.evaluation._cluster import CANCELLED, connect, count_threads, is_living
 from autometa.space import Algorithm, Configuration, register_algorithm, registered_algorithms
 
@@ -61,6 +62,18 @@ class RemoteStation(Station):
         except KilledWorker:
             return Run(configuration, "failed", reason=WORKER_DIED)
         return run
+
+    def fit_folds(
+        self, source: Source, configuration: Configuration, time_limit: float | None
+    ) -> list[Outcome]:
+        """See :meth:`Station.fit_folds`."""
+        from distributed import KilledWorker
+
+        try:
+            found: list[Outcome] = self._call("fit_folds", source, configuration, time_limit)
+        except KilledWorker:
+            return [(Failure("failed", WORKER_DIED), math.nan, 0)]
+        return found
 
     def _call(self, method: str, source: Source, *arguments: Any) -> Any:
         here = (self._memory_limit, registered_algorithms())

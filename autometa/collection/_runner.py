@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from optuna.trial import FrozenTrial
 from autometa.collection._cluster import remote_stations
 from autometa.collection._known import Known
 from autometa.collection._ledger import Ledger, is_made, key, tuned_runs
+from autometa.collection._predictions import PredictionReport, record
 from autometa.collection._proposal import propose
 from autometa.collection._station import Source, Station
 from autometa.errors import AutometaError, EvaluationError
@@ -53,6 +55,8 @@ class CollectionReport:
         Tasks that could not be read, and why.
     seconds : float
     interrupted : bool
+    predictions : PredictionReport, optional
+        What became of the predictions, where some were asked for.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -62,6 +66,7 @@ class CollectionReport:
     unreadable: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     interrupted: bool = False
+    predictions: PredictionReport | None = None
 
     @property
     def n_done(self) -> int:
@@ -90,7 +95,9 @@ def collect(
     protocol: Protocol | None = None,
     seed: int = 0,
     lease: float = 60.0,
+    predictions: str | Path | None = None,
     on_run: Callable[[CollectionReport, str, Run], None] | None = None,
+    on_prediction: Callable[[PredictionReport, str], None] | None = None,
 ) -> CollectionReport:
     """Run the first configurations of every algorithm on each task; only what the storage lacks.
 
@@ -130,8 +137,14 @@ def collect(
         Of the space-filling sequence and of TPE.
     lease : float, default=60.0
         Seconds without a sign of life after which the runs in flight of another collection are taken over.
+    predictions : str or Path, optional
+        A folder. After the runs, the first `n_configurations` of each algorithm are fitted on all rows of each task in
+        the five folds of a search, and what they predict for the rows left out is kept there: a file per task and
+        configuration. What stands there is not made again. `time_limit` holds for the five folds together.
     on_run : callable, optional
         Called with the report so far, the task's id and the run, after each run.
+    on_prediction : callable, optional
+        Called with the report of the predictions so far and the task's id, after each configuration.
 
     Returns
     -------
@@ -155,7 +168,19 @@ def collect(
     with quiet_optuna(), _stations(n_jobs, cluster, memory_limit) as stations:
         collection = _Collection(open_storage(storage), plan, lease, Known(known, retry_failed), on_run)
         collection.queue(sources)
-        return collection.run(stations)
+        report = collection.run(stations)
+        if predictions is not None and not report.interrupted:
+            spaces = {kind: SearchSpace.for_kind(kind).design(n_configurations, seed) for kind in KINDS}
+            report.predictions = record(
+                sources,
+                predictions,
+                lambda source: spaces[source.kind],
+                stations,
+                time_limit=time_limit,
+                on_done=on_prediction,
+            )
+            report.interrupted = report.predictions.interrupted
+        return report
 
 
 @contextmanager
