@@ -1,7 +1,7 @@
 """Candidates per minute of a search by what fits them, and what becomes of a search whose workers are killed.
 
     python benchmarks/hands.py speed [--seconds 30] [--rounds 2]   one job, two jobs, four Dask workers
-    python benchmarks/hands.py kills [--searches 20]               a Dask worker killed at a random moment of each search
+    python benchmarks/hands.py kills [--searches 20]               a Dask worker killed at random in each search
     python benchmarks/hands.py data                                what travels to a worker, by the size of the table
 
 Each prints its figures and writes them to ``benchmarks/results/hands_NAME.csv``. Speeds are of the machine in the
