@@ -12,12 +12,14 @@ have imported everything before the first search that counts.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import threading
 import time
 import warnings
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,27 +95,26 @@ def speed(arguments: argparse.Namespace, client: Any) -> None:
 
 
 def kills(arguments: argparse.Namespace, client: Any) -> None:
-    """Kill a worker at a random moment of each search, and count what is lost and what is fitted twice."""
+    """Kill a worker at a random moment of each search, and count what is lost and what is fitted twice.
+
+    A search ends after so many candidates; the moment is drawn from the time that the search before it took.
+    """
     rng = np.random.default_rng(arguments.seed)
-    rows = []
-    for number in range(arguments.searches):
-        X, y = make_table(arguments.rows, number)
-        client.wait_for_workers(N_WORKERS, timeout=120)
-        wait, choice = rng.uniform(0.5, arguments.seconds - 0.5), rng.integers(N_WORKERS)
+    rows: list[dict[str, Any]] = []
+    last = math.nan
+    for number in range(-1, arguments.searches):
+        X, y = make_table(arguments.rows, number + 1)
+        client.wait_for_workers(N_WORKERS, timeout=300)
         victims = sorted(client.run(os.getpid).values())
-        timer = threading.Timer(wait, os.kill, (victims[choice], signal.SIGKILL))
-        timer.start()
-        row: dict[str, Any] = {"search": number, "killed_at": wait}
+        wait, choice = rng.uniform(0.0, 1.0) * last, rng.integers(N_WORKERS)
+        start = time.perf_counter()
+        row: dict[str, Any] = {"search": number, "killed_after": wait}
+        killed: list[float] = []
+        if number >= 0:
+            timer = threading.Timer(wait, kill, (victims[choice], start, killed))
+            timer.start()
         try:
-            result = tune(
-                X,
-                y,
-                timeout=arguments.seconds,
-                n_trials=100_000,
-                schedule=ENDLESS,
-                cluster=client,
-                random_state=number,
-            )
+            result = tune(X, y, n_trials=arguments.trials, cluster=client, random_state=number + 1)
             states = result.leaderboard["state"].value_counts()
             fits = count(result)
             row |= {
@@ -125,10 +126,20 @@ def kills(arguments: argparse.Namespace, client: Any) -> None:
             }
         except Exception as error:
             row |= {"lost": 1, "error": repr(error)[:200]}
-        timer.join()
-        rows.append(row)
+        last = time.perf_counter() - start
+        if number >= 0:
+            timer.join()
+            row["during"] = int(bool(killed) and killed[0] < last)
+            rows.append(row)
         print(row, flush=True)
-    write("kills", rows)
+        write("kills", rows)
+
+
+def kill(pid: int, start: float, killed: list[float]) -> None:
+    """Kill a process and note when."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+        killed.append(time.perf_counter() - start)
 
 
 def data(arguments: argparse.Namespace, client: Any) -> None:
@@ -159,6 +170,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2_000)
     parser.add_argument("--seconds", type=float, default=30.0, help="of each search")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--trials", type=int, default=12, help="of each search whose workers are killed")
     parser.add_argument("--searches", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
