@@ -35,8 +35,8 @@ from scipy.stats import spearmanr
 
 from autometa.collection import Predictions, Recorded, Source, folds_of, read_catalog
 from autometa.collection._predictions import record as record_predictions
-from autometa.collection._station import Station
-from autometa.evaluation import Failure, Job, Split, target_codes
+from autometa.collection._station import RECORDED, Station
+from autometa.evaluation import Failure, FoldFit, FoldFitter, Job, Split, target_codes
 from autometa.recommendation import recommend_for_task
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
@@ -164,6 +164,31 @@ class FakeProblem(Problem):
         return self._known[name]
 
 
+class Here(Station):
+    """Fits in this process: small tables need no limit, and a child takes seconds to start."""
+
+    def fit_folds(
+        self, source: Source, configuration: Configuration, time_limit: float | None
+    ) -> list[tuple[Any, float, int]]:
+        """See :class:`Station`."""
+        if self._held != (source, RECORDED):
+            task = self._load(source)
+            self._splits = folds_of(task, source)
+            self._fitter = FoldFitter(task, self._splits)
+            self._held = source, RECORDED
+        found = []
+        for fold in range(len(self._splits)):
+            start = time.perf_counter()
+            outcome = self._fitter(Job(configuration, fold))
+            n_bytes = len(outcome.model) if isinstance(outcome, FoldFit) else 0
+            if isinstance(outcome, FoldFit):
+                outcome = replace(outcome, model=b"", preparations={})
+            found.append((outcome, time.perf_counter() - start, n_bytes))
+            if isinstance(outcome, Failure):
+                break
+        return found
+
+
 # -- tasks ---------------------------------------------------------------------------------------------------------
 
 
@@ -223,17 +248,12 @@ def record(arguments: argparse.Namespace) -> None:
             print(f"{source.task_id}: {error}", flush=True)
             return []
 
-    station = Station()
-    try:
-        for source in plan(arguments):
-            report = record_predictions(
-                [source], arguments.predictions, chosen, [station], time_limit=arguments.time_limit
-            )
-            print(source.task_id, source.n_rows, dict(report.counts), report.n_known, flush=True)
-            if report.interrupted:
-                return
-    finally:
-        station.stop()
+    station = Here()
+    for source in plan(arguments):
+        report = record_predictions([source], arguments.predictions, chosen, [station], time_limit=None)
+        print(source.task_id, source.n_rows, dict(report.counts), report.n_known, flush=True)
+        if report.interrupted:
+            return
 
 
 def halved(splits: Sequence[Split], half: int, seed: int = 0) -> list[Split]:
@@ -473,7 +493,6 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=40)
     parser.add_argument("--least-rows", type=int, default=150)
     parser.add_argument("--most-rows", type=int, default=1_500)
-    parser.add_argument("--time-limit", type=float, default=60.0, help="seconds for all folds of a candidate")
     parser.add_argument("--real", type=int, default=20, help="how many tasks to search for real")
     parser.add_argument("--limits", type=float, nargs="+", default=list(LIMITS))
     parser.add_argument("--rounds", type=int, default=200)

@@ -130,12 +130,21 @@ class Station:
         return found
 
     def _fit(self, job: Job, limit: float | None) -> FoldFit | Failure:
-        self._worker.submit(job)
-        try:
-            reply = self._worker.result(limit)
-        except TimeoutError:
-            return Failure("timeout", f"longer than {limit:.3g} s")
-        return Failure("failed", WORKER_DIED) if isinstance(reply, Died) else reply
+        """Make one fit. A process that is killed from outside is replaced, and the fit made again."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                self._worker.submit(job)
+                reply = self._worker.result(limit)
+            except TimeoutError:
+                return Failure("timeout", f"longer than {limit:.3g} s")
+            except RuntimeError:
+                if attempt == _ATTEMPTS:
+                    raise
+                continue
+            if not isinstance(reply, Died):
+                fit: FoldFit | Failure = reply
+                return fit
+        return Failure("failed", WORKER_DIED)
 
     def stop(self) -> None:
         """End the process."""
