@@ -38,8 +38,10 @@ ensemble_size : int, default=25
     The most configurations in the model; with 1, it is the best pipeline, fitted on all rows.
 n_jobs : int, default=1
     Fits at a time, each in a process of its own.
+cluster : str, default=None
+    Address of a Dask scheduler, whose workers make the fits in place of `n_jobs` here; see :func:`autometa.tune`.
 random_state : int, RandomState or None, default=None
-    With an integer, ``n_jobs=1`` and no timeout, the same model each time.
+    With an integer, ``n_jobs=1``, no cluster and no timeout, the same model each time.
 algorithms : str or sequence of str, optional
     Search among these algorithms only.
 metamodel : MetaModel or path, optional
@@ -103,6 +105,7 @@ class _AutoMeta(BaseEstimator):
         cv: Any = None,
         ensemble_size: int = 25,
         n_jobs: int = 1,
+        cluster: Any = None,
         random_state: Any = None,
         algorithms: Any = None,
         metamodel: Any = None,
@@ -120,6 +123,7 @@ class _AutoMeta(BaseEstimator):
         self.cv = cv
         self.ensemble_size = ensemble_size
         self.n_jobs = n_jobs
+        self.cluster = cluster
         self.random_state = random_state
         self.algorithms = algorithms
         self.metamodel = metamodel
@@ -178,6 +182,7 @@ class _AutoMeta(BaseEstimator):
             groups=groups,
             sample_weight=sample_weight,
             n_jobs=self.n_jobs,
+            cluster=self.cluster,
             random_state=self.random_state,
             ensemble_size=self.ensemble_size,
             algorithms=self.algorithms,

@@ -13,7 +13,7 @@ from autometa.cli._wording import counted
 from autometa.report import Section
 
 if TYPE_CHECKING:
-    from autometa.collection import CollectionReport, Source
+    from autometa.collection import CollectionReport, PredictionReport, Source
     from autometa.evaluation import Run
 
 _SECONDS_BETWEEN_LINES = 60.0
@@ -58,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="make runs again that did not succeed before; the later result counts",
     )
     parser.add_argument(
+        "--predictions",
+        metavar="DIR",
+        help="then fit the same configurations on all rows, and keep what they predict for the rows left out",
+    )
+    parser.add_argument(
         "--jobs", metavar="J", type=whole_number, default=1, help="runs at a time (default: 1)"
     )
     parser.add_argument(
@@ -95,6 +100,14 @@ def run(args: argparse.Namespace) -> int:
         text = f"{task_id} {run.configuration.algorithm}"
         progress.update(report.n_done, text, report.n_total - report.n_known)
 
+    def on_prediction(report: PredictionReport, task_id: str) -> None:
+        nonlocal progress
+        done = report.counts.total()
+        if progress is None or done == 1:
+            tell("recording predictions")
+            progress = Progress(report.n_missing, every=_SECONDS_BETWEEN_LINES)
+        progress.update(done, task_id)
+
     report = collect(
         sources,
         args.storage,
@@ -106,7 +119,9 @@ def run(args: argparse.Namespace) -> int:
         n_jobs=args.jobs,
         cluster=args.cluster,
         time_limit=args.time_limit,
+        predictions=args.predictions,
         on_run=on_run,
+        on_prediction=on_prediction,
     )
     if progress is not None:
         progress.close()
@@ -144,4 +159,8 @@ def _summary(report: CollectionReport, n_tasks: int) -> list[Section]:
             for (status, reason), count in report.reasons.most_common(_SHOWN_REASONS)
         ]
         sections.append(Section("Did not succeed", [], ("status", "runs", "reason"), causes, "<><"))
+    if (found := report.predictions) is not None:
+        counts = [("known before", f"{found.n_known:,}")]
+        counts += [(status, f"{count:,}") for status, count in found.counts.most_common()]
+        sections.append(Section("Predictions", [], ("status", "configurations"), counts, "<>"))
     return sections

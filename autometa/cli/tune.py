@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--jobs", metavar="J", type=whole_number, default=1, help="fits at a time (default: 1)"
     )
     parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="of a Dask scheduler, whose workers make the fits"
+    )
+    parser.add_argument(
         "--ensemble-size",
         metavar="N",
         type=whole_number,
@@ -133,6 +136,7 @@ def _search(args: argparse.Namespace, task: Task, model: MetaModel) -> TuneResul
             storage=args.storage,
             study_name=args.study,
             n_jobs=args.jobs,
+            cluster=args.cluster,
             callbacks=[on_trial],
             ensemble_size=args.ensemble_size,
             algorithms=args.algorithms,

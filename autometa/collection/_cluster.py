@@ -1,52 +1,31 @@
-"""Runs on the workers of a Dask cluster: the one door to ``distributed``."""
+"""Runs of a collection on the workers of a Dask cluster."""
 
 from __future__ import annotations
 
+import math
 import pickle
 import threading
-from asyncio import CancelledError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import cloudpickle
-from distributed import Client, KilledWorker, get_worker
 
-from autometa.collection._station import Source, Station
+from autometa.collection._station import Outcome, Source, Station
 from autometa.errors import EvaluationError
-from autometa.evaluation import WORKER_DIED, Protocol, Run
+from autometa.evaluation import WORKER_DIED, Failure, Protocol, Run
+from autometa.evaluation._cluster import CANCELLED, connect, count_threads, is_living
 from autometa.space import Algorithm, Configuration, register_algorithm, registered_algorithms
 
-CONNECT_SECONDS: Final = 10
 _LOOK_SECONDS: Final = 5.0
-_LIVING: Final = ("running", "connecting")
 Registered = dict[str, dict[str, Algorithm]]
 
 
 @contextmanager
-def connect(address: str, memory_limit: int | None = None) -> Iterator[list[Station]]:
-    """Have a station for each thread of a cluster.
-
-    Raises
-    ------
-    EvaluationError
-        AM805 when the cluster does not answer or has no workers.
-    """
-    try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise EvaluationError(
-            "AM805", f"no Dask scheduler answers at {address!r}.", "Start one with: dask scheduler."
-        ) from error
-    with client:
-        n_threads = sum(client.nthreads().values())
-        if not n_threads:
-            raise EvaluationError(
-                "AM805",
-                f"the Dask cluster at {address!r} has no workers.",
-                f"Start some with: dask worker {address}.",
-            )
-        yield [RemoteStation(client, memory_limit) for _ in range(n_threads)]
+def remote_stations(cluster: Any, memory_limit: int | None = None) -> Iterator[list[Station]]:
+    """Have a station for each thread of a cluster; see :func:`connect`."""
+    with connect(cluster) as client:
+        yield [RemoteStation(client, memory_limit) for _ in range(count_threads(client))]
 
 
 class RemoteStation(Station):
@@ -62,7 +41,7 @@ class RemoteStation(Station):
         Bytes of address space of the process that fits.
     """
 
-    def __init__(self, client: Client, memory_limit: int | None) -> None:
+    def __init__(self, client: Any, memory_limit: int | None) -> None:
         super().__init__(memory_limit)
         self._client = client
         self._memory_limit = memory_limit
@@ -76,11 +55,25 @@ class RemoteStation(Station):
         self, source: Source, protocol: Protocol, configuration: Configuration, time_limit: float | None
     ) -> Run:
         """See :meth:`Station.evaluate`; a run that has cost several workers their lives has failed."""
+        from distributed import KilledWorker
+
         try:
             run: Run = self._call("evaluate", source, protocol, configuration, time_limit)
         except KilledWorker:
             return Run(configuration, "failed", reason=WORKER_DIED)
         return run
+
+    def fit_folds(
+        self, source: Source, configuration: Configuration, time_limit: float | None
+    ) -> list[Outcome]:
+        """See :meth:`Station.fit_folds`."""
+        from distributed import KilledWorker
+
+        try:
+            found: list[Outcome] = self._call("fit_folds", source, configuration, time_limit)
+        except KilledWorker:
+            return [(Failure("failed", WORKER_DIED), math.nan, 0)]
+        return found
 
     def _call(self, method: str, source: Source, *arguments: Any) -> Any:
         here = (self._memory_limit, registered_algorithms())
@@ -89,13 +82,13 @@ class RemoteStation(Station):
         while True:
             try:
                 return future.result(timeout=_LOOK_SECONDS)
-            except CancelledError as error:
+            except CANCELLED as error:
                 raise _lost() from error
             except TimeoutError as error:
                 # The work itself may have raised it.
                 if future.done():
                     raise
-                if self._client.status not in _LIVING:
+                if not is_living(self._client):
                     raise _lost() from error
 
 
@@ -123,6 +116,8 @@ def _on_worker(
     method: str, source: bytes, arguments: tuple[Any, ...], memory_limit: int | None, registered: Registered
 ) -> Any:
     """Call a method of this thread's station; it stays until the Dask worker ends."""
+    from distributed import get_worker
+
     for kind, algorithms in registered.items():
         for algorithm in algorithms.values():
             register_algorithm(algorithm, [kind])

@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
+from autometa.collection._cluster import remote_stations
 from autometa.collection._ledger import Ledger, is_made, key, tuned_runs
 from autometa.collection._plan import Chunk, Known, Place, propose
+from autometa.collection._predictions import PredictionReport, record
 from autometa.collection._station import Source, Station
-from autometa.errors import AutometaError, DependencyError, EvaluationError, how_to_install, with_code
+from autometa.errors import AutometaError, EvaluationError, with_code
 from autometa.evaluation import Protocol, Run
 from autometa.metabase import MetaBase
 from autometa.metafeatures import METAFEATURES_VERSION
@@ -54,6 +57,8 @@ class CollectionReport:
         Tasks that could not be read, and why.
     seconds : float
     interrupted : bool
+    predictions : PredictionReport, optional
+        What became of the predictions, where some were asked for.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -63,6 +68,7 @@ class CollectionReport:
     unreadable: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     interrupted: bool = False
+    predictions: PredictionReport | None = None
 
     @property
     def n_done(self) -> int:
@@ -85,13 +91,15 @@ def collect(
     known: MetaBase | None = None,
     retry_failed: bool = False,
     n_jobs: int = 1,
-    cluster: str | None = None,
+    cluster: Any = None,
     time_limit: float | None = 30.0,
     memory_limit: int | None = None,
     protocol: Protocol | None = None,
     seed: int = 0,
     lease: float = 60.0,
+    predictions: str | Path | None = None,
     on_run: Callable[[CollectionReport, str, Run], None] | None = None,
+    on_prediction: Callable[[PredictionReport, str], None] | None = None,
 ) -> CollectionReport:
     """Run the first configurations of every algorithm on each task; only what the storage lacks.
 
@@ -118,8 +126,9 @@ def collect(
         Make those again that failed, timed out or ran out of memory before; the later result counts.
     n_jobs : int, default=1
         Worker processes, each with one thread.
-    cluster : str, optional
-        Address of a Dask scheduler. One worker process for each thread of the cluster, in place of `n_jobs` here.
+    cluster : str or distributed.Client, optional
+        Address of a Dask scheduler, or a client. One worker process for each thread of the cluster, in place of
+        `n_jobs` here.
     time_limit : float or None, default=30.0
         Seconds for all folds of one run, in proportion more at fidelities above the protocol's; then its process is
         killed and the run is stored as ``timeout``.
@@ -130,8 +139,14 @@ def collect(
         Of the space-filling sequence and of TPE.
     lease : float, default=60.0
         Seconds without a sign of life after which the runs in flight of another collection are taken over.
+    predictions : str or Path, optional
+        A folder. After the runs, the first `n_configurations` of each algorithm are fitted on all rows of each task in
+        the five folds of a search, and what they predict for the rows left out is kept there: a file per task and
+        configuration. What stands there is not made again. `time_limit` holds for the five folds together.
     on_run : callable, optional
         Called with the report so far, the task's id and the run, after each run.
+    on_prediction : callable, optional
+        Called with the report of the predictions so far and the task's id, after each configuration.
 
     Returns
     -------
@@ -142,6 +157,8 @@ def collect(
     ------
     DependencyError
         AM704 when a cluster is named and the extra ``dask`` is not installed.
+    UsageError
+        AM527 when `cluster` is neither an address nor a client.
     EvaluationError
         AM805 when the cluster does not answer or has no workers.
     """
@@ -153,11 +170,23 @@ def collect(
     with quiet_optuna(), _stations(n_jobs, cluster, memory_limit) as stations:
         collection = _Collection(open_storage(storage), plan, lease, Known(known, retry_failed), on_run)
         collection.queue(sources)
-        return collection.run(stations)
+        report = collection.run(stations)
+        if predictions is not None and not report.interrupted:
+            spaces = {kind: SearchSpace.for_kind(kind).design(n_configurations, seed) for kind in KINDS}
+            report.predictions = record(
+                sources,
+                predictions,
+                lambda source: spaces[source.kind],
+                stations,
+                time_limit=time_limit,
+                on_done=on_prediction,
+            )
+            report.interrupted = report.predictions.interrupted
+        return report
 
 
 @contextmanager
-def _stations(n_jobs: int, cluster: str | None, memory_limit: int | None) -> Iterator[Sequence[Station]]:
+def _stations(n_jobs: int, cluster: Any, memory_limit: int | None) -> Iterator[Sequence[Station]]:
     """Have worker processes here or on a cluster for a while."""
     if cluster is None:
         stations = [Station(memory_limit) for _ in range(n_jobs)]
@@ -167,11 +196,7 @@ def _stations(n_jobs: int, cluster: str | None, memory_limit: int | None) -> Ite
             for station in stations:
                 station.stop()
         return
-    try:
-        from autometa.collection._cluster import connect
-    except ImportError as error:
-        raise DependencyError("AM704", "working on a cluster needs Dask.", how_to_install("dask")) from error
-    with connect(cluster, memory_limit) as remote:
+    with remote_stations(cluster, memory_limit) as remote:
         yield remote
 
 

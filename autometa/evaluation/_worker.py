@@ -12,6 +12,7 @@ import os
 import pickle
 import queue
 import signal
+import stat
 import struct
 import subprocess
 import sys
@@ -101,7 +102,7 @@ class Worker:
         if isinstance(self._process, _Forked):
             self.stop()
         elif self._process is not None:
-            self._send(_packed(problem))
+            self._send(packed(problem))
 
     def set_task(self, task: Task, splits: list[Split], **options: Any) -> None:
         """Hand over the task of the coming runs, with the options of :func:`evaluate`."""
@@ -191,7 +192,7 @@ class Worker:
         if not self._is_ready(time_limit):
             raise RuntimeError("a worker process could not be started")
         if self._problem is not None:
-            self._send(_packed(self._problem))
+            self._send(packed(self._problem))
 
     def _is_ready(self, time_limit: float) -> bool:
         """Wait for the child's first word, then let a thread read the others."""
@@ -279,14 +280,25 @@ def _run_forked(source: IO[bytes], answers: IO[bytes], problem: Problem, memory_
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         quiet = os.open(os.devnull, os.O_RDWR)
-        os.dup2(quiet, 0)
-        os.dup2(quiet, 1)
+        for descriptor in (0, 1, *_sockets()):
+            os.dup2(quiet, descriptor)
         from threadpoolctl import threadpool_limits
 
         threadpool_limits(1)
         _answer_all(source, answers, problem, memory_limit)
     finally:
         os._exit(0)
+
+
+def _sockets() -> list[int]:
+    """Return the open connections of this process: those of the parent end with the parent, not with its copy."""
+    found = []
+    with suppress(OSError):
+        for entry in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):
+                if stat.S_ISSOCK(os.fstat(int(entry.name)).st_mode):
+                    found.append(int(entry.name))
+    return found
 
 
 def _launch(memory_limit: int | None) -> subprocess.Popen[bytes]:
@@ -329,7 +341,8 @@ class _NewProblem:
         return self.problem
 
 
-def _packed(problem: Problem) -> bytes:
+def packed(problem: Problem) -> bytes:
+    """Return a problem as a child takes it, with the algorithms that the user registered."""
     return cloudpickle.dumps(_NewProblem(problem, registered_algorithms()))
 
 

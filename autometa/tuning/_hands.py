@@ -19,6 +19,10 @@ class Hands(Interface):
     """Something that fits jobs, several at a time or one after the other."""
 
     @property
+    def n_workers(self) -> int:
+        """How many jobs are done at a time, once all are there."""
+
+    @property
     def n_idle(self) -> int:
         """How many more jobs can be taken now."""
 
@@ -42,6 +46,10 @@ class Here:
     def __init__(self, fitter: Fitter) -> None:
         self._fitter = fitter
         self._done: list[tuple[Any, Outcome, float]] = []
+
+    @property
+    def n_workers(self) -> int:
+        return 1
 
     @property
     def n_idle(self) -> int:
@@ -86,6 +94,10 @@ class Children:
         self._running: dict[Worker, tuple[Any, float, float]] = {}
 
     @property
+    def n_workers(self) -> int:
+        return len(self._workers)
+
+    @property
     def n_idle(self) -> int:
         return len(self._workers) - len(self._running)
 
@@ -105,14 +117,19 @@ class Children:
         if not worker.is_running:
             self._replies.put((worker, worker._generation, Died()))
 
-    def wait(self) -> list[tuple[Any, Outcome, float]]:
+    def wait(self, seconds: float = math.inf) -> list[tuple[Any, Outcome, float]]:
+        """See :class:`Hands`; after so many seconds nothing may be the answer."""
+        until = time.monotonic() + seconds
         while self._running:
             first = min(self._running, key=lambda worker: self._running[worker][2])
-            left = self._running[first][2] - time.monotonic()
+            end = self._running[first][2]
+            left = min(end, until) - time.monotonic()
             try:
                 timeout = None if math.isinf(left) else max(left, 0.0)
                 worker, generation, reply = self._replies.get(timeout=timeout)
             except queue.Empty:
+                if until < end:
+                    return []
                 first.stop()
                 return [self._end(first, Failure("timeout", "longer than its share of the time"))]
             if worker not in self._running or not worker.is_current(generation):

@@ -90,7 +90,7 @@ class Search:
         self._deadline = deadline
         self._schedule = schedule
         self._n_left = n_trials
-        self._n_workers = max(hands.n_idle, 1)
+        self._n_workers = hands.n_workers
         self._max_rows = max_rows
         self._callbacks = callbacks
         self._rng = np.random.default_rng(seed)

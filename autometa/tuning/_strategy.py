@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol as Interface
 
 import optuna
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, Trial
 
 from autometa.space import Configuration, SearchSpace
 from autometa.tuning._candidate import Candidate
+from autometa.tuning._claims import is_mine, tried
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
 
 ORIGIN_ATTRIBUTE: Final = "autometa:origin"
@@ -25,6 +26,8 @@ Allows = Callable[[Configuration, float, float], bool]
 # defaults and those that grow from them are worth more: on tables of some thousand rows they seldom lose.
 QUICK_SHARE: Final = 0.2
 DEFAULT_SHARE: Final = 0.5
+# A sampler that proposes so many configurations in a row that the study has already has nothing else to give.
+MAX_COLLISIONS: Final = 20
 
 
 class Strategy(Interface):
@@ -65,6 +68,7 @@ class Listed:
         self._space = space
         self._entries = list(entries)
         self._slow: list[Entry] = []
+        self._by_id = {entry.configuration.id: entry for entry in entries}
 
     def next(self, allows: Allows) -> Candidate | None:
         """Return the first candidate that nobody tried and that there is time for."""
@@ -86,6 +90,10 @@ class Listed:
             self._study.enqueue_trial(entry.configuration.joint_params(), user_attrs=attributes)
             trial = self._study.ask()
             configuration = self._space.suggest(trial)
+            # It may be what another process has put in line, which then does this one's.
+            entry = self._by_id.get(configuration.id, Entry(configuration, origin_of(trial)))
+            if not is_mine(self._study, trial, configuration, self._space):
+                continue
             return Candidate(
                 configuration, entry.origin, trial, trial.number, entry.rank, expected_seconds=entry.seconds
             )
@@ -111,10 +119,14 @@ class Sampled:
 
     def next(self, allows: Allows) -> Candidate | None:
         """Return a candidate while there is time for one."""
-        if not self._has_time():
-            return None
-        trial = self._study.ask()
-        return Candidate(self._space.suggest(trial), "search", trial, trial.number)
+        for _ in range(MAX_COLLISIONS):
+            if not self._has_time():
+                return None
+            trial = self._study.ask()
+            configuration = self._space.suggest(trial)
+            if is_mine(self._study, trial, configuration, self._space):
+                return Candidate(configuration, "search", trial, trial.number)
+        return None
 
 
 class Repeated:
@@ -157,16 +169,7 @@ class Chain:
         return None
 
 
-def tried(study: optuna.Study, space: SearchSpace) -> set[str]:
-    """Return the ids of the configurations that a study has, finished or not."""
-    return {
-        space.configuration(trial.params).id
-        for trial in study.get_trials(deepcopy=False)
-        if trial.params.get("algorithm") in space
-    }
-
-
-def origin_of(trial: FrozenTrial) -> str:
+def origin_of(trial: Trial | FrozenTrial) -> str:
     """Return where a trial's configuration came from."""
     attributes: Mapping[str, object] = trial.user_attrs
     return str(attributes.get(ORIGIN_ATTRIBUTE, "recommended" if RANK_ATTRIBUTE in attributes else "search"))

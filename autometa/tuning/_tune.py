@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,11 +15,14 @@ from threadpoolctl import threadpool_limits
 
 from autometa.errors import UsageError
 from autometa.evaluation import FoldFitter, Split, target_codes
+from autometa.evaluation._cluster import connect
 from autometa.metamodel import MetaModel
 from autometa.space import Algorithm, SearchSpace
 from autometa.storage import open_storage, quiet_optuna
 from autometa.task import Task
 from autometa.tuning._candidate import Problem
+from autometa.tuning._claims import is_shared
+from autometa.tuning._cluster import OnCluster
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Children, Hands, Here
 from autometa.tuning._result import TuneResult
@@ -43,6 +48,7 @@ def tune(
     storage: Any = None,
     study_name: str | None = None,
     n_jobs: int = 1,
+    cluster: Any = None,
     random_state: Any = None,
     callbacks: Sequence[Callback] = (),
     algorithms: str | Sequence[str] | None = None,
@@ -87,8 +93,11 @@ def tune(
         A study of that name in `storage` is continued.
     n_jobs : int, default=1
         Fits at a time, each in a process of its own with one thread.
+    cluster : str or distributed.Client, optional
+        Address of a Dask scheduler, or a client. The fits happen on the cluster, one at a time for each of its threads,
+        in place of `n_jobs` here. The table travels to each worker once.
     random_state : int, RandomState or None, default=None
-        With an integer, ``n_jobs=1`` and no timeout, the same trials each time.
+        With an integer, ``n_jobs=1``, no cluster and no timeout, the same trials each time.
     callbacks : sequence of callable, default=()
         Called with the study and the finished trial, as Optuna does.
     algorithms : str or sequence of str, optional
@@ -100,7 +109,8 @@ def tune(
     ensemble_size : int, default=25
         The most configurations in the model; with 1, the model is the best pipeline, fitted on all rows.
     memory_limit : int or None, default=None
-        Bytes that the fits may allocate together, beyond what this process holds. Candidates that need more fail.
+        Bytes that the fits may allocate together, beyond what this process holds; with `cluster`, those of each fit.
+        Candidates that need more fail.
     max_predict_seconds : float or None, default=None
         CPU seconds that the model may take to predict 10,000 rows; by default ten times those of a default LightGBM.
     schedule : Schedule, optional
@@ -119,8 +129,12 @@ def tune(
     UsageError
         AM502 when the study to continue was made with another space, metric, table or folds; AM520 for `cv`, AM522 for
         numbers out of range.
+        AM527 for `cluster`.
+    DependencyError
+        AM704 when a cluster is named and the extra ``dask`` is not installed.
     EvaluationError
-        AM801 when the first five trials, or all, fail; AM803 when nothing could be fitted and time is not limited.
+        AM801 when the first five trials, or all, fail; AM803 when nothing could be fitted and time is not limited;
+        AM805 when the cluster does not answer or has no workers.
     """
     deadline = Deadline(timeout)
     _check_counts(n_trials=(n_trials, 0), n_jobs=(n_jobs, 1), ensemble_size=(ensemble_size, 1))
@@ -138,14 +152,8 @@ def tune(
         fitter = FoldFitter(
             task, splits, share=cv is None or isinstance(cv, int), sample_weight=weights, random_state=seed
         )
-        is_in_process = timeout is None and n_jobs == 1 and memory_limit is None
-        hands: Hands = (
-            Here(fitter)
-            if is_in_process
-            else Children(fitter, n_jobs, None if memory_limit is None else memory_limit // n_jobs)
-        )
-        run = SearchRun(task, problem, space, study, hands, deadline, schedule, ensemble_size, seed)
-        try:
+        with _hands(fitter, deadline, n_jobs, cluster, memory_limit) as hands:
+            run = SearchRun(task, problem, space, study, hands, deadline, schedule, ensemble_size, seed)
             run.begin()
             with deadline.step("recommend"):
                 run.recommend(metamodel)
@@ -153,11 +161,26 @@ def tune(
                 run.search(n_trials, callbacks)
             with deadline.step("model"):
                 result = run.finish(weights, max_predict_seconds)
-            # The sampler knows the whole meta-model, and a study travels with its sampler.
-            study.sampler = optuna.samplers.TPESampler(seed=seed % 2**32)
-            return result
-        finally:
-            hands.stop()
+        # The sampler knows the whole meta-model, and a study travels with its sampler.
+        study.sampler = optuna.samplers.TPESampler(seed=seed % 2**32)
+        return result
+
+
+@contextmanager
+def _hands(
+    fitter: FoldFitter, deadline: Deadline, n_jobs: int, cluster: Any, memory_limit: int | None
+) -> Iterator[Hands]:
+    """Have something that fits, for a while: this process, children of it, or a cluster."""
+    with ExitStack() as stack:
+        hands: Hands
+        if cluster is not None:
+            hands = OnCluster(fitter, stack.enter_context(connect(cluster)), deadline, memory_limit)
+        elif deadline.seconds is None and n_jobs == 1 and memory_limit is None:
+            hands = Here(fitter)
+        else:
+            hands = Children(fitter, n_jobs, None if memory_limit is None else memory_limit // n_jobs)
+        stack.callback(hands.stop)
+        yield hands
 
 
 def _check_counts(**counts: tuple[Any, int]) -> None:
@@ -212,9 +235,15 @@ def open_study(storage: Any, name: str | None, task: Task) -> optuna.Study:
 
 
 def seed_of(study: optuna.Study, random_state: Any) -> int:
-    """Return the seed of everything but the sampler: that of the study, where it is continued."""
+    """Return the seed of everything but the sampler: that of the study, where it is continued.
+
+    Processes that begin on one study at the same moment must agree on it before any could write it down; where nobody
+    gives a seed, it follows from the study's name.
+    """
     from sklearn.utils import check_random_state
 
+    if random_state is None and is_shared(study):
+        random_state = zlib.crc32(study.study_name.encode())
     fresh = int(check_random_state(random_state).randint(2**31 - 1))
     return int(study.user_attrs.get(_IDENTITY, {}).get("seed", fresh))
 

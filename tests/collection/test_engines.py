@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from clusters import start_cluster
 from refusals import refused
 
 from autometa import space
@@ -81,37 +79,7 @@ def postgresql():
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """Start a scheduler and two worker processes, and return the scheduler's address."""
-    pytest.importorskip("distributed")
-    folder = tmp_path_factory.mktemp("dask")
-    file = folder / "scheduler.json"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    quiet = {"env": environment, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    dask = [sys.executable, "-m", "dask"]
-    options = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
-    with ExitStack() as stack:
-        scheduler = [*dask, "scheduler", *options, "--port", "0", "--scheduler-file", str(file)]
-        worker = [
-            *dask,
-            "worker",
-            *options,
-            "--nworkers",
-            "2",
-            "--nthreads",
-            "1",
-            "--scheduler-file",
-            str(file),
-        ]
-        for command in (scheduler, worker):
-            process = stack.enter_context(subprocess.Popen(command, **quiet))
-            stack.callback(process.terminate)
-        deadline = time.monotonic() + 120
-        while not (file.is_file() and file.stat().st_size) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        from distributed import Client
-
-        address = json.loads(file.read_text())["address"]
-        with Client(address, timeout=60, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=120)
+    with start_cluster(tmp_path_factory.mktemp("dask"), 2) as address:
         yield address
 
 
@@ -174,7 +142,7 @@ def test_a_cluster_that_loses_a_worker_makes_every_run_once(sources, postgresql,
 
 def test_a_cluster_that_does_not_answer_is_one_line(sources, tmp_path, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("autometa.collection._cluster.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("autometa.evaluation._cluster.CONNECT_SECONDS", 1)
     with pytest.raises(EvaluationError, match=r"127\.0\.0\.1:9") as caught:
         collect(sources, str(tmp_path / "runs.journal"), cluster="tcp://127.0.0.1:9")
     assert caught.value.code == "AM805"
@@ -182,7 +150,7 @@ def test_a_cluster_that_does_not_answer_is_one_line(sources, tmp_path, monkeypat
 
 
 def test_without_dask_the_extra_is_named(sources, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "autometa.collection._cluster", None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(DependencyError, match=r"autometa-learn\[dask\]") as caught:
         collect(sources, str(tmp_path / "runs.journal"), cluster="tcp://127.0.0.1:9")
     assert caught.value.code == "AM704"

@@ -23,7 +23,7 @@ COMMANDS = {
         ["DATA"],
         {
             *("--target", "--trials", "--timeout", "--metric", "--jobs", "--storage", "--study", "--output"),
-            *("--report", "--json", "--algorithms", "--metamodel", "--column-type"),
+            *("--report", "--json", "--algorithms", "--metamodel", "--column-type", "--cluster"),
         },
     ),
     "predict": (["MODEL", "DATA"], {"--output", "--proba"}),
@@ -41,7 +41,7 @@ COMMANDS = {
 }
 # What a command takes beyond the contract.
 MORE: dict[str, set[str]] = {
-    "collect": {"--fidelities", "--tuned", "--known", "--retry-failed", "--cluster"},
+    "collect": {"--fidelities", "--tuned", "--known", "--retry-failed", "--cluster", "--predictions"},
     "train": {"--merge"},
     "tune": {"--kind", "--ensemble-size"},
     "learn": {"--study", "--algorithm", "--kind", "--metric", "--forget", "--json"},

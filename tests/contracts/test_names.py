@@ -66,6 +66,7 @@ SIGNATURES: dict[str, dict[str, Any]] = {
         "storage": None,
         "study_name": None,
         "n_jobs": 1,
+        "cluster": None,
         "random_state": None,
     },
     "AutoMetaClassifier": ESTIMATOR,
