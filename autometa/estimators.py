@@ -40,6 +40,7 @@ class _AutoMeta(BaseEstimator):
         memory_limit: int | None = None,
         max_predict_seconds: float | None = None,
         column_types: Any = None,
+        progress: bool | None = False,
     ) -> None:
         self.n_trials = n_trials
         self.timeout = timeout
@@ -53,6 +54,7 @@ class _AutoMeta(BaseEstimator):
         self.memory_limit = memory_limit
         self.max_predict_seconds = max_predict_seconds
         self.column_types = column_types
+        self.progress = progress
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -105,6 +107,7 @@ class _AutoMeta(BaseEstimator):
             metamodel=self.metamodel,
             memory_limit=self.memory_limit,
             max_predict_seconds=self.max_predict_seconds,
+            progress=self.progress,
         )
         self.columns_ = frame.columns.tolist()
         self._schema = task.schema()
@@ -189,6 +192,8 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
     column_types : mapping of str to str, default=None
         What to read columns as, where the guess would be another; see :meth:`autometa.Task.from_frame`. Columns of
         tables without names are called ``x0``, ``x1`` and so on.
+    progress : bool or None, default=False
+        Whether a line shows how far a fit is; None shows it in a terminal and in a notebook.
 
     Attributes
     ----------
@@ -295,6 +300,8 @@ class AutoMetaRegressor(RegressorMixin, _AutoMeta):
     column_types : mapping of str to str, default=None
         What to read columns as, where the guess would be another; see :meth:`autometa.Task.from_frame`. Columns of
         tables without names are called ``x0``, ``x1`` and so on.
+    progress : bool or None, default=False
+        Whether a line shows how far a fit is; None shows it in a terminal and in a notebook.
 
     Attributes
     ----------

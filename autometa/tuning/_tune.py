@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from autometa.errors import UsageError
 from autometa.evaluation import FoldFitter, Split, target_codes
 from autometa.metamodel import MetaModel
+from autometa.progress import Bar
 from autometa.space import Algorithm, SearchSpace
 from autometa.storage import quiet_optuna
 from autometa.task import Task
@@ -20,6 +21,7 @@ from autometa.tuning._candidate import Problem
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Children, Hands, Here
 from autometa.tuning._identity import open_study, seed_of, sign
+from autometa.tuning._progress import Watch, Watched
 from autometa.tuning._result import TuneResult
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Schedule
@@ -50,6 +52,7 @@ def tune(
     memory_limit: int | None = None,
     max_predict_seconds: float | None = None,
     schedule: Schedule | None = None,
+    progress: bool | None = None,
 ) -> TuneResult:
     """Make the best model that the time allows, starting from the recommendations.
 
@@ -103,6 +106,9 @@ def tune(
         CPU seconds that the model may take to predict 10,000 rows; by default ten times those of a default LightGBM.
     schedule : Schedule, optional
         How the time is spent.
+    progress : bool or None, default=None
+        Whether a line shows what is done, the time left, the best score so far and what is fitted now; by default in
+        a terminal and in a notebook. It goes when the search ends.
 
     Returns
     -------
@@ -142,6 +148,10 @@ def tune(
             if is_in_process
             else Children(fitter, n_jobs, None if memory_limit is None else memory_limit // n_jobs)
         )
+        bar = Bar(progress)
+        watch = Watch(bar, task.metric.name, n_trials, deadline)
+        if bar.is_shown:
+            hands, callbacks = Watched(hands, watch), [watch.ended, *callbacks]
         run = SearchRun(task, problem, space, study, hands, deadline, schedule, ensemble_size, seed)
         try:
             run.begin()
@@ -155,6 +165,7 @@ def tune(
             study.sampler = optuna.samplers.TPESampler(seed=seed % 2**32)
             return result
         finally:
+            bar.close()
             hands.stop()
 
 
