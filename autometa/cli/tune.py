@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     from autometa.persistence import save_model
 
     if args.report:
-        from autometa.report._drawing import require_charts
+        from autometa.report._charts import require_charts
         from autometa.report.search import write_search
 
         require_charts()
