@@ -61,6 +61,8 @@ callbacks : sequence of callable, default=()
     Called with the study and the finished trial, as Optuna does.
 schedule : Schedule or None, default=None
     How the time is spent; the usual one by default.
+progress : bool or None, default=False
+    Whether a line shows how far a fit is; None shows it in a terminal and in a notebook.
 
 Attributes
 ----------
@@ -116,6 +118,7 @@ class _AutoMeta(BaseEstimator):
         study_name: str | None = None,
         callbacks: Sequence[Callback] = (),
         schedule: Schedule | None = None,
+        progress: bool | None = False,
     ) -> None:
         self.n_trials = n_trials
         self.timeout = timeout
@@ -134,6 +137,7 @@ class _AutoMeta(BaseEstimator):
         self.study_name = study_name
         self.callbacks = callbacks
         self.schedule = schedule
+        self.progress = progress
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -193,6 +197,7 @@ class _AutoMeta(BaseEstimator):
             study_name=self.study_name,
             callbacks=self.callbacks,
             schedule=self.schedule,
+            progress=self.progress,
         )
         self.columns_ = frame.columns.tolist()
         self._schema = task.schema()

@@ -51,7 +51,8 @@ def measure(shape: str) -> dict[str, Any]:
     sys.path.insert(0, str(HERE.parent / "tests"))
     from report_cases import make_search, make_task
 
-    from autometa.recommendation import load_metamodel, recommend_for_task
+    from autometa.experience import load_metamodel
+    from autometa.recommendation import recommend_for_task
     from autometa.report.search import render_search
 
     rows, columns, classes, trials, prefix = SHAPES[shape]

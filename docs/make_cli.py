@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from autometa.cli import COMMANDS, build_parser
+from autometa.cli import COMMANDS, build_parser, show_examples
 
 PAGE = Path(__file__).parent / "reference" / "cli.md"
 HEAD = """# Command line
@@ -15,6 +15,11 @@ Made from the program's own help by `python docs/make_cli.py`; a test compares t
 The result goes to standard output, everything else (notes, progress, errors) to standard error. `--json` prints one
 object with `"schema"`, in which numbers are finite or `null`. An error is one line with a [code](codes.md) and its
 cure; `--debug` adds the traceback. Colours are for terminals, unless `NO_COLOR` or `FORCE_COLOR` is set.
+
+Every command takes `--quiet` (errors only), `--verbose` (what is being done, a line for each trial) and `--debug`.
+Where standard error is a terminal, a search shows the time left, the best score so far and what is fitted now.
+
+Completion of commands, options and files, in bash: `eval "$(autometa completion bash)"` in `~/.bashrc`.
 
 | exit code | meaning |
 | --- | --- |
@@ -38,13 +43,14 @@ def _render_command(name: str, parser: argparse.ArgumentParser) -> str:
     grouped = {action.dest for group in parser._mutually_exclusive_groups for action in group._group_actions}
     rows = []
     for action in parser._actions:
-        if action.dest not in ("help", "debug"):
+        if action.dest not in ("help", "debug", "volume"):
             needed = " (required)" * (action.required and bool(action.option_strings))
             rows.append(
                 f"| `{_name(action)}` | {action.help}{' (one of these)' if action.dest in grouped else needed} |"
             )
     table = ["| argument | meaning |", "| --- | --- |", *rows]
-    return "\n".join([f"## autometa {name}", "", f"{parser.description}", "", *table, ""])
+    examples = ["```text", show_examples(parser.examples).rstrip(), "```"]
+    return "\n".join([f"## autometa {name}", "", f"{parser.description}", "", *examples, "", *table, ""])
 
 
 def _name(action: argparse.Action) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from autometa.report._drawing import draw
+from autometa.report._charts import draw
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

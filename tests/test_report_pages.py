@@ -17,8 +17,8 @@ from autometa.errors import StorageError
 from autometa.experience import load_metamodel
 from autometa.metrics import resolve_metric
 from autometa.recommendation import recommend_for_task
+from autometa.report._course import expected_best, expected_regret
 from autometa.report._importance import measure_columns, measure_hyperparameters
-from autometa.report._nothing import expected_best, expected_regret
 from autometa.report.recommendations import render_recommendations
 from autometa.report.search import SearchReport, fold_interval, render_search, write_search
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from autometa.cli._terminal import detail, say
 from autometa.errors import DataIssue, UsageError
 from autometa.files import regular_target
 
@@ -95,7 +98,13 @@ def load_task(args: argparse.Namespace) -> tuple[Table, Task]:
 
     types = column_types(getattr(args, "column_type", []))
     codes = [name for name, column_type in types.items() if column_type in ("categorical", "text")]
+    if args.data == "-" and os.isatty(0):
+        say("reading CSV from the keyboard; Ctrl-D ends it")
+    start = time.monotonic()
     table = read_table(args.data, text_columns=codes, target=args.target.strip())
+    detail(
+        f"read {args.data} in {time.monotonic() - start:.1f} s: {' x '.join(map(str, table.frame.shape))} cells"
+    )
     X, y = split_target(table.frame, args.target.strip())
     task = Task.from_frame(
         X, y, kind=args.kind, metric=args.metric, column_types=types, name=Path(args.data).stem

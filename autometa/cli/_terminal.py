@@ -1,4 +1,4 @@
-"""How text is shown: colours per stream, aligned tables, a line of progress."""
+"""How text is shown: colours per stream, aligned tables, and how much is told beside the result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import shutil
 import sys
 import textwrap
-import time
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -42,9 +41,43 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c in "\n\r\t" else repr(c)[1:-1] for c in text).strip()
 
 
+_volume = 0
+
+
+def set_volume(volume: int) -> None:
+    """Set how much is told beside the result: -1 nothing but errors, 0 what matters, 1 also what is being done."""
+    global _volume
+    _volume = volume
+
+
+def is_quiet() -> bool:
+    """Whether nothing but errors is told."""
+    return _volume < 0
+
+
+def is_verbose() -> bool:
+    """Whether the user wants to know what is being done."""
+    return _volume > 0
+
+
+def complain(text: str) -> None:
+    """Tell the user what went wrong."""
+    from autometa.progress import paused
+
+    with paused():
+        print(text, file=sys.stderr, flush=True)
+
+
 def say(text: str = "") -> None:
-    """Tell the user something that is not the result."""
-    print(text, file=sys.stderr, flush=True)
+    """Tell the user something that is not the result, unless only errors are wanted."""
+    if not is_quiet():
+        complain(text)
+
+
+def detail(text: str) -> None:
+    """Tell what is being done, where the user wants to know it."""
+    if is_verbose():
+        complain(paint(one_line(text), "dim", sys.stderr))
 
 
 def note(text: str) -> None:
@@ -116,62 +149,6 @@ def symbol(character: str, substitute: str) -> str:
     except (UnicodeEncodeError, LookupError):
         return substitute
     return character
-
-
-class Progress:
-    """How far a job is: a line on a terminal that is written over; elsewhere a line now and then, or nothing.
-
-    Parameters
-    ----------
-    total : int
-    every : float or None, default=None
-        Seconds between the lines where standard error is no terminal; None for no lines.
-    """
-
-    def __init__(self, total: int, every: float | None = None) -> None:
-        self._total = max(total, 1)
-        self._every = every
-        self.is_live = sys.stderr.isatty()
-        self._start = self._last = time.monotonic()
-        self._is_shown = False
-
-    def update(self, done: int, text: str = "", total: int | None = None) -> None:
-        """Show that so many are done, of as many as before or of another number."""
-        self._total = self._total if total is None else max(total, 1)
-        now = time.monotonic()
-        line = self._line(done, now - self._start, text)
-        if self.is_live:
-            shown = line[: max(_width() - 1, _LEAST_WIDTH)]
-            sys.stderr.write(f"\r\x1b[2K{shown}")
-            sys.stderr.flush()
-            self._is_shown = True
-        elif self._every is not None and (now - self._last >= self._every or done >= self._total):
-            self._last = now
-            say(line)
-
-    def close(self) -> None:
-        """Take the line away again."""
-        if self._is_shown:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
-            self._is_shown = False
-
-    def _line(self, done: int, seconds: float, text: str) -> str:
-        share = min(done / self._total, 1.0)
-        bar = ("#" * round(20 * share)).ljust(20, ".")
-        left = seconds / done * (self._total - done) if done else math.nan
-        rate = f"{done / seconds:.2g}/s" if seconds > 0 else ""
-        times = f"{duration(seconds)} < {duration(left)}" if done else ""
-        return _GAP.join(filter(None, (f"[{bar}] {done}/{self._total}", times, rate, one_line(text))))
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as ``m:ss`` or ``h:mm:ss``."""
-    if not math.isfinite(seconds):
-        return "?"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], align: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from autometa.cli._inputs import seconds, whole_number
-from autometa.cli._terminal import Progress, note, say, show_sections
+from autometa.cli._terminal import is_quiet, note, say, show_sections
 from autometa.cli._wording import counted
+from autometa.progress import Bar
 from autometa.report import Section
 
 if TYPE_CHECKING:
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_LINES = 60.0
 _SHOWN_REASONS = 10
+EXAMPLES: Final = (
+    (
+        "eight configurations of each algorithm on your tables",
+        "autometa collect --directory tables --storage runs.journal",
+    ),
+    (
+        "the tasks of a suite of OpenML, four runs at a time",
+        "autometa collect --suite 99 --storage runs.journal --jobs 4",
+    ),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,47 +95,34 @@ def run(args: argparse.Namespace) -> int:
     from autometa.collection import collect
     from autometa.metabase import MetaBase
 
-    progress: Progress | None = None
-
-    def tell(line: str) -> None:
-        if progress is not None:
-            progress.close()
-        note(line)
-
-    sources = _read_sources(args, tell)
+    sources = _read_sources(args, note)
+    bar = Bar(False if is_quiet() else None, every=_SECONDS_BETWEEN_LINES, tell=say)
 
     def on_run(report: CollectionReport, task_id: str, run: Run) -> None:
-        nonlocal progress
-        if progress is None:
-            progress = Progress(report.n_total - report.n_known, every=_SECONDS_BETWEEN_LINES)
-        text = f"{task_id} {run.configuration.algorithm}"
-        progress.update(report.n_done, text, report.n_total - report.n_known)
+        total = max(report.n_total - report.n_known, 1)
+        text = f"{report.n_done} of {counted(total, 'run')}, {task_id} {run.configuration.algorithm}"
+        bar.update(report.n_done / total, text)
 
     def on_prediction(report: PredictionReport, task_id: str) -> None:
-        nonlocal progress
         done = report.counts.total()
-        if progress is None or done == 1:
-            tell("recording predictions")
-            progress = Progress(report.n_missing, every=_SECONDS_BETWEEN_LINES)
-        progress.update(done, task_id)
+        bar.update(done / max(report.n_missing, 1), f"predictions of {done} of {report.n_missing}, {task_id}")
 
-    report = collect(
-        sources,
-        args.storage,
-        n_configurations=args.configurations,
-        fidelities={rows: n or args.configurations for rows, n in args.fidelities},
-        n_tuned=args.tuned,
-        known=MetaBase.load(args.known) if args.known else None,
-        retry_failed=args.retry_failed,
-        n_jobs=args.jobs,
-        cluster=args.cluster,
-        time_limit=args.time_limit,
-        predictions=args.predictions,
-        on_run=on_run,
-        on_prediction=on_prediction,
-    )
-    if progress is not None:
-        progress.close()
+    with bar:
+        report = collect(
+            sources,
+            args.storage,
+            n_configurations=args.configurations,
+            fidelities={rows: n or args.configurations for rows, n in args.fidelities},
+            n_tuned=args.tuned,
+            known=MetaBase.load(args.known) if args.known else None,
+            retry_failed=args.retry_failed,
+            n_jobs=args.jobs,
+            cluster=args.cluster,
+            time_limit=args.time_limit,
+            predictions=args.predictions,
+            on_run=on_run,
+            on_prediction=on_prediction,
+        )
     for task_id, reason in report.unreadable.items():
         note(f"task {task_id} was left out: {reason}")
     show_sections(_summary(report, len(sources)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from autometa.cli._inputs import (
     add_data_arguments,
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from autometa.task import Task
+
+EXAMPLES: Final = (
+    ("how the table is read, and what is odd about it", "autometa describe data.csv --target price"),
+    ("its meta-features for another program", "autometa describe data.csv --target price --json"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,14 +7,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from autometa.cli._inputs import add_json_argument
-from autometa.cli._terminal import Progress, show_json, show_sections
+from autometa.cli._terminal import is_quiet, say, show_json, show_sections
 from autometa.cli._wording import counted
+from autometa.progress import Bar
 from autometa.report import Section
 
 if TYPE_CHECKING:
     from autometa.verification import Verification
 
 _SECONDS_BETWEEN_LINES: Final = 15.0
+EXAMPLES: Final = (
+    ("what autometa has seen", "autometa info"),
+    ("whether files are whole and every configuration fits", "autometa info --verify"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,18 +86,13 @@ def _own_base() -> dict[str, Any] | None:
 def _verify(path: str | None) -> Verification:
     from autometa.verification import verify
 
-    progress: Progress | None = None
-
-    def on_progress(done: int, total: int) -> None:
-        nonlocal progress
-        progress = progress or Progress(total, every=_SECONDS_BETWEEN_LINES)
-        progress.update(done, "building and fitting configurations")
-
-    try:
-        return verify(path, on_progress=on_progress)
-    finally:
-        if progress is not None:
-            progress.close()
+    with Bar(False if is_quiet() else None, every=_SECONDS_BETWEEN_LINES, tell=say) as bar:
+        return verify(
+            path,
+            on_progress=lambda done, total: bar.update(
+                done / max(total, 1), f"{done} of {total}, building and fitting configurations"
+            ),
+        )
 
 
 def _sections(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from autometa.cli._inputs import KINDS, add_json_argument, load_task
 from autometa.cli._terminal import note, say, show_json, show_sections
@@ -13,6 +13,13 @@ from autometa.report import Section
 
 if TYPE_CHECKING:
     from autometa.experience import LearnReport
+
+EXAMPLES: Final = (
+    ("what autometa tune kept in a file", "autometa learn --storage runs.journal"),
+    ("a study of your own, with the table it was made on",
+     "autometa learn --storage sqlite:///study.db --data data.csv --target price --metric rmse"),
+    ("forget it all", "autometa learn --forget"),
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

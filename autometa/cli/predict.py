@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from autometa.cli._inputs import check_writable
 from autometa.cli._terminal import note, say
@@ -14,6 +14,11 @@ from autometa.files import is_stream, to_csv, write_rows
 
 if TYPE_CHECKING:
     import pandas as pd
+
+EXAMPLES: Final = (
+    ("predictions for new rows", "autometa predict model.skops new.csv --output predictions.csv"),
+    ("probabilities, in a pipe", "cat new.csv | autometa predict model.skops - --proba > probabilities.csv"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

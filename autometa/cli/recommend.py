@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from autometa.cli._inputs import (
     add_experience_arguments,
@@ -32,6 +32,12 @@ from autometa.report import Section
 
 if TYPE_CHECKING:
     from autometa.recommendation import Recommendations
+
+EXAMPLES: Final = (
+    ("five pipelines to try, in seconds", "autometa recommend data.csv --target price"),
+    ("the first one as a script of its own", "autometa recommend data.csv --target price --code first.py"),
+    ("a page to send to a colleague", "autometa recommend data.csv --target price --report report.html"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

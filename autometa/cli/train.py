@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from autometa.cli._terminal import say, show
 from autometa.cli._wording import counted
 from autometa.errors import StorageError
 from autometa.files import write_file
+
+EXAMPLES: Final = (
+    ("a meta-model of your own runs", "autometa train --storage runs.journal --output mine"),
+    ("of yours and the bundled ones together", "autometa train --storage runs.journal --merge --output both"),
+    ("which a search then uses", "autometa tune data.csv --target price --metamodel mine"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,9 +17,10 @@ from autometa.cli._inputs import (
     seconds,
     whole_number,
 )
-from autometa.cli._terminal import Progress, note, say, show_json, show_sections, symbol
+from autometa.cli._terminal import detail, is_quiet, note, say, show_json, show_sections, symbol
 from autometa.cli._wording import brief_params, brief_seconds, counted, describe_data, number, score_title
 from autometa.errors import UsageError, with_code
+from autometa.progress import is_watched
 from autometa.report import Section
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
     from autometa.task import Task
     from autometa.tuning import TuneResult
 
+EXAMPLES: Final = (
+    ("the best model within a minute", "autometa tune data.csv --target price --output model.skops"),
+    ("ten minutes on four cores, and a page about it",
+     "autometa tune data.csv --target price --timeout 600 --jobs 4 --report report.html"),
+    ("kept in a file, to go on later", "autometa tune data.csv --target price --storage runs.journal --study price"),
+)  # fmt: skip
 _ROWS_SHOWN: Final = 10
 # A search that nobody gave a limit ends in a minute: most of the gain is there by then.
 DEFAULT_TIMEOUT: Final = 60.0
@@ -72,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     from autometa.persistence import save_model
 
     if args.report:
-        from autometa.report._drawing import require_charts
+        from autometa.report._charts import require_charts
         from autometa.report.search import write_search
 
         require_charts()
@@ -98,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         show_sections(sections)
+    detail(f"time: {result.deadline}")
     if args.report:
         title = f"Search on {Path(args.data).name}"
         write_search(result, args.report, title=title, model=model, issues=issues)
@@ -117,40 +125,29 @@ def _search(args: argparse.Namespace, task: Task, model: MetaModel) -> TuneResul
     if args.trials is None and timeout is None:
         timeout = DEFAULT_TIMEOUT
         say(f"searching for at most {timeout:g} seconds; --timeout S or --trials N set another limit")
-    progress = Progress(n_trials)
-    done = 0
-
-    def on_trial(study: Any, trial: Any) -> None:
-        nonlocal done
-        done += 1
-        progress.update(done, _best_so_far(study, task.metric.name))
-
-    if progress.is_live:
-        say(f"searching with up to {n_trials} trials; Ctrl-C ends the search and keeps what is finished")
-    try:
-        return tune(
-            task,
-            None,
-            n_trials=n_trials,
-            timeout=timeout,
-            storage=args.storage,
-            study_name=args.study,
-            n_jobs=args.jobs,
-            cluster=args.cluster,
-            callbacks=[on_trial],
-            ensemble_size=args.ensemble_size,
-            algorithms=args.algorithms,
-            metamodel=model,
-        )
-    finally:
-        progress.close()
+    if is_watched():
+        say("Ctrl-C ends the search and keeps what is finished")
+    return tune(
+        task,
+        None,
+        n_trials=n_trials,
+        timeout=timeout,
+        storage=args.storage,
+        study_name=args.study,
+        n_jobs=args.jobs,
+        cluster=args.cluster,
+        callbacks=[_tell_trial],
+        ensemble_size=args.ensemble_size,
+        algorithms=args.algorithms,
+        metamodel=model,
+        progress=False if is_quiet() else None,
+    )
 
 
-def _best_so_far(study: Any, metric: str) -> str:
-    try:
-        return f"best {metric} {number(study.best_value)}"
-    except ValueError:  # no trial is complete yet
-        return ""
+def _tell_trial(study: Any, trial: Any) -> None:
+    run = trial.user_attrs["run"]
+    state = f"score {number(trial.value)}" if trial.value is not None and not run["reason"] else run["reason"]
+    detail(f"trial {trial.number}, {trial.params['algorithm']}: {state}, {brief_seconds(run['seconds'])} s")
 
 
 def _leaderboard(result: TuneResult, task: Task, name: str) -> Section:

@@ -1,27 +1,94 @@
-"""The charts of a report as Vega-Lite, each from plain values."""
+"""The charts of a report as Vega-Lite, each from plain values, and their way to an SVG.
+
+Charts are drawn when the page is written, not when it is read: the page needs no library, prints as it is, and works
+where scripts are off. Colours are CSS variables, so one drawing serves light, dark and paper.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from autometa.report._drawing import PALETTE, QUIET
+from autometa.errors import DependencyError
 from autometa.wording import number
 
 Chart = dict[str, Any]
 Row = dict[str, Any]
 
+NARROW: Final = 344  # fits a phone of 400 pixels with its margins
+WIDE: Final = 1080
+MIDDLE: Final = 700  # two of three columns
+
+# The order of a chart's categories: blue, orange, teal, purple, from the style sheet of the page.
+PALETTE: Final = ("var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)")
+QUIET: Final = "var(--quiet)"
+
+# The library measures texts in Liberation Sans, which is as wide as Arial.
+_FONT: Final = "Arial, 'Liberation Sans', Helvetica, sans-serif"
+_CONFIG: Final[Mapping[str, Any]] = {
+    "background": None,
+    "font": _FONT,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "var(--muted)",
+        "titleColor": "var(--muted)",
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "gridColor": "var(--grid)",
+        "domainColor": "var(--axis)",
+        "tickColor": "var(--axis)",
+        "labelLimit": 130,
+        "labelOverlap": True,
+        "labelSeparation": 8,
+        "titlePadding": 6,
+    },
+    "legend": {
+        "orient": "top",
+        "labelColor": "var(--ink)",
+        "titleColor": "var(--muted)",
+        "labelFontSize": 12,
+        "title": None,
+        "columns": 2,
+        "labelLimit": 140,
+        "symbolStrokeWidth": 2,
+    },
+    "text": {"color": "var(--ink)", "fontSize": 12},
+    "range": {"category": list(PALETTE)},
+}
+
+_OUTER: Final = re.compile(r"^<svg [^>]*?width=\"[^\"]*\" height=\"[^\"]*\" viewBox=\"([^\"]*)\">")
+# What a chart without scripts does not need, and what repeats for every mark.
+_NOISE: Final = re.compile(
+    r' (?:role|aria-roledescription|aria-hidden|pointer-events|stroke-miterlimit|version|xmlns:xlink)="[^"]*"'
+)
+_HIDDEN: Final = re.compile(
+    r'<path class="(?:background|foreground)" d="(?:M0,0h0v0h0Z)?"[^>]*?(?:></path>|/>)'
+)
+_LONG_NUMBER: Final = re.compile(r"(\d+\.\d{2})\d+")
+
 BLUE, ORANGE, TEAL, PURPLE = PALETTE[:4]
+INK: Final = "var(--ink)"
 
 # Told apart by shape as well as by colour.
-ORIGINS: Final = ("default", "recommended", "proposed", "search")
+ORIGINS: Final = ("default", "recommended", "proposed")
 SHAPES: Final = ("square", "circle", "triangle-up", "diamond")
 _BAR: Final = 22  # pixels for a bar with its gap
+_DASHES: Final = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [10, 4], [4, 4]]
 _TIP: Final[Mapping[str, Any]] = {"field": "tip", "type": "nominal"}
+_MARK: Final[Mapping[str, Any]] = {
+    "type": "point",
+    "filled": False,
+    "size": 45,
+    "strokeWidth": 1.6,
+    "opacity": 0.9,
+}
 
 
 def plain(value: Any) -> Any:
@@ -36,58 +103,59 @@ def values(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return {"values": [{key: plain(value) for key, value in row.items()} for row in rows]}
 
 
+def _number(field: str, title: str | None = None, *, ticks: int = 5, format: str = "", **scale: Any) -> Chart:
+    """Return a channel for numbers."""
+    axis = {"tickCount": ticks, **({"format": format} if format else {})}
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": title,
+        "axis": axis,
+        "scale": {"zero": False, **scale},
+    }
+
+
+def _layer(
+    rows: Sequence[Mapping[str, Any]], mark: str | Mapping[str, Any], encoding: Mapping[str, Any], **look: Any
+) -> Chart:
+    """Return a layer of its own data; without a tip in its encoding it is silent."""
+    whole = {"type": mark} if isinstance(mark, str) else dict(mark)
+    silent = {} if "description" in encoding else {"aria": False}
+    return {"data": values(rows), "mark": {**whole, **look, **silent}, "encoding": encoding}
+
+
 def _labels(rows: Sequence[Row]) -> Chart:
     """Return the axis of the labels, with room for a font that is wider than the one they are measured in."""
     longest = max((len(str(row["label"])) for row in rows), default=0)
-    room = min(7.2 * longest + 8, 158)
+    axis = {"labelLimit": 132, "minExtent": min(7.2 * longest + 8, 158), "domain": False, "ticks": False}
     return {
         "field": "label",
         "type": "nominal",
         "sort": None,
         "title": None,
-        "axis": {
-            "labelLimit": 132,
-            "minExtent": room,
-            "domain": False,
-            "ticks": False,
-            "labelOverlap": False,
-        },
+        "axis": {**axis, "labelOverlap": False},
     }
 
 
 def intervals(rows: Sequence[Row], title: str) -> Chart:
     """Draw a value with its interval for each label: rows of label, value, lower, upper, kind and tip."""
-    y = _labels(rows)
-    x = {
-        "type": "quantitative",
-        "title": title,
-        "scale": {"zero": False, "nice": True},
-        "axis": {"tickCount": 5},
-    }
     color = {
         "field": "kind",
         "type": "nominal",
         "legend": None,
         "scale": {"domain": ["main", "other"], "range": [BLUE, QUIET]},
     }
+    x = _number("value", title, nice=True, padding=14)
+    span = {"x": {**x, "field": "lower"}, "x2": {"field": "upper"}, "color": color}
+    known = {"transform": [{"filter": "isValid(datum.lower) && isValid(datum.upper)"}]}
     return {
         "height": _BAR * len(rows) + 46,
-        "data": values(rows),
-        "encoding": {"y": y},
+        "encoding": {"y": _labels(rows)},
         "layer": [
-            {
-                "transform": [{"filter": "isValid(datum.lower) && isValid(datum.upper)"}],
-                "mark": {"type": "rule", "strokeWidth": 6, "opacity": 0.35, "aria": False},
-                "encoding": {
-                    "x": {**x, "field": "lower"},
-                    "x2": {"field": "upper"},
-                    "color": color,
-                },
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
-                "encoding": {"x": {**x, "field": "value"}, "color": color, "description": _TIP},
-            },
+            known | _layer(rows, "rule", span, strokeWidth=6, opacity=0.35),
+            _layer(
+                rows, "point", {"x": x, "color": color, "description": _TIP}, filled=True, size=70, opacity=1
+            ),
         ],
     }
 
@@ -96,32 +164,13 @@ def bars(
     rows: Sequence[Row], title: str, *, format: str = "", color: str = BLUE, error: bool = False
 ) -> Chart:
     """Draw a bar for each label, in the order of the rows: rows of label, value, text and tip (and lower, upper)."""
-    y = _labels(rows)
-    x: Chart = {
-        "field": "value",
-        "type": "quantitative",
-        "title": title,
-        "axis": {"tickCount": 4, **({"format": format} if format else {})},
-    }
-    layer: list[Chart] = [
-        {
-            "mark": {"type": "bar", "color": color, "height": 13, "cornerRadiusEnd": 2},
-            "encoding": {"x": x, "description": _TIP},
-        }
-    ]
+    x = _number("value", title, ticks=4, format=format, zero=True)
+    look = {"color": color, "height": 13, "cornerRadiusEnd": 2}
+    layer = [_layer(rows, "bar", {"x": x, "description": _TIP}, **look)]
     if error:
-        layer.append(
-            {
-                "mark": {"type": "rule", "color": "var(--ink)", "strokeWidth": 1.5, "aria": False},
-                "encoding": {"x": {"field": "lower", "type": "quantitative"}, "x2": {"field": "upper"}},
-            }
-        )
-    return {
-        "height": _BAR * len(rows) + 46,
-        "data": values(rows),
-        "encoding": {"y": y},
-        "layer": layer,
-    }
+        span = {"x": {"field": "lower", "type": "quantitative"}, "x2": {"field": "upper"}}
+        layer.append(_layer(rows, "rule", span, color=INK, strokeWidth=1.5))
+    return {"height": _BAR * len(rows) + 46, "encoding": {"y": _labels(rows)}, "layer": layer}
 
 
 def histogram(counts: Sequence[int], edges: Sequence[float], title: str) -> Chart:
@@ -130,52 +179,32 @@ def histogram(counts: Sequence[int], edges: Sequence[float], title: str) -> Char
         {"from": low, "to": high, "n": n, "tip": f"{number(low)} to {number(high)}: {n:,}"}
         for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True)
     ]
-    return {
-        "height": 190,
-        "data": values(rows),
-        "mark": {"type": "bar", "color": BLUE, "binSpacing": 1},
-        "encoding": {
-            "x": {
-                "field": "from",
-                "type": "quantitative",
-                "bin": {"binned": True},
-                "title": title,
-                "axis": {"tickCount": 5},
-            },
-            "x2": {"field": "to"},
-            "y": {"field": "n", "type": "quantitative", "title": "rows", "axis": {"tickCount": 4}},
-            "description": _TIP,
-        },
+    encoding = {
+        "x": {**_number("from", title), "bin": {"binned": True}},
+        "x2": {"field": "to"},
+        "y": _number("n", "rows", ticks=4, zero=True),
+        "description": _TIP,
     }
+    return {"height": 190, **_layer(rows, "bar", encoding, color=BLUE, binSpacing=1)}
 
 
-def _origins(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _by_origin(rows: Sequence[Mapping[str, Any]]) -> Chart:
+    """Return colour and shape by where trials come from."""
     found = {row["origin"] for row in rows}
-    return [*(name for name in ORIGINS if name in found), *sorted(found.difference(ORIGINS))]
-
-
-def _by_origin(names: Sequence[str]) -> Chart:
+    names = [*(name for name in ORIGINS if name in found), *sorted(found.difference(ORIGINS))]
     order = {name: i for i, name in enumerate(ORIGINS)}
     places = [order.get(name, i) for i, name in enumerate(names)]
-    return {
-        "color": {
-            "field": "origin",
-            "type": "nominal",
-            "scale": {"domain": list(names), "range": [PALETTE[i % len(PALETTE)] for i in places]},
-        },
-        "shape": {
-            "field": "origin",
-            "type": "nominal",
-            "scale": {"domain": list(names), "range": [SHAPES[i % len(SHAPES)] for i in places]},
-        },
-    }
+
+    def channel(kinds: Sequence[str]) -> Chart:
+        scale = {"domain": names, "range": [kinds[i % len(kinds)] for i in places]}
+        return {"field": "origin", "type": "nominal", "scale": scale}
+
+    return {"color": channel(PALETTE), "shape": channel(SHAPES)}
 
 
-def _score_axis(title: str, domain: tuple[float, float] | None) -> Chart:
-    scale: Chart = {"zero": False}
-    if domain is not None:
-        scale |= {"domain": list(domain), "nice": False, "clamp": True}
-    return {"type": "quantitative", "title": title, "scale": scale, "axis": {"tickCount": 5}}
+def _score(title: str, domain: tuple[float, float] | None) -> Chart:
+    fixed: dict[str, Any] = {} if domain is None else {"domain": list(domain), "nice": False, "clamp": True}
+    return _number("score", title, **fixed)
 
 
 def over_time(
@@ -203,59 +232,14 @@ def over_time(
     nothing : sequence of dict, default=()
         seconds, score: what a search from nothing should reach.
     """
-    y = _score_axis(title, domain)
-    x = {
-        "field": "seconds",
-        "type": "quantitative",
-        "title": "seconds since the start",
-        "axis": {"tickCount": 6},
-    }
-    layer: list[Chart] = []
+    y = _score(title, domain)
+    place = {"x": _number("seconds", "seconds since the start", ticks=6, zero=True), "y": y}
+    layer = [_layer(trials, _MARK, {**place, **_by_origin(trials), "description": _TIP})]
     if lines:
-        layer.append(
-            {
-                "data": values(lines),
-                "mark": {"type": "rule", "color": "var(--ink)", "strokeDash": [5, 4], "aria": False},
-                "encoding": {"y": {**y, "field": "score"}},
-            }
-        )
+        layer.append(_layer(lines, "rule", {"y": y}, color=INK, strokeDash=[5, 4]))
     if nothing:
-        layer.append(
-            {
-                "data": values(nothing),
-                "mark": {
-                    "type": "line",
-                    "color": QUIET,
-                    "strokeDash": [2, 3],
-                    "strokeWidth": 2.5,
-                    "aria": False,
-                },
-                "encoding": {"x": x, "y": {**y, "field": "score"}},
-            }
-        )
-    layer += [
-        {
-            "data": values(trials),
-            "mark": {"type": "point", "filled": False, "size": 45, "strokeWidth": 1.6, "opacity": 0.9},
-            "encoding": {
-                "x": x,
-                "y": {**y, "field": "score"},
-                **_by_origin(_origins(trials)),
-                "description": _TIP,
-            },
-        },
-        {
-            "data": values(best),
-            "mark": {
-                "type": "line",
-                "interpolate": "step-after",
-                "color": "var(--ink)",
-                "strokeWidth": 2,
-                "aria": False,
-            },
-            "encoding": {"x": x, "y": {**y, "field": "score"}},
-        },
-    ]
+        layer.append(_layer(nothing, "line", place, color=QUIET, strokeDash=[2, 3], strokeWidth=2.5))
+    layer.append(_layer(best, "line", place, interpolate="step-after", color=INK, strokeWidth=2))
     return {"height": 280, "layer": layer}
 
 
@@ -263,69 +247,25 @@ def against_seconds(trials: Sequence[Row], title: str, domain: tuple[float, floa
     """Draw scores against what they cost."""
     seconds = [row["seconds"] for row in trials]
     is_wide = max(seconds) > 30 * max(min(seconds), 1e-9)
-    scale = {"type": "log"} if is_wide else {"zero": False}
-    return {
-        "height": 250,
-        "data": values(trials),
-        "mark": {"type": "point", "filled": False, "size": 45, "strokeWidth": 1.6, "opacity": 0.9},
-        "encoding": {
-            "x": {
-                "field": "seconds",
-                "type": "quantitative",
-                "title": "seconds for all folds" + (" (logarithmic)" if is_wide else ""),
-                "scale": scale,
-                "axis": {"tickCount": 5, "format": "~g", "grid": not is_wide},
-            },
-            "y": {**_score_axis(title, domain), "field": "score"},
-            **_by_origin(_origins(trials)),
-            "description": _TIP,
-        },
-    }
+    words = "seconds for all folds" + (" (logarithmic)" if is_wide else "")
+    scale: dict[str, Any] = {"type": "log"} if is_wide else {}
+    x = _number("seconds", words, format="~g", **scale)
+    x["axis"]["grid"] = not is_wide
+    encoding = {"x": x, "y": _score(title, domain), **_by_origin(trials), "description": _TIP}
+    return {"height": 280, **_layer(trials, _MARK, encoding)}
 
 
 def task_map(known: Sequence[Row], near: Sequence[Row], here: Row) -> Chart:
     """Draw where a table lies: rows of x, y, label and tip."""
-    x = {
-        "field": "x",
-        "type": "quantitative",
-        "axis": None,
-        "scale": {"zero": False, "nice": False, "padding": 14},
-    }
-    y = {**x, "field": "y"}
+    x = {**_number("x", nice=False, padding=14), "axis": None}
+    place = {"x": x, "y": {**x, "field": "y"}, "description": _TIP}
+    star = {"color": BLUE, "stroke": "var(--card)", "strokeWidth": 2, "opacity": 1}
     return {
         "height": 270,
         "layer": [
-            {
-                "data": values(known),
-                "mark": {"type": "circle", "size": 28, "color": QUIET, "opacity": 0.6},
-                "encoding": {"x": x, "y": y, "description": _TIP},
-            },
-            {
-                "data": values(near),
-                "mark": {
-                    "type": "point",
-                    "shape": "square",
-                    "filled": True,
-                    "size": 60,
-                    "color": ORANGE,
-                    "opacity": 1,
-                },
-                "encoding": {"x": x, "y": y, "description": _TIP},
-            },
-            {
-                "data": values([here]),
-                "mark": {
-                    "type": "point",
-                    "shape": "diamond",
-                    "filled": True,
-                    "size": 260,
-                    "color": BLUE,
-                    "stroke": "var(--card)",
-                    "strokeWidth": 2,
-                    "opacity": 1,
-                },
-                "encoding": {"x": x, "y": y, "description": _TIP},
-            },
+            _layer(known, "circle", place, size=28, color=QUIET, opacity=0.6),
+            _layer(near, "point", place, shape="square", filled=True, size=60, color=ORANGE, opacity=1),
+            _layer([here], "point", place, shape="diamond", filled=True, size=260, **star),
         ],
     }
 
@@ -335,121 +275,68 @@ def confusion(rows: Sequence[Row], classes: Sequence[str]) -> Chart:
     n = len(classes)
     side = max(18, min(44, 250 // n))
     axis = {"labelLimit": 90, "domain": False, "ticks": False, "labelOverlap": False, "grid": False}
+    slanted = {"labelAngle": 0 if n * max(map(len, classes)) <= 30 else -45}
+    sides = {"type": "nominal", "sort": list(classes)}
+    opacity = {
+        "field": "share",
+        "type": "quantitative",
+        "legend": None,
+        "scale": {"domain": [0, 1], "range": [0.03, 0.55]},
+    }
     layer: list[Chart] = [
         {
             "mark": {"type": "rect", "color": BLUE, "stroke": "var(--grid)"},
-            "encoding": {
-                "opacity": {
-                    "field": "share",
-                    "type": "quantitative",
-                    "legend": None,
-                    "scale": {"domain": [0, 1], "range": [0.03, 0.55]},
-                },
-                "description": _TIP,
-            },
+            "encoding": {"opacity": opacity, "description": _TIP},
         }
     ]
     if n <= 8:
-        layer.append(
-            {
-                "mark": {"type": "text", "fontSize": 12, "aria": False},
-                "encoding": {"text": {"field": "text", "type": "nominal"}},
-            }
-        )
+        text = {"text": {"field": "text", "type": "nominal"}}
+        layer.append({"mark": {"type": "text", "fontSize": 12, "aria": False}, "encoding": text})
     return {
         "height": side * n + 90,
         "data": values(rows),
         "encoding": {
-            "x": {
-                "field": "answer",
-                "type": "nominal",
-                "sort": list(classes),
-                "title": "predicted",
-                "axis": {**axis, "labelAngle": 0 if n * max(map(len, classes)) <= 30 else -45},
-            },
-            "y": {"field": "truth", "type": "nominal", "sort": list(classes), "title": "true", "axis": axis},
+            "x": {**sides, "field": "answer", "title": "predicted", "axis": {**axis, **slanted}},
+            "y": {**sides, "field": "truth", "title": "true", "axis": axis},
         },
         "layer": layer,
     }
 
 
+def _unit_square(x: str, y: str, x_title: str, y_title: str) -> tuple[Chart, Chart]:
+    """Return the channels of a square of shares, and its diagonal."""
+    place = {
+        "x": _number(x, x_title, format=".0%", domain=[0, 1]),
+        "y": _number(y, y_title, format=".0%", domain=[0, 1]),
+    }
+    ends = [{x: 0, y: 0}, {x: 1, y: 1}]
+    return place, _layer(ends, "line", place, color=QUIET, strokeDash=[4, 4], strokeWidth=1.5)
+
+
 def curves(rows: Sequence[Row], x: str, y: str, *, names: Sequence[str]) -> Chart:
     """Draw lines in the unit square with its diagonal: rows of x, y and name, in order."""
-    unit = {"type": "quantitative", "scale": {"domain": [0, 1]}, "axis": {"tickCount": 5, "format": ".0%"}}
-    is_single = len(names) == 1
-    return {
-        "height": 270,
-        "layer": [
-            {
-                "data": {"values": [{"x": 0, "y": 0}, {"x": 1, "y": 1}]},
-                "mark": {
-                    "type": "line",
-                    "color": QUIET,
-                    "strokeDash": [4, 4],
-                    "strokeWidth": 1.5,
-                    "aria": False,
-                },
-                "encoding": {
-                    "x": {**unit, "field": "x", "title": x},
-                    "y": {**unit, "field": "y", "title": y},
-                },
-            },
-            {
-                "data": values(rows),
-                "mark": {"type": "line", "strokeWidth": 2, "aria": False},
-                "encoding": {
-                    "x": {**unit, "field": "x", "title": x},
-                    "y": {**unit, "field": "y", "title": y},
-                    "order": {"field": "i", "type": "quantitative"},
-                    "color": {
-                        "field": "name",
-                        "type": "nominal",
-                        "scale": {"domain": list(names), "range": list(PALETTE[: len(names)])},
-                        "legend": None if is_single else {"columns": 2},
-                    },
-                    "strokeDash": {
-                        "field": "name",
-                        "type": "nominal",
-                        "scale": {"domain": list(names), "range": _DASHES[: len(names)]},
-                        "legend": None if is_single else {"columns": 2},
-                    },
-                },
-            },
-        ],
-    }
+    place, diagonal = _unit_square("x", "y", x, y)
+    legend = None if len(names) == 1 else {"columns": 2}
 
+    def channel(kinds: Sequence[Any]) -> Chart:
+        scale = {"domain": list(names), "range": list(kinds[: len(names)])}
+        return {"field": "name", "type": "nominal", "scale": scale, "legend": legend}
 
-_DASHES: Final = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [10, 4], [4, 4]]
+    order = {"field": "i", "type": "quantitative"}
+    encoding = {**place, "order": order, "color": channel(PALETTE), "strokeDash": channel(_DASHES)}
+    return {"height": 270, "layer": [diagonal, _layer(rows, "line", encoding, strokeWidth=2)]}
 
 
 def calibration(rows: Sequence[Row], y: str) -> Chart:
     """Draw observed shares against predicted probabilities: rows of predicted, observed, n and tip."""
-    unit = {"type": "quantitative", "scale": {"domain": [0, 1]}, "axis": {"tickCount": 5, "format": ".0%"}}
-    x = {**unit, "field": "predicted", "title": "predicted probability"}
+    place, diagonal = _unit_square("predicted", "observed", "predicted probability", y)
+    dots = {"filled": True, "color": BLUE, "size": 55, "opacity": 1}
     return {
         "height": 270,
         "layer": [
-            {
-                "data": {"values": [{"predicted": 0, "observed": 0}, {"predicted": 1, "observed": 1}]},
-                "mark": {
-                    "type": "line",
-                    "color": QUIET,
-                    "strokeDash": [4, 4],
-                    "strokeWidth": 1.5,
-                    "aria": False,
-                },
-                "encoding": {"x": x, "y": {**unit, "field": "observed", "title": y}},
-            },
-            {
-                "data": values(rows),
-                "mark": {"type": "line", "color": BLUE, "strokeWidth": 1.5, "aria": False},
-                "encoding": {"x": x, "y": {**unit, "field": "observed"}},
-            },
-            {
-                "data": values(rows),
-                "mark": {"type": "point", "filled": True, "color": BLUE, "size": 55, "opacity": 1},
-                "encoding": {"x": x, "y": {**unit, "field": "observed"}, "description": _TIP},
-            },
+            diagonal,
+            _layer(rows, "line", place, color=BLUE, strokeWidth=1.5),
+            _layer(rows, "point", {**place, "description": _TIP}, **dots),
         ],
     }
 
@@ -458,39 +345,76 @@ def truth_against(rows: Sequence[Row], x: str, y: str, *, diagonal: bool) -> Cha
     """Draw rows of x and y as faint points, with the diagonal or with the line of zero."""
     pair = pd.DataFrame(rows)
     low, high = float(pair.to_numpy().min()), float(pair.to_numpy().max())
-    line = (
-        [{"x": low, "y": low}, {"x": high, "y": high}]
-        if diagonal
-        else [{"x": float(pair["x"].min()), "y": 0.0}, {"x": float(pair["x"].max()), "y": 0.0}]
-    )
-    axes = {
-        "x": {
-            "field": "x",
-            "type": "quantitative",
-            "title": x,
-            "scale": {"zero": False},
-            "axis": {"tickCount": 5},
-        },
-        "y": {
-            "field": "y",
-            "type": "quantitative",
-            "title": y,
-            "scale": {"zero": False},
-            "axis": {"tickCount": 5},
-        },
-    }
+    if diagonal:
+        line = [{"x": low, "y": low}, {"x": high, "y": high}]
+    else:
+        line = [{"x": float(pair["x"].min()), "y": 0.0}, {"x": float(pair["x"].max()), "y": 0.0}]
+    place = {"x": _number("x", x), "y": _number("y", y)}
     return {
         "height": 270,
         "layer": [
-            {
-                "data": values(rows),
-                "mark": {"type": "circle", "size": 22, "color": BLUE, "opacity": 0.45, "aria": False},
-                "encoding": axes,
-            },
-            {
-                "data": {"values": line},
-                "mark": {"type": "line", "color": "var(--ink)", "strokeDash": [5, 4], "aria": False},
-                "encoding": axes,
-            },
+            _layer(rows, "circle", place, size=22, color=BLUE, opacity=0.45),
+            _layer(line, "line", place, color=INK, strokeDash=[5, 4]),
         ],
     }
+
+
+def require_charts() -> None:
+    """Make sure that charts can be drawn.
+
+    Raises
+    ------
+    DependencyError
+        AM706 when the extra ``report`` is not installed.
+    """
+    try:
+        import vl_convert  # noqa: F401
+    except ImportError as error:
+        raise DependencyError(
+            "AM706",
+            "a report needs the library that draws its charts.",
+            "pip install 'autometa-learn[report]'",
+        ) from error
+
+
+def draw(chart: Mapping[str, Any], label: str, *, width: int = NARROW) -> str:
+    """Draw a chart.
+
+    Parameters
+    ----------
+    chart : mapping
+        A Vega-Lite chart without a width, whose colours may be CSS variables.
+    label : str
+        What the chart shows, for those who cannot see it.
+    width : int, default=344
+        Of the whole drawing, in pixels; the page scales it.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element. What stands in the ``description`` of a mark is in its attribute ``data-tip``.
+    """
+    import vl_convert
+
+    whole = {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "width": width,
+        "autosize": {"type": "fit", "contains": "padding"},
+        "padding": {"left": 2, "top": 2, "bottom": 2, "right": 12},
+        **chart,
+        "config": {**_CONFIG, **chart.get("config", {})},
+    }
+    text = str(vl_convert.vegalite_to_svg(whole))
+    name = escape(label, quote=True)
+    text = _OUTER.sub(
+        lambda m: f'<svg viewBox="{m[1]}" role="img" aria-label="{name}" class="chart">', text, count=1
+    )
+    head, rest = text[: text.index(">") + 1], text[text.index(">") + 1 :]
+    rest = _HIDDEN.sub("", _NOISE.sub("", rest)).replace(' aria-label="', ' data-tip="')
+    rest = rest.replace(f' font-family="{escape(_FONT)}"', "").replace(' opacity="1"', "")
+    return head + _shorten_numbers(rest)
+
+
+def _shorten_numbers(text: str) -> str:
+    """Cut coordinates to a hundredth of a pixel, in tags only: what is written on the chart stays."""
+    return re.sub(r'(?<= (?:d|x|y)=")[^"]*|transform="[^"]*"', lambda m: _LONG_NUMBER.sub(r"\1", m[0]), text)

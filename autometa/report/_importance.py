@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 import pandas as pd
 
+from autometa.report._charts import bars, draw
+from autometa.report._page import Cell, Column, Part, make_figure, make_table
 from autometa.space import Configuration, SearchSpace
+from autometa.wording import algorithm_name, counted, shortened, significant
 
 if TYPE_CHECKING:
     import optuna
@@ -21,10 +24,12 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 2_000
 _REPEATS: Final = 3
-_SECONDS: Final = 0.3  # for shuffling; so much again, as the trial tells, for the one fit
+_SECONDS: Final = 0.3  # of CPU time, for shuffling; so much again, as the trial tells, for the one fit
 _COLUMNS: Final = 60
 _SHUFFLED_ROWS: Final = 500
+_FIRST: Final = 4  # columns that are shuffled in the first call
 _CELLS: Final = 2_000_000  # of the copies that are predicted at once: some tens of megabytes
+_SHOWN: Final = 20
 _LEAST_TRIALS: Final = 15  # below, an importance is a guess
 
 
@@ -66,7 +71,7 @@ def measure_columns(
     seconds : float
         What one fit on all rows took, about; fewer rows are taken where it was long.
     limit : float, default=0.3
-        Seconds for the shuffles.
+        CPU seconds for the shuffles.
 
     Returns
     -------
@@ -100,12 +105,13 @@ def _shuffle(
     pipeline: Any, scorer: Any, X: pd.DataFrame, y: pd.Series, names: list[str], limit: float
 ) -> list[tuple[str, float, float]]:
     """Score with each column shuffled a few times; many shuffles are predicted in one call, which costs least."""
-    rng, start, found = np.random.default_rng(0), time.perf_counter(), []
+    rng, start, found = np.random.default_rng(0), time.process_time(), []
     whole = scorer(_Answers(pipeline, X), X, y)
-    once = max(time.perf_counter() - start, 1e-6)
-    at_a_time = max(int(min(_CELLS / X.size, limit / 2 / once) / _REPEATS), 1)
-    for first in range(0, len(names), at_a_time):
-        chosen = names[first : first + at_a_time]
+    most = max(int(_CELLS / X.size / _REPEATS), 1)
+    first, n = 0, min(_FIRST, most)
+    while first < len(names):
+        begun = time.process_time()
+        chosen = names[first : first + n]
         copies = []
         for name in chosen:
             for _ in range(_REPEATS):
@@ -116,8 +122,13 @@ def _shuffle(
         for i, name in enumerate(chosen):
             losses = [whole - scorer(answers.part(_REPEATS * i + j, len(X)), X, y) for j in range(_REPEATS)]
             found.append((name, float(np.mean(losses)), float(np.std(losses) / math.sqrt(_REPEATS))))
-        if time.perf_counter() - start > limit:
+        first += len(chosen)
+        # What a call costs by itself is most of it: the next takes more columns, as many as there is time for.
+        spent = (time.process_time() - begun) / len(chosen)
+        left = limit - (time.process_time() - start)
+        if left <= 0:
             break
+        n = min(most, 4 * n, max(int(left / spent), 1))
     return found
 
 
@@ -210,6 +221,12 @@ def measure_hyperparameters(
     import optuna
 
     done = leaderboard[(leaderboard["state"] == "complete") & leaderboard["score"].notna()]
+    if not len(done):
+        return None
+    # A trial that was stopped could not help: it is worse than those that went on, nobody knows by how much.
+    worst = done["score"].min() - 1.0 if maximise else done["score"].max() + 1.0
+    stopped = leaderboard[leaderboard["state"] == "stopped"].assign(score=worst)
+    done = pd.concat([done, stopped]) if len(stopped) else done
     space = SearchSpace.for_kind(kind)
     counts = done["algorithm"].value_counts()
     for algorithm, n in counts.items():
@@ -253,3 +270,64 @@ def _quiet_study(direction: Literal["minimize", "maximize"]) -> optuna.Study:
         return optuna.create_study(direction=direction)
     finally:
         optuna.logging.set_verbosity(before)
+
+
+def describe_importance(task: Task, board: pd.DataFrame) -> Part | None:
+    """Return the section on the columns; None where no pipeline was measured, or none can be fitted again.
+
+    Parameters
+    ----------
+    task : Task
+    board : DataFrame
+        Complete trials, the one to take first: the heaviest member, or the best.
+    """
+    if not len(board):
+        return None
+    row = board.iloc[0]
+    n_folds = max(int(row["folds"]) if pd.notna(row["folds"]) else 1, 1)
+    found = measure_columns(task, row["algorithm"], row["params"], float(row["seconds"]) / n_folds)
+    if found is None or found.frame.empty:
+        return None
+    is_member = bool(row["weight"] > 0)
+    sign = task.metric.sign
+    frame = found.frame
+    shown = frame.head(_SHOWN)
+    rows = [
+        {
+            "label": label,
+            "value": r.loss,
+            "lower": r.loss - 1.96 * r.error,
+            "upper": r.loss + 1.96 * r.error,
+            "tip": f"{r.column}: {significant(r.loss)} ± {significant(1.96 * r.error)}",
+        }
+        for label, r in zip(shortened(shown["column"].tolist()), shown.itertuples(), strict=True)
+    ]
+    part = Part(
+        "columns",
+        "Columns that matter",
+        f"How much {task.metric.name} {'falls' if sign > 0 else 'rises'} when one column is shuffled in "
+        "rows that were not fitted "
+        "on; what one column shares with another is credited to neither.",
+    )
+    left = f" There was no time for {counted(found.n_left_out, 'more column')}." if found.n_left_out else ""
+    how = (
+        f"{algorithm_name(found.algorithm)}{', the heaviest member,' * is_member} fitted on {found.n_train:,} rows, "
+        f"shuffled in {found.n_test:,} "
+        f"others; the line is a 95 % interval.{left}"
+    )
+    label = f"Permutation importance; {rows[0]['label']} matters most with {significant(rows[0]['value'])}."
+    table = make_table(
+        [Column("column", css="name"), Column("loss", ">"), Column("± (95 %)", ">")],
+        [
+            [r.column, Cell(significant(r.loss), r.loss), Cell(significant(1.96 * r.error), 1.96 * r.error)]
+            for r in frame.itertuples()
+        ],
+        label="Permutation importance",
+        sortable=True,
+    )
+    chart = bars(rows, f"loss of {task.metric.name}", error=True)
+    figure = make_figure("Permutation importance", how, draw(chart, label))
+    part.blocks.append(
+        f'<div class="grid">{figure}<div class="card span"><h3>All columns</h3>{table}</div></div>\n'
+    )
+    return part

@@ -7,7 +7,12 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from autometa.wording import counted
+
+if TYPE_CHECKING:
+    from autometa.task import Task
 
 STYLE: Final = """
 :root { color-scheme: light dark; --page: #f5f7f9; --card: #fff; --ink: #17202a; --muted: #52606d; --grid: #e4e8ec;
@@ -43,9 +48,9 @@ nav ul { display: flex; flex-wrap: wrap; gap: 4px 16px; padding: 0; margin: 12px
 figure { margin: 0; min-width: 0; }
 .card { min-width: 0; }
 figcaption p { font-size: .9rem; margin-bottom: 6px; }
-.figure-wide { grid-column: 1 / -1; }
 @media (min-width: 760px) { .span { grid-column: span 2; } }
 @media (max-width: 1099px) { .span { grid-column: 1 / -1; } }
+@media (max-width: 759px) { td.long { min-width: 460px; } }
 svg { font-family: Arial, "Liberation Sans", Helvetica, sans-serif; }
 svg.chart { display: block; width: 100%; height: auto; max-width: 480px; margin: 0 auto; }
 svg.wide { max-width: none; }
@@ -58,7 +63,8 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 td { overflow-wrap: break-word; }
 td.name { max-width: 260px; min-width: 140px; overflow-wrap: anywhere; }
-td.long { min-width: 320px; max-width: 560px; overflow-wrap: anywhere; }
+td.long { min-width: 220px; max-width: 560px; overflow-wrap: anywhere; }
+td.state { min-width: 110px; max-width: 180px; }
 thead th { position: sticky; top: 0; background: var(--card); z-index: 1; white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
 th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
@@ -87,7 +93,7 @@ footer { color: var(--muted); padding-bottom: 32px; }
   nav, .copy, th button::after, #tip, .skip { display: none !important; }
   .scroll, pre { overflow: visible; max-height: none; white-space: pre-wrap; }
   .scroll { white-space: normal; }
-  td.long, td.name { min-width: 0; }
+  td.long, td.name, td.state { min-width: 0; }
   table { font-size: .75rem; }
   thead th { position: static; white-space: normal; }
   figure, .tile, tr { break-inside: avoid; }
@@ -282,7 +288,7 @@ def make_figure(
         wide = wide.replace('class="chart"', 'class="chart wide"', 1)
         drawn = f'<div class="for-narrow">{narrow}</div><div class="for-wide">{wide}</div>'
     details = f"<details><summary>{escape(summary)}</summary>{more}</details>" if more else ""
-    css = ' class="figure-wide"' if wide else ""
+    css = ' class="span"' if wide else ""
     return (
         f"<figure{css}><figcaption><h3>{escape(heading)}</h3><p>{escape(how)}</p></figcaption>\n"
         f"{drawn}\n{details}</figure>\n"
@@ -303,6 +309,12 @@ def make_code(code: str, id: str) -> str:
         f'<button type="button" class="copy" data-of="{escape(id, quote=True)}">Copy the code</button>'
         f'<pre tabindex="0" aria-label="The code"><code id="{escape(id, quote=True)}">{escape(code)}</code></pre>\n'
     )
+
+
+def name_table(task: Task) -> str:
+    """Return the size of a table and its target in a line."""
+    size = f"{counted(task.n_rows, 'row')}, {counted(task.X.shape[1], 'column')}"
+    return f"{size}, {task.kind} target {task.y.name!r}"
 
 
 def make_page(title: str, subtitle: str, answer: str, parts: Sequence[Part], footer: str) -> str:

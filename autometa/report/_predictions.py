@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autometa.report._charts import bars, calibration, confusion, curves, histogram, truth_against
-from autometa.report._drawing import draw
+from autometa.report._charts import bars, calibration, confusion, curves, draw, histogram, truth_against
 from autometa.report._page import Cell, Column, Part, make_figure, make_table
 from autometa.wording import number, shortened, significant
 
@@ -25,7 +24,7 @@ _SQUARE: Final = 20  # a confusion matrix of more classes is a list of the commo
 _BINS: Final = 10
 
 
-def describe_predictions(task: Task, oof: FloatArray) -> Part | None:
+def describe_predictions(task: Task, oof: FloatArray, multipliers: Sequence[float] = ()) -> Part | None:
     """Return the section on the out-of-fold predictions; None where there are none.
 
     Parameters
@@ -33,6 +32,8 @@ def describe_predictions(task: Task, oof: FloatArray) -> Part | None:
     task : Task
     oof : ndarray of shape (n_rows, n_classes) or (n_rows,)
         NaN where a row was not covered. A column of classes is in the order of ``task.classes``.
+    multipliers : sequence of float, default=()
+        By which the model weighs the probabilities before it names the largest: its decision threshold.
     """
     oof = np.asarray(oof, dtype="float64")
     covered = np.isfinite(oof if oof.ndim == 1 else oof.sum(axis=1))
@@ -50,17 +51,19 @@ def describe_predictions(task: Task, oof: FloatArray) -> Part | None:
     figures = (
         _regression(y.astype("float64"), oof[covered].reshape(covered.sum(), -1)[:, 0])
         if task.kind == "regression"
-        else _classification(y, oof[covered], task.classes)
+        else _classification(y, oof[covered], task.classes, multipliers)
     )
     part.blocks.append(f'<div class="grid">{"".join(figures)}</div>\n')
     return part
 
 
-def _classification(y: NDArray[Any], oof: FloatArray, classes: Sequence[Any]) -> list[str]:
+def _classification(
+    y: NDArray[Any], oof: FloatArray, classes: Sequence[Any], multipliers: Sequence[float]
+) -> list[str]:
     proba = np.column_stack([1 - oof, oof]) if oof.ndim == 1 else oof
     codes = pd.Index(classes).get_indexer(y)
     names = [str(label) for label in classes]
-    answers = proba.argmax(axis=1)
+    answers = (proba * np.asarray(multipliers) if len(multipliers) else proba).argmax(axis=1)
     counts = np.zeros((len(classes),) * 2, dtype=int)
     np.add.at(counts, (codes, answers), 1)
     figures = [_confusion(counts, names) if len(classes) <= _SQUARE else _mistakes(counts, names)]
@@ -99,7 +102,7 @@ def _confusion(counts: NDArray[np.int_], names: Sequence[str]) -> str:
         [[names[i], *(Cell(f"{n:,}", float(n)) for n in line)] for i, line in enumerate(counts)],
         label="Rows by true and predicted class",
     )
-    how = f"Rows by true class (a line) and likeliest class (a column); the diagonal, {right:.1%} of all, is right."
+    how = f"Rows by true class (a line) and predicted class (a column); the diagonal, {right:.1%} of all, is right."
     return make_figure("Confusion", how, draw(confusion(rows, short), label), more=table)
 
 
@@ -221,8 +224,8 @@ def _roc(proba: FloatArray, codes: NDArray[np.intp], names: Sequence[str], shown
     )
     many = f" for the {len(areas)} largest of {len(names)} classes" if len(names) > len(areas) > 1 else ""
     how = (
-        f"Share of a class that is found against false alarms, at every threshold{many}; nearer the upper "
-        "left is better."
+        f"Share of a class that is found against false alarms, at every threshold{many}; nearer the upper left is "
+        "better. The area is of all rows together."
     )
     label = f"ROC curves{many}, {what}."
     drawn = draw(curves(rows, "false alarms", "share found", names=list(areas)), label)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from autometa.report._charts import bars, histogram
-from autometa.report._drawing import draw
+from autometa.report._charts import bars, draw, histogram
 from autometa.report._page import Cell, Column, Part, make_figure, make_table
 from autometa.wording import counted, listed, number, shortened
 
@@ -133,7 +132,10 @@ def _summarise(present: pd.Series, kind: str) -> tuple[str, str]:
         low, middle, high = np.percentile(values, [0, 50, 100])
         # Half a per cent at each end is drawn on the edge: one outlier must not flatten the rest.
         inner = np.clip(values, *np.percentile(values, [0.5, 99.5]))
-        text = f"{number(low, 3)} to {number(high, 3)}, median {number(middle, 3)}"
+        is_whole = bool((values == np.round(values)).all()) and max(abs(low), abs(high)) < 1e6
+        low, middle, high = ((f"{v:,.0f}" if v == round(v) else f"{v:,.1f}") if is_whole else number(v, 3)
+                             for v in (low, middle, high))  # fmt: skip
+        text = f"{low} to {high}, median {middle}"
         return _spark(np.histogram(inner, bins=_BARS)[0], text), text
     if kind == "date":
         days = pd.to_datetime(present.astype(str), errors="coerce", utc=True, format="mixed").dropna()

@@ -1,16 +1,32 @@
-"""Recommendations as one page: what to try first, and why."""
+"""Recommendations as one page: what to try first and why, and where the table lies among the known ones."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
-from autometa.report._drawing import require_charts
-from autometa.report._known import TaskMap, describe_known, describe_recommendations
-from autometa.report._page import Part, make_code, make_page, make_tile
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from autometa.report._charts import draw, intervals, require_charts, task_map
+from autometa.report._page import (
+    Cell,
+    Column,
+    Part,
+    make_code,
+    make_figure,
+    make_page,
+    make_table,
+    make_tile,
+    name_table,
+)
 from autometa.report._table import describe_table
-from autometa.wording import algorithm_name, brief_seconds, counted, direction, number
+from autometa.wording import algorithm_name, brief_params, brief_seconds, counted, direction, number
 
 __all__ = ["render_recommendations", "require_charts"]
 
@@ -33,12 +49,8 @@ def render_recommendations(
     Parameters
     ----------
     found : Recommendations
-    title : str, default=""
-        By default the name of the task.
-    model : MetaModel, optional
-        Whose known tasks are drawn as a map.
-    issues : sequence of DataIssue, optional
-        What was noticed; by default ``found.warnings``.
+    title, model, issues
+        As in :func:`autometa.report.search.render_search`.
     code : str, default=""
         To copy; by default that of the first recommendation.
 
@@ -85,10 +97,198 @@ def render_recommendations(
         script,
     ]
     total = sum(found.seconds.values())
-    subtitle = (
-        f"{counted(task.n_rows, 'row')}, {counted(task.X.shape[1], 'column')}, {task.kind} target "
-        f"{task.y.name!r}"
-    )
     return make_page(
-        name, subtitle, answer, parts, f"Made by autometa in {total:.1f} s, without fitting any pipeline."
+        name,
+        name_table(task),
+        answer,
+        parts,
+        f"Made by autometa in {total:.1f} s, without fitting any pipeline.",
     )
+
+
+@dataclass(frozen=True, eq=False)
+class TaskMap:
+    """The known tasks of a kind as a map shows them.
+
+    Attributes
+    ----------
+    task_ids, names, best_algorithms : list of str
+    coordinates : ndarray of shape (n_tasks, 2)
+    """
+
+    task_ids: Sequence[str]
+    names: Sequence[str]
+    best_algorithms: Sequence[str]
+    coordinates: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, model: MetaModel, kind: str) -> Self:
+        """Place the tasks of a meta-model by the ranks of all configurations under all metrics.
+
+        Where two tasks are near, configurations come in the same order: products of centred ranks of unit length are
+        rank correlations, of which the first two principal components are drawn.
+
+        Parameters
+        ----------
+        model : MetaModel
+        kind : str
+        """
+        part = model.part(kind)
+        ids = [str(i) for i in part.tasks["task_id"]]
+        names = [i if pd.isna(name) else str(name) for i, name in zip(ids, part.tasks["name"], strict=True)]
+        ranks = [_centred_ranks(levels) for _, levels in part.filled.values()]
+        algorithms = [c.algorithm for c in part.configurations.values()]
+        best = [algorithms[i] for i in np.mean(ranks, axis=0).argmax(axis=1)]
+        rows = np.hstack(ranks)
+        # The larger side of a principal component is arbitrary: it is fixed, so that a page is the same every time.
+        left, sizes, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
+        places = left[:, :2] * sizes[:2]
+        places *= np.sign(places[np.abs(places).argmax(axis=0), range(places.shape[1])])
+        return cls(ids, names, best, places)
+
+
+def _centred_ranks(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    ranks = rankdata(np.nan_to_num(table, nan=-np.inf), axis=1)
+    ranks = ranks - ranks.mean(axis=1, keepdims=True)
+    return np.asarray(ranks / np.maximum(np.linalg.norm(ranks, axis=1, keepdims=True), 1e-12))
+
+
+def describe_known(found: Recommendations, known: TaskMap | None) -> Part:
+    """Return the section on the known tables that the recommendations come from.
+
+    Parameters
+    ----------
+    found : Recommendations
+    known : TaskMap or None
+        Without them there is no map, and no word on what worked there.
+    """
+    similar = found.similar_tasks
+    part = Part(
+        "known",
+        "Among the known tables",
+        f"The recommendations come from the tables nearest to this one; novelty is {found.novelty:.2f}, "
+        "from 0 (well known) "
+        "to 1 (like nothing seen).",
+    )
+    best = dict(zip(known.task_ids, known.best_algorithms, strict=True)) if known is not None else {}
+    rows: list[list[Cell | str]] = []
+    for row in similar.to_dict("records"):
+        openml = row.get("openml_id")
+        has_id = openml is not None and not pd.isna(openml)
+        rows.append(
+            [
+                str(row["name"]) if not pd.isna(row["name"]) else str(row["task_id"]),
+                algorithm_name(best[str(row["task_id"])]) if str(row["task_id"]) in best else "-",
+                Cell(str(int(openml)) if has_id else "-", float(openml) if has_id else math.nan),
+                Cell(number(float(row["distance"]), 3), float(row["distance"])),
+            ]
+        )
+    columns = [
+        Column("table", css="name"),
+        Column("what did best there"),
+        Column("OpenML id", ">"),
+        Column("distance", ">"),
+    ]
+    if all(row[2].text == "-" for row in rows if isinstance(row[2], Cell)):
+        columns.pop(2)
+        rows = [[*row[:2], row[3]] for row in rows]
+    table = make_table(columns, rows, label="The nearest known tables", sortable=True)
+    nearest = (
+        '<div class="card span"><h3>What worked on the nearest</h3>'
+        f'<p class="how">The smaller the distance, the more a table says about this one.</p>{table}</div>\n'
+    )
+    drawn = _draw_map(found, known) if known is not None and len(known.names) else ""
+    part.blocks.append(f'<div class="grid">{drawn}{nearest}</div>\n')
+    return part
+
+
+def _draw_map(found: Recommendations, known: TaskMap) -> str:
+    near = {str(i) for i in found.similar_tasks["task_id"]}
+    places = known.coordinates[[i in near for i in known.task_ids]]
+    if not len(places) or known.coordinates.shape[1] < 2:
+        return ""
+    rows = [
+        {"x": x, "y": y, "tip": f"{name}: {algorithm_name(algorithm)} did best", "near": task_id in near}
+        for task_id, name, algorithm, (x, y) in zip(
+            known.task_ids, known.names, known.best_algorithms, known.coordinates.tolist(), strict=True
+        )
+    ]
+    x, y = places.mean(axis=0).tolist()
+    chart = task_map(
+        [row for row in rows if not row["near"]],
+        [row for row in rows if row["near"]],
+        {"x": x, "y": y, "tip": "this table"},
+    )
+    label = f"Map of {len(rows)} known tables; this one is the diamond, the nearest are squares."
+    how = (
+        f"All {len(rows)} known tables: where two are near, the same configurations do well. The nearest to this one "
+        "are squares; the diamond in their middle is this table. Only two of the dimensions are drawn."
+    )
+    return make_figure("Map of the known tables", how, draw(chart, label))
+
+
+def describe_recommendations(found: Recommendations) -> Part:
+    """Return the section on what is recommended, with the reasons.
+
+    Parameters
+    ----------
+    found : Recommendations
+    """
+    metric = found.metric
+    part = Part(
+        "recommended",
+        "Recommended pipelines",
+        f"Nothing of this was fitted: expected {metric.stored} ({direction(metric)} is better) with an "
+        "interval that should "
+        "hold the truth four times in five.",
+    )
+    shown = found[:15]
+    rows = [
+        {
+            "label": f"{item.rank}. {algorithm_name(item.algorithm)}",
+            "value": item.expected_score,
+            "lower": item.lower,
+            "upper": item.upper,
+            "kind": "main" if item.rank == 1 else "other",
+            "tip": f"{number(item.expected_score)}, 80 % between {number(item.lower)} and {number(item.upper)}",
+        }
+        for item in shown
+    ]
+    first = found[0]
+    label = (
+        f"Expected {metric.stored} of {len(rows)} recommendations; the first, {first.algorithm}, "
+        f"{number(first.expected_score)}."
+    )
+    figure = make_figure(
+        "Expected scores",
+        "A dot is the expected score, the bar its 80 % interval; further right is "
+        + ("better." if metric.greater_is_better else "worse."),
+        draw(intervals(rows, metric.stored), label),
+    )
+    columns = [
+        Column("rank", ">"),
+        Column("algorithm"),
+        Column("expected", ">"),
+        Column("80 % interval"),
+        Column("seconds", ">"),
+        Column("changed hyperparameters", css="long"),
+    ]
+    lines = [_line(item, found.kind) for item in found]
+    table = make_table(columns, lines, label="Recommended pipelines", sortable=True)
+    reasons = "".join(f"<li>{escape(item.reason)}</li>" for item in found)
+    part.blocks.append(
+        f'<div class="grid">{figure}<div class="card span"><h3>The list</h3>{table}</div></div>\n'
+        f'<h3>Why these</h3><ol class="reasons">{reasons}</ol>\n'
+    )
+    return part
+
+
+def _line(item: Any, kind: str) -> list[Cell | str]:
+    return [
+        Cell(str(item.rank), item.rank),
+        algorithm_name(item.algorithm),
+        Cell(number(item.expected_score), item.expected_score),
+        f"{number(item.lower, 3)} to {number(item.upper, 3)}",
+        Cell(brief_seconds(item.expected_seconds), item.expected_seconds),
+        brief_params(item.algorithm, item.params, kind),
+    ]

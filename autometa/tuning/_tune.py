@@ -17,6 +17,7 @@ from autometa.errors import UsageError
 from autometa.evaluation import FoldFitter, Split, target_codes
 from autometa.evaluation._cluster import connect
 from autometa.metamodel import MetaModel
+from autometa.progress import Bar
 from autometa.space import Algorithm, SearchSpace
 from autometa.storage import open_storage, quiet_optuna
 from autometa.task import Task
@@ -25,6 +26,7 @@ from autometa.tuning._claims import is_shared
 from autometa.tuning._cluster import OnCluster
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Children, Hands, Here
+from autometa.tuning._progress import Watch, Watched
 from autometa.tuning._result import TuneResult
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Schedule
@@ -58,6 +60,7 @@ def tune(
     memory_limit: int | None = None,
     max_predict_seconds: float | None = None,
     schedule: Schedule | None = None,
+    progress: bool | None = None,
 ) -> TuneResult:
     """Make the best model that the time allows, starting from the recommendations.
 
@@ -115,6 +118,9 @@ def tune(
         CPU seconds that the model may take to predict 10,000 rows; by default ten times those of a default LightGBM.
     schedule : Schedule, optional
         How the time is spent.
+    progress : bool or None, default=None
+        Whether a line shows what is done, the time left, the best score so far and what is fitted now; by default in
+        a terminal and in a notebook. It goes when the search ends.
 
     Returns
     -------
@@ -152,7 +158,12 @@ def tune(
         fitter = FoldFitter(
             task, splits, share=cv is None or isinstance(cv, int), sample_weight=weights, random_state=seed
         )
-        with _hands(fitter, deadline, n_jobs, cluster, memory_limit) as hands:
+        bar = Bar(progress)
+        watch = Watch(bar, task.metric.name, n_trials, deadline)
+        with bar, _hands(fitter, deadline, n_jobs, cluster, memory_limit) as own:
+            hands: Hands = own
+            if bar.is_shown:
+                hands, callbacks = Watched(own, watch), [watch.ended, *callbacks]
             run = SearchRun(task, problem, space, study, hands, deadline, schedule, ensemble_size, seed)
             run.begin()
             with deadline.step("recommend"):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 
@@ -125,6 +128,55 @@ def test_every_command_has_a_file_and_a_line(root):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_help_leads_with_examples_that_the_parser_takes(run, command):
+    help_of = run(command, "--help").out
+    lines = help_of[: help_of.index("usage:")].splitlines()
+    found = [re.search("autometa [^|>)']*", line) for line in lines if line.startswith("  ")]
+    commands = [shlex.split(match[0]) for match in found if match]
+    assert commands
+    for _, *arguments in commands:
+        build_parser([arguments[0]]).parse_args(arguments)
+
+
+def test_the_command_alone_says_what_to_do_first(run):
+    outcome = run()
+    assert outcome.code == 2
+    assert outcome.out == ""
+    for command in ("recommend", "tune", "predict"):
+        assert f"autometa {command} " in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [([], {"note"}), (["--quiet"], set()), (["-v"], {"note", "read"})]
+)
+def test_the_user_says_how_much_is_told(run, data, options, expected):
+    outcome = run("tune", data, "--target", "left", "--trials", "1", *options)
+    told = {line.split()[0].strip(":") for line in outcome.err.splitlines()}
+    assert told & {"note", "read"} == expected
+    assert not (options == ["--quiet"] and outcome.err)
+    assert "Leaderboard" in outcome.out
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("autometa", "rec"), "recommend"),
+        (("autometa", "tune", "--ti"), "--timeout"),
+        (("autometa", "tune", "--kind", "bi"), "binary"),
+        (("autometa", "tune", "dat"), "data.csv"),
+    ],
+)
+def test_bash_completes_commands_options_choices_and_files(run, data, words, expected):
+    script = (
+        f"{run('completion', 'bash').out}\nCOMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}\n"
+        '_shtab_autometa\necho "${COMPREPLY[@]}"\n'
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert expected in done.stdout.split()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_explains_every_argument(command):
     for action in build_parser([command])._subparsers._group_actions[0].choices[command]._actions:
         assert action.help, action.dest
@@ -184,29 +236,3 @@ def test_numbers_in_json_are_finite_or_null(capsys):
     assert "NaN" not in out
     assert "Infinity" not in out
     assert __import__("json").loads(out) == {"a": None, "b": [1.5, 2, None], "3": [None, True, "x"]}
-
-
-def test_progress_is_a_line_on_a_terminal_that_goes_away(monkeypatch):
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    progress = _terminal.Progress(10)
-    progress.update(5, "best r2 0.5")
-    assert "5/10" in stream.getvalue()
-    assert "best r2 0.5" in stream.getvalue()
-    assert "\n" not in stream.getvalue()
-    progress.close()
-    assert stream.getvalue().endswith("\r\x1b[2K")
-
-
-def test_progress_is_silent_elsewhere_unless_asked(capsys):
-    _terminal.Progress(10).update(5)
-    assert capsys.readouterr().err == ""
-    _terminal.Progress(10, every=0.0).update(5)
-    assert "5/10" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (61, "1:01"), (3661, "1:01:01"), (float("nan"), "?")]
-)
-def test_durations_read_like_a_clock(seconds, text):
-    assert _terminal.duration(seconds) == text

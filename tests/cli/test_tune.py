@@ -88,7 +88,7 @@ def test_progress_is_shown_on_a_terminal(run, data, monkeypatch):
     stream = Terminal()
     monkeypatch.setattr("sys.stderr", stream)
     assert run("tune", data, *TUNE).code == 0
-    assert "2/2" in stream.getvalue()
+    assert "2 trials" in stream.getvalue()
     assert "best roc_auc" in stream.getvalue()
 
 
