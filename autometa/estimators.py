@@ -70,13 +70,16 @@ class _AutoMeta(BaseEstimator):
         X : DataFrame or array-like of shape (n_rows, n_columns)
             Any mix of numbers, strings, categories, booleans, dates and missing values.
         y : array-like of shape (n_rows,)
+            The target: labels or numbers, none missing.
         groups : array-like of shape (n_rows,), optional
             Rows of one group are never on both sides of a split.
         sample_weight : array-like of shape (n_rows,), optional
+            How much each row counts, in every fit and every score; equally by default.
 
         Returns
         -------
-        self
+        AutoMetaClassifier or AutoMetaRegressor
+            The estimator itself, fitted.
         """
         frame = self._as_frame(X)
         if len(frame) < 2:
@@ -169,7 +172,8 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
     timeout : float or None, default=None
         Seconds of wall-clock time of a fit, everything included.
     metric : str, callable or None, default=None
-        scikit-learn's name without a sign, or a scorer; by default ``roc_auc`` or ``log_loss``.
+        What to be good at: scikit-learn's name without a sign, or a scorer. By default ``roc_auc`` for two classes and
+        ``log_loss`` for more.
     cv : int, splitter, iterable or None, default=None
         See :func:`autometa.tune`.
     ensemble_size : int, default=25
@@ -242,10 +246,12 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_rows, n_columns)
+            Rows with the columns of the fit, in any order where they have names.
 
         Returns
         -------
         ndarray of shape (n_rows, n_classes)
+            Each row adds up to 1.
         """
         frame = self._known_columns(X)
         return np.asarray(self.model_.predict_proba(frame))
@@ -256,10 +262,12 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_rows, n_columns)
+            Rows with the columns of the fit, in any order where they have names.
 
         Returns
         -------
         ndarray of shape (n_rows,)
+            As the target was given.
         """
         frame = self._known_columns(X)
         return np.asarray(self.model_.predict(frame))
@@ -275,7 +283,7 @@ class AutoMetaRegressor(RegressorMixin, _AutoMeta):
     timeout : float or None, default=None
         Seconds of wall-clock time of a fit, everything included.
     metric : str, callable or None, default=None
-        scikit-learn's name without a sign, or a scorer; ``r2`` by default.
+        What to be good at: scikit-learn's name without a sign, or a scorer; ``r2`` by default.
     cv : int, splitter, iterable or None, default=None
         See :func:`autometa.tune`.
     ensemble_size : int, default=25
@@ -330,10 +338,12 @@ class AutoMetaRegressor(RegressorMixin, _AutoMeta):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_rows, n_columns)
+            Rows with the columns of the fit, in any order where they have names.
 
         Returns
         -------
         ndarray of shape (n_rows,)
+            As the target was given.
         """
         frame = self._known_columns(X)
         return np.asarray(self.model_.predict(frame))

@@ -146,10 +146,13 @@ class MetaSampler(BaseSampler):
         Parameters
         ----------
         configurations : sequence of Configuration
+            The best first; each is one trial.
         space : SearchSpace
+            What they are configurations of.
         recommendations : Recommendations, optional
             What results reorder the configurations by, as far as they are recommendations.
         seed : int, optional
+            Of what is drawn once the configurations are used up.
         """
         made = cls(seed=seed)
         made._spaces = _spaces(space)

@@ -47,6 +47,18 @@ def test_the_reference_has_every_public_name_once(root, pages):
     assert sorted([*names, "__version__"]) == sorted(autometa.__all__)
 
 
+def test_the_reference_has_what_the_pages_import(root, pages):
+    """Names that pages and gallery take from a module of autometa, beside the public ones."""
+    texts = [*pages.values(), *[p.read_text("utf-8") for p in (root / "examples" / "gallery").glob("*.py")]]
+    imports = [
+        found for text in texts for found in re.findall(r"^from (autometa\.[\w.]+) import (.+)$", text, re.M)
+    ]
+    used = {f"{module}.{name.strip()}" for module, names in imports for name in names.split(",")}
+    page = pages[root / "docs" / "reference" / "api.md"]
+    shown = set(re.findall(r"^\.\. auto\w+:: (autometa\.[\w.]+)$", page, flags=re.MULTILINE))
+    assert used == shown
+
+
 def test_sentences_are_short(root, pages):
     """Fewer than one in ten sentences of the pages for users is longer than 25 words."""
     guides = [p for p in pages if not p.is_relative_to(root / "metadata") and "research" not in p.parts]
