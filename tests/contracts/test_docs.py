@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+from urllib.parse import urlsplit
 
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
@@ -24,13 +25,46 @@ def pages(root):
     return {path: path.read_text(encoding="utf-8") for path in paths}
 
 
-def test_every_link_leads_to_a_file(pages):
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def test_every_link_leads_to_a_file_and_a_heading(pages):
     for path, text in pages.items():
-        for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text):
+        for link in LINK.findall(without_code(text)):
+            target, _, anchor = link.partition("#")
             # The gallery is made when the site is built.
-            assert target.endswith("gallery/index.rst") or (path.parent / target).exists(), (
-                f"{path.name}: {target}"
-            )
+            if link.startswith(("https://", "http://")) or target.endswith("gallery/index.rst"):
+                continue
+            to = (path.parent / target).resolve() if target else path
+            assert to.exists(), f"{path.name}: {link}"
+            assert not anchor or anchor in headings(to.read_text(encoding="utf-8")), f"{path.name}: {link}"
+
+
+def test_links_to_elsewhere_are_addresses(root, pages):
+    """Their form alone: tests have no network."""
+    texts = [
+        *pages.values(),
+        (root / "CITATION.cff").read_text("utf-8"),
+        (root / "pyproject.toml").read_text("utf-8"),
+    ]
+    links = {link for text in texts for link in re.findall(r"https?:[^\s)>`\"'|]*", text)}
+    assert len(links) > 5
+    for link in links:
+        address = urlsplit(link.rstrip(".,;:"))
+        assert address.scheme == "https", link
+        assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", address.netloc), link
+        assert re.fullmatch(r"[\w./~%+,-]*", address.path), link
+
+
+def without_code(text: str) -> str:
+    """Return a page without blocks of code."""
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def headings(text: str) -> set[str]:
+    """Return the anchors of the headings of a page, as they are made on the site and on GitHub."""
+    found = re.findall(r"^#+ (.+)$", without_code(text), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in found}
 
 
 def test_every_page_can_be_reached_from_the_index(root, pages):
