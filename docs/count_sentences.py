@@ -17,7 +17,7 @@ MOST_WORDS = 25
 def pages() -> list[Path]:
     """Return the pages that are written by hand."""
     docs = [p for p in sorted((ROOT / "docs").rglob("*.md")) if "gallery" not in p.parts]
-    others = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "metadata/README.md"]
+    others = ["README.md", "CONTRIBUTING.md", "metadata/README.md"]
     return [*(ROOT / name for name in others), *docs]
 
 
@@ -27,7 +27,9 @@ def split_sentences(text: str) -> list[str]:
     prose = re.sub(r"^\s*(?:\||#|>|<!--|    ).*$", "", prose, flags=re.MULTILINE)
     prose = re.sub(r"\]\([^)]*\)", "]", prose)
     blocks = re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )", prose)
-    found = [s for block in blocks for s in re.split(r"(?<=[.!?:])\s+", " ".join(block.split()))]
+    found = [
+        s for block in blocks for s in re.split(r"(?<=[.!?:])\s+|(?<=[.!?:]\*\*)\s+", " ".join(block.split()))
+    ]
     return [sentence for sentence in found if len(sentence.split()) > 2]
 
 

@@ -93,24 +93,22 @@ def test_the_reference_has_what_the_pages_import(root, pages):
     assert used == shown
 
 
-def test_sentences_are_short(root, pages):
-    """Fewer than one in ten sentences of the pages for users is longer than 25 words."""
-    guides = [p for p in pages if not p.is_relative_to(root / "metadata") and "research" not in p.parts]
-    guides = [p for p in guides if p.name not in ("CHANGELOG.md", "comparisons.md", "architecture.md")]
-    sentences = [s for p in guides if "reference" not in p.parts for s in split_sentences(pages[p])]
-    long = [s for s in sentences if len(s.split()) > 25]
-    assert len(sentences) > 200
-    assert len(long) < len(sentences) / 10, long
+def test_sentences_are_short(root):
+    """Fewer than one in ten sentences of README and docs is longer than 25 words; one in five of any one page."""
+    count = runpy.run_path(str(root / "docs" / "count_sentences.py"))
+    found = {page: count["split_sentences"](page.read_text(encoding="utf-8")) for page in count["pages"]()}
+    long = {page: sum(map(count["is_long"], sentences)) for page, sentences in found.items()}
+    n_sentences = sum(map(len, found.values()))
+    assert n_sentences > 800
+    assert sum(long.values()) < n_sentences / 10, long
+    for page, sentences in found.items():
+        assert long[page] <= max(2, len(sentences) / 5), page
 
 
-def split_sentences(text: str) -> list[str]:
-    """Return the sentences of the prose: without code, formulas, tables, headings and quotations."""
-    prose = re.sub(r"```.*?```|\$\$.*?\$\$", "", text, flags=re.DOTALL)
-    prose = re.sub(r"^\s*(?:\||#|>|<!--).*$", "", prose, flags=re.MULTILINE)
-    prose = re.sub(r"\]\([^)]*\)", "]", prose)
-    blocks = re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )", prose)
-    found = [s for block in blocks for s in re.split(r"(?<=[.!?:])\s+", " ".join(block.split()))]
-    return [sentence for sentence in found if len(sentence.split()) > 2]
+def test_a_long_sentence_is_counted(root):
+    count = runpy.run_path(str(root / "docs" / "count_sentences.py"))
+    text = "Short is good here. " + " ".join(["word"] * 26) + ".\n\n| a table " + "is left out " * 20 + "|\n"
+    assert [count["is_long"](s) for s in count["split_sentences"](text)] == [False, True]
 
 
 def test_how_it_works_is_one_page(root, pages):
