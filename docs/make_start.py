@@ -32,7 +32,12 @@ def render(page: str) -> str:
     """Return the page with the output of its commands, as they are now."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / "examples", Path(folder) / "examples")
-        environment = {**os.environ, "COLUMNS": str(COLUMNS), "AUTOMETA_HOME": f"{folder}/home", "NO_COLOR": "1"}
+        environment = {
+            **os.environ,
+            "COLUMNS": str(COLUMNS),
+            "AUTOMETA_HOME": f"{folder}/home",
+            "NO_COLOR": "1",
+        }
 
         def run(match: re.Match[str]) -> str:
             words = match[1].replace("\\\n", " ").split()

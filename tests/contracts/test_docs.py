@@ -118,7 +118,7 @@ def test_how_it_works_is_one_page(root, pages):
     assert page.count("```{image}") == 1
 
 
-@pytest.mark.parametrize("script", ["make_how_it_works.py"])
+@pytest.mark.parametrize("script", ["make_how_it_works.py", "make_layers.py"])
 def test_figures_are_what_their_scripts_draw(root, script):
     made = runpy.run_path(str(root / "docs" / script))
     assert made["PATH"].read_text(encoding="utf-8") == made["draw"]()
