@@ -1,4 +1,4 @@
-"""Draw the layers of the contract in pyproject.toml: ``python docs/make_layers.py`` writes ``docs/figures/layers.svg``."""
+"""Draw the layers of the contract in pyproject.toml: ``python docs/make_layers.py`` for ``docs/figures/layers.svg``."""
 
 from __future__ import annotations
 
