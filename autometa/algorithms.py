@@ -38,9 +38,11 @@ class Configuration:
     Attributes
     ----------
     algorithm : str
+        Name of the algorithm.
     params : mapping of str to value
-        Plain JSON values; read-only.
+        Plain JSON values under the library's own names; read-only.
     origin : {"default", "space-filling", "tuned", "user"}, default="user"
+        Where it comes from. It does not count when configurations are compared.
     """
 
     algorithm: str
@@ -138,14 +140,30 @@ class Algorithm:
         return {name: Axis.of(distribution) for name, distribution in self.distributions.items()}
 
     def is_active(self, name: str, params: Mapping[str, Value]) -> bool:
-        """Whether a parameter counts, given the values of the others."""
+        """Whether a parameter counts, given the values of the others.
+
+        Parameters
+        ----------
+        name : str
+            The parameter.
+        params : mapping of str to value
+            The other parameters; only its parent is looked at.
+        """
         if name not in self.conditions:
             return True
         parent, values = self.conditions[name]
         return params.get(parent) in values
 
     def contains(self, name: str, value: Any) -> bool:
-        """Whether a value lies in the distribution of a parameter."""
+        """Whether a value lies in the distribution of a parameter.
+
+        Parameters
+        ----------
+        name : str
+            The parameter.
+        value : object
+            Anything; what has another type lies outside.
+        """
         return self.axes[name].holds(value)
 
     def default_configuration(self) -> Configuration:
@@ -159,6 +177,13 @@ class Algorithm:
         ----------
         unit : sequence of float in [0, 1), one for each entry of `distributions`
             A categorical's default choice takes the first ``DEFAULT_CHOICE_WEIGHT`` of its axis.
+        origin : {"default", "space-filling", "tuned", "user"}, default="space-filling"
+            What the configuration says of its origin.
+
+        Returns
+        -------
+        Configuration
+            With the parameters that are active.
         """
         values = {
             name: axis.draw(u, self.default.get(name, ...))
@@ -170,7 +195,18 @@ class Algorithm:
         return {name: value for name, value in values.items() if self.is_active(name, values)}
 
     def encode(self, params: Mapping[str, Any]) -> FloatArray:
-        """Place each parameter on [0, 1]: numbers by position in their range, choices by index; inactive is NaN."""
+        """Place each parameter on [0, 1]: numbers by position in their range, choices by index; inactive is NaN.
+
+        Parameters
+        ----------
+        params : mapping of str to value
+            Those that are active; values outside their range are moved to its end.
+
+        Returns
+        -------
+        ndarray of shape (n_parameters,)
+            In the order of `distributions`.
+        """
         found = np.full(len(self.axes), np.nan)
         for number, (name, axis) in enumerate(self.axes.items()):
             if name in params:

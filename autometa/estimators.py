@@ -163,7 +163,8 @@ class _AutoMeta(BaseEstimator):
 
         Returns
         -------
-        self
+        AutoMetaClassifier or AutoMetaRegressor
+            The estimator itself, fitted.
         """
         frame = self._as_frame(X)
         if len(frame) < 2:
@@ -302,11 +303,12 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_rows, n_columns)
-            With the columns that were there at `fit`, by their names where they had any.
+            Rows with the columns of the fit, in any order where they have names.
 
         Returns
         -------
         ndarray of shape (n_rows, n_classes)
+            Each row adds up to 1.
         """
         frame = self._known_columns(X)
         return np.asarray(self.model_.predict_proba(frame))

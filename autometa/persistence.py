@@ -47,6 +47,7 @@ def save_model(path: str | Path, pipeline: Any, info: Mapping[str, Any]) -> None
     Parameters
     ----------
     path : str or Path
+        The file; one that is there is replaced when the new one is whole.
     pipeline : Pipeline
         Fitted; of the parts that :func:`autometa.pipelines.build_pipeline` uses.
     info : mapping
@@ -89,6 +90,7 @@ def load_model(path: str | Path) -> tuple[Any, dict[str, Any]]:
     Returns
     -------
     pipeline : Pipeline
+        Fitted, as it was saved.
     info : dict
         As saved, with ``libraries`` (see :func:`version_mismatches`).
 

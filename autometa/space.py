@@ -57,6 +57,7 @@ class SearchSpace:
     Parameters
     ----------
     algorithms : iterable of Algorithm
+        No two of one name.
     """
 
     def __init__(self, algorithms: Iterable[Algorithm]) -> None:
@@ -109,7 +110,18 @@ class SearchSpace:
         return joint
 
     def suggest(self, trial: Any) -> Configuration:
-        """Let an Optuna trial choose a configuration, conditional parameters after their parents."""
+        """Let an Optuna trial choose a configuration, conditional parameters after their parents.
+
+        Parameters
+        ----------
+        trial : optuna.Trial
+            Its study's sampler decides.
+
+        Returns
+        -------
+        Configuration
+            With the parameters that are active.
+        """
         name = trial.suggest_categorical("algorithm", tuple(self.algorithms))
         algorithm = self[name]
         values: dict[str, Value] = {}
@@ -121,6 +133,18 @@ class SearchSpace:
 
     def configuration(self, joint: Mapping[str, Value], origin: str = "user") -> Configuration:
         """Read a configuration from the names of the joint space.
+
+        Parameters
+        ----------
+        joint : mapping of str to value
+            ``algorithm`` and ``<algorithm>__<parameter>``; parameters of other algorithms are left out.
+        origin : {"default", "space-filling", "tuned", "user"}, default="user"
+            What the configuration says of its origin.
+
+        Returns
+        -------
+        Configuration
+            As given; :meth:`problems` says whether it is valid.
 
         Raises
         ------
@@ -136,7 +160,13 @@ class SearchSpace:
         )
 
     def problems(self, configuration: Configuration) -> list[str]:
-        """Return what is wrong with a configuration, a sentence each; empty when it is valid."""
+        """Return what is wrong with a configuration, a sentence each; empty when it is valid.
+
+        Parameters
+        ----------
+        configuration : Configuration
+            Of any origin.
+        """
         if configuration.algorithm not in self:
             return [f"algorithm {configuration.algorithm!r} is not known"]
         algorithm, params = self[configuration.algorithm], configuration.params
@@ -165,6 +195,13 @@ class SearchSpace:
 
         The first configurations of a longer design equal those of a shorter one with the same seed. They are
         ordered in rounds, one of each algorithm, so that a design that is cut off is still balanced.
+
+        Parameters
+        ----------
+        n : int
+            How many of each algorithm.
+        seed : int, default=0
+            Of the scrambling.
         """
         groups = [self._design_of(algorithm, n, seed) for algorithm in self]
         return [group[i] for i in range(n) for group in groups]
@@ -180,6 +217,11 @@ class SearchSpace:
 
     def encode(self, configurations: Sequence[Configuration]) -> FloatArray:
         """Return one row per configuration: a column per algorithm, then every parameter's place in its range.
+
+        Parameters
+        ----------
+        configurations : sequence of Configuration
+            Of algorithms of this space.
 
         Returns
         -------
@@ -199,7 +241,7 @@ class SearchSpace:
         return table
 
     def signature(self) -> str:
-        """Hash of every distribution and condition: changes when the space changes."""
+        """Return a hash of every distribution and condition: it changes when the space changes."""
         text = json.dumps(
             [
                 [
@@ -243,7 +285,9 @@ def register_algorithm(algorithm: Algorithm, kinds: Sequence[str] = ("classifica
     Parameters
     ----------
     algorithm : Algorithm
+        Its name stands for it in studies, in `algorithms=` and on the leaderboard.
     kinds : sequence of {"classification", "regression"}, default=both
+        Kinds of tasks that it may solve.
     """
     for kind in kinds:
         if kind not in _registered:

@@ -84,10 +84,12 @@ def read_table(
     max_bytes : int, default=4e9
         Limit of the size in bytes, of packed files after unpacking.
     max_columns : int, default=100000
+        The most columns that are read; a table with more is refused.
 
     Returns
     -------
     Table
+        The frame, and what was noticed while reading.
 
     Raises
     ------

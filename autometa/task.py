@@ -48,7 +48,9 @@ class Task:
     y : Series of shape (n_rows,)
         The target: class labels as given, or floats. Never missing.
     kind : {"binary", "multiclass", "regression"}
+        What the target is.
     metric : Metric
+        What to be good at.
     column_types : dict of str to {"numeric", "categorical", "date", "text", "ignored"}
         What each column is treated as, in the order of ``X``.
     readings : dict of str to tuple of str
@@ -63,7 +65,9 @@ class Task:
     is_positional : bool
         Whether the user's columns have no names, so that pipelines select them by position.
     warnings : tuple of DataIssue
+        What was noticed and decided.
     name : str, default=""
+        What reports call the table.
     properties : mapping
         Facts that travel with the task, such as ``openml_id`` and ``family``.
     """
@@ -105,17 +109,21 @@ class Task:
         y : array-like of shape (n_rows,), or str
             The target, or the name of its column in `X`.
         kind : {"auto", "classification", "regression", "binary", "multiclass"}, default="auto"
+            What the target is; ``auto`` tells it by the target.
         metric : str, callable or None, default=None
-            See :func:`autometa.metrics.resolve_metric`.
+            What to be good at, by default ``roc_auc``, ``log_loss`` or ``r2``; see
+            :func:`autometa.metrics.resolve_metric`.
         column_types : mapping of str to {"numeric", "categorical", "date", "text", "ignored"}, optional
             What to read columns as, where the guess would be another; by their names.
         name : str, default=""
+            What reports call the table.
         properties : mapping, optional
             Facts that travel with the task, such as ``openml_id`` and ``family``.
 
         Returns
         -------
         Task
+            With every decision about its columns as a warning.
 
         Raises
         ------
@@ -175,7 +183,13 @@ class Task:
         return [] if self.kind == "regression" else sorted(self.y.unique().tolist(), key=_label_key)
 
     def columns(self, *types: ColumnType) -> list[str]:
-        """Names of the columns of the given types, in the order of the table."""
+        """Return the names of the columns of the given types, in the order of the table.
+
+        Parameters
+        ----------
+        *types : {"numeric", "categorical", "date", "text", "ignored"}
+            The types that are wanted.
+        """
         return [name for name, column_type in self.column_types.items() if column_type in types]
 
     def fingerprint(self) -> str:
@@ -211,7 +225,13 @@ class Task:
         ]
 
     def subset(self, rows: Any) -> Task:
-        """Return the same task on some rows (positions), keeping types and warnings."""
+        """Return the same task on some rows (positions), keeping types and warnings.
+
+        Parameters
+        ----------
+        rows : array-like of int or of bool
+            Positions of the rows, or a mask.
+        """
         return replace(self, X=self.X.iloc[rows], y=self.y.iloc[rows])
 
 

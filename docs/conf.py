@@ -37,7 +37,8 @@ suppress_warnings = ["config.cache"]
 
 html_theme = "furo"
 html_title = f"autometa {release}"
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_math_renderer = "mathml"
 

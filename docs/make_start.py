@@ -17,7 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "start.md"
 MOST_LINES = 30
-BLOCK = re.compile(r"```sh\n(autometa [^\n]*)\n```\n\n```text\n.*?\n```", re.DOTALL)
+# What stands on a line of the site.
+COLUMNS = 82
+BLOCK = re.compile(r"```sh\n(autometa [^`]*)\n```\n\n```text\n.*?\n```", re.DOTALL)
 
 
 def shorten(text: str) -> str:
@@ -30,10 +32,15 @@ def render(page: str) -> str:
     """Return the page with the output of its commands, as they are now."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / "examples", Path(folder) / "examples")
-        environment = {**os.environ, "COLUMNS": "110", "AUTOMETA_HOME": f"{folder}/home", "NO_COLOR": "1"}
+        environment = {
+            **os.environ,
+            "COLUMNS": str(COLUMNS),
+            "AUTOMETA_HOME": f"{folder}/home",
+            "NO_COLOR": "1",
+        }
 
         def run(match: re.Match[str]) -> str:
-            words = match[1].split()
+            words = match[1].replace("\\\n", " ").split()
             command = [sys.executable, "-m", "autometa", *words[1:]]
             done = subprocess.run(
                 command, cwd=folder, env=environment, capture_output=True, text=True, check=True

@@ -135,6 +135,7 @@ def collect(
     memory_limit : int or None, default=None
         Bytes of address space of a worker.
     protocol : Protocol, optional
+        Rows, folds and seed by which every run is judged; those of the bundled base by default.
     seed : int, default=0
         Of the space-filling sequence and of TPE.
     lease : float, default=60.0

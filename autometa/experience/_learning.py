@@ -124,8 +124,10 @@ def learn(
         under the library's own names. Parameters that it does not search are taken to be at the library's defaults.
     y : array-like of shape (n_rows,), or str, optional
         The target, or the name of its column in `X`.
-    kind, metric
-        Of that table, see :func:`autometa.recommend`; the metric is what the values of the study are.
+    kind : {"auto", "classification", "regression", "binary", "multiclass"}, default="auto"
+        Of that table; ``auto`` tells it by the target.
+    metric : str, callable or None, default=None
+        What the values of that study are, see :func:`autometa.recommend`.
     study_name : str, optional
         Read this study only.
     algorithm : str, optional
@@ -134,6 +136,7 @@ def learn(
     Returns
     -------
     LearnReport
+        What was taken, what was left out and why, and whether it helps.
 
     Raises
     ------

@@ -184,6 +184,16 @@ class MetaBase:
     def load(cls, path: str | Path | None = None) -> MetaBase:
         """Read a metadata base from a directory; the bundled one by default.
 
+        Parameters
+        ----------
+        path : str, Path or None, default=None
+            The directory; None for the bundled base.
+
+        Returns
+        -------
+        MetaBase
+            Whose tables were checked against this version.
+
         Raises
         ------
         StorageError
@@ -200,7 +210,13 @@ class MetaBase:
         return cls(*(pd.read_parquet(directory / f"{name}.parquet") for name in TABLES))
 
     def save(self, path: str | Path) -> None:
-        """Write the three tables and the manifest into a directory, each file whole or not at all."""
+        """Write the three tables and the manifest into a directory, each file whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+            The directory, which is made where it does not exist.
+        """
         directory = Path(path)
         directory.mkdir(parents=True, exist_ok=True)
         for name in TABLES:
@@ -213,6 +229,16 @@ class MetaBase:
         """Join two bases; where both know a task, configuration or run, the other's row counts.
 
         Copies of a table stay in one family, and other tables keep apart, see :meth:`beside`.
+
+        Parameters
+        ----------
+        other : MetaBase
+            What is added.
+
+        Returns
+        -------
+        MetaBase
+            A new one; both are left as they are.
         """
         added = other.beside(self)
         return MetaBase.from_frames(
@@ -227,6 +253,11 @@ class MetaBase:
 
         A task with the fingerprint of one of the other base joins its family. One that has only the name (or family)
         of another table gets a name (and family) of its own.
+
+        Parameters
+        ----------
+        other : MetaBase
+            The base that keeps its names.
         """
         known = other.tasks[other.tasks["fingerprint"].notna()]
         families = dict(zip(known["fingerprint"], known["family"], strict=True))
@@ -255,7 +286,13 @@ class MetaBase:
         return table.rename(columns=lambda name: name.removeprefix(METAFEATURE_PREFIX))
 
     def task_ids(self, target: str) -> list[str]:
-        """Ids of the classification or regression tasks that have runs of the dense part."""
+        """Return the ids of the classification or regression tasks that have runs of the dense part.
+
+        Parameters
+        ----------
+        target : {"classification", "regression"}
+            Binary and multiclass tasks are both classification.
+        """
         return self._cells(target).tasks.tolist()
 
     @cached_property
@@ -265,16 +302,38 @@ class MetaBase:
         return pd.concat([pd.Series(cells.main, index=cells.tasks, dtype="int64") for cells in parts])
 
     def families(self, task_ids: Sequence[str]) -> list[str]:
-        """Family of each task."""
+        """Return the family of each task.
+
+        Parameters
+        ----------
+        task_ids : sequence of str
+            In any order, also repeated.
+        """
         lookup = dict(zip(self.tasks["task_id"], self.tasks["family"], strict=True))
         return [lookup[task_id] for task_id in task_ids]
 
     def configuration(self, configuration_id: str, target: str) -> Configuration:
-        """Return a stored configuration."""
+        """Return a stored configuration.
+
+        Parameters
+        ----------
+        configuration_id : str
+            Its id, a hash of its content.
+        target : {"classification", "regression"}
+            Binary and multiclass tasks are both classification.
+        """
         return self._configurations[target][configuration_id]
 
     def configurations_of(self, target: str, *, tuned: bool = False) -> dict[str, Configuration]:
-        """Return the dense configurations of a target by id, in the order of the tables; or the tuned ones."""
+        """Return the dense configurations of a target by id, in the order of the tables; or the tuned ones.
+
+        Parameters
+        ----------
+        target : {"classification", "regression"}
+            Binary and multiclass tasks are both classification.
+        tuned : bool, default=False
+            Whether to return those that a search on one task found.
+        """
         known = self._configurations[target]
         return {i: c for i, c in known.items() if (c.origin == TUNED) == tuned}
 
@@ -316,7 +375,15 @@ class MetaBase:
         return self._of_kind(self._cells(target_of(kind)).at(fidelity).table(self._values(metric)), kind)
 
     def seconds(self, kind: str, fidelity: int | None = None) -> pd.DataFrame:
-        """Return CPU seconds to fit and predict one fold, shaped as :meth:`scores`."""
+        """Return CPU seconds to fit and predict one fold, shaped as :meth:`scores`.
+
+        Parameters
+        ----------
+        kind : {"classification", "regression", "binary", "multiclass"}
+            Of the tasks.
+        fidelity : int or None, default=None
+            Number of training rows; each task's main one by default.
+        """
         seconds = self._values("fit_seconds") + self._values("predict_seconds")
         return self._of_kind(self._cells(target_of(kind)).at(fidelity).table(seconds), kind)
 
@@ -326,6 +393,15 @@ class MetaBase:
         ``(best known - score) / (best known - median of the library defaults)``, clipped to [0, 2]. The best known is
         that of all runs of the fidelity, tuned ones included. A run that failed counts 2, one that was not made NaN,
         and so does a task on which nothing beats the median of those defaults that were run.
+
+        Parameters
+        ----------
+        metric : str
+            A stored metric, under scikit-learn's name.
+        kind : {"classification", "regression", "binary", "multiclass"}
+            Of the tasks.
+        fidelity : int or None, default=None
+            Number of training rows; each task's main one by default.
 
         Returns
         -------
@@ -349,6 +425,15 @@ class MetaBase:
     def levels(self, metric: str, kind: str, fidelity: int | None = None) -> pd.DataFrame:
         """Return scores as shares of the way from the best constant prediction (0) to a perfect one (1).
 
+        Parameters
+        ----------
+        metric : str
+            A stored metric, under scikit-learn's name.
+        kind : {"classification", "regression", "binary", "multiclass"}
+            Of the tasks.
+        fidelity : int or None, default=None
+            Number of training rows; each task's main one by default.
+
         Returns
         -------
         DataFrame of shape (n_tasks, n_configurations)
@@ -359,10 +444,15 @@ class MetaBase:
     def tuned_runs(self, target: str) -> pd.DataFrame:
         """Return the successful runs of tuned configurations at the main fidelity of their task.
 
+        Parameters
+        ----------
+        target : {"classification", "regression"}
+            Binary and multiclass tasks are both classification.
+
         Returns
         -------
         DataFrame of shape (n_runs, 2 + n_metrics)
-            task_id, configuration_id, and for each stored metric the level, as :meth:`levels`.
+            Columns: task_id, configuration_id, and for each stored metric the level, as :meth:`levels`.
         """
         cells = self._cells(target).at(None)
         runs = self.runs.iloc[cells.places[cells.columns < 0]]
@@ -402,7 +492,13 @@ class MetaBase:
         }
 
     def only(self, task_ids: Iterable[str]) -> MetaBase:
-        """Return the part of the base about some tasks."""
+        """Return the part of the base about some tasks.
+
+        Parameters
+        ----------
+        task_ids : iterable of str
+            Ids of the tasks that stay; configurations without a run go.
+        """
         chosen = set(task_ids)
         runs = self.runs[self.runs["task_id"].isin(chosen)]
         return MetaBase(self.tasks[self.tasks["task_id"].isin(chosen)], self.configurations, runs)

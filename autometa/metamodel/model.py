@@ -53,6 +53,18 @@ class MetaModel:
     def fit(cls, metabase: MetaBase, *, random_state: int = 0) -> Self:
         """Train on a metadata base; see :func:`autometa.training.train` for the report.
 
+        Parameters
+        ----------
+        metabase : MetaBase
+            Tasks, configurations and runs to learn from.
+        random_state : int, default=0
+            Seed of the forests; the same seed gives the same model.
+
+        Returns
+        -------
+        MetaModel
+            Trained, with a part for each target that has at least two tasks.
+
         Raises
         ------
         StorageError
@@ -67,6 +79,11 @@ class MetaModel:
 
     def part(self, kind: str) -> KnownTasks:
         """Return what is known about tasks of a kind.
+
+        Parameters
+        ----------
+        kind : {"classification", "regression", "binary", "multiclass"}
+            Binary and multiclass tasks are known together.
 
         Raises
         ------
@@ -115,13 +132,22 @@ class MetaModel:
 
         Parameters
         ----------
-        metafeatures, kind, exclude
-            See :meth:`about`.
+        metafeatures : Series
+            Of the task, see :meth:`about`.
+        kind : {"binary", "multiclass", "regression"}
+            Of the task.
         metric : str
             A stored metric.
+        exclude : collection of str, default=()
+            Families whose runs must not count.
         sizes : sequence of three numbers, optional
             Training rows, columns and classes of the task, on which the seconds depend. Those of the median task by
             default.
+
+        Returns
+        -------
+        Prediction
+            Expected regret, level with its interval, and seconds of each configuration.
         """
         return self.about(metafeatures, kind, exclude=exclude).predict(metric, sizes)
 
@@ -132,17 +158,31 @@ class MetaModel:
 
         Parameters
         ----------
-        metafeatures, kind, metric, exclude
-            See :meth:`predict`.
+        metafeatures : Series
+            Of the task, see :meth:`about`.
+        kind : {"binary", "multiclass", "regression"}
+            Of the task.
+        metric : str
+            A stored metric.
         k : int, default=10
             How many.
+        exclude : collection of str, default=()
+            Families whose runs must not count.
         """
         prediction = self.predict(metafeatures, kind, metric, exclude=exclude)
         known = self.part(kind).configurations
         return [known[prediction.configuration_ids[i]] for i in prediction.portfolio(k)]
 
     def seen_families(self, fingerprint: str, kind: str) -> list[str]:
-        """Return the families of the known tasks with this fingerprint."""
+        """Return the families of the known tasks with this fingerprint.
+
+        Parameters
+        ----------
+        fingerprint : str
+            As :func:`autometa.metafeatures.fingerprint` returns it.
+        kind : {"classification", "regression", "binary", "multiclass"}
+            Of the task.
+        """
         if target_of(kind) not in self.parts:
             return []
         tasks = self.part(kind).tasks
@@ -151,7 +191,13 @@ class MetaModel:
     # -- storing ------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Write the model into ``<path>/metamodel`` as JSON and npz, and update the manifest."""
+        """Write the model into ``<path>/metamodel`` as JSON and npz, and update the manifest.
+
+        Parameters
+        ----------
+        path : str or Path
+            Directory of a metadata base.
+        """
         final, directory = Path(path) / "metamodel", Path(path) / "metamodel.partial"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
@@ -169,6 +215,16 @@ class MetaModel:
     @classmethod
     def load(cls, path: str | Path | None = None) -> Self:
         """Read a model from the ``metamodel`` folder of a metadata base; the bundled one by default.
+
+        Parameters
+        ----------
+        path : str, Path or None, default=None
+            Directory of the base; None for the bundled one.
+
+        Returns
+        -------
+        MetaModel
+            As it was trained.
 
         Raises
         ------

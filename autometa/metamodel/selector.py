@@ -127,7 +127,8 @@ class AlgorithmSelector:
 
         Parameters
         ----------
-        metafeatures : DataFrame of shape (n_new_tasks, n_metafeatures), Series, or None
+        metafeatures : DataFrame of shape (n_new_tasks, n_metafeatures), Series, or None, default=None
+            Of the new tasks, with the columns that `fit` was given; None where it was given none.
         observed : mapping of candidate to performance, optional
             What was seen on the one new task; observed candidates keep their observed value.
 
@@ -152,6 +153,13 @@ class AlgorithmSelector:
         observed: Mapping[Any, float] | None = None,
     ) -> Any:
         """Return the candidate to try next: the largest expected improvement over the best observed.
+
+        Parameters
+        ----------
+        metafeatures : DataFrame of shape (1, n_metafeatures), Series, or None, default=None
+            Of the one new task, see :meth:`rank`.
+        observed : mapping of candidate to performance, optional
+            What was seen on it; these are not suggested again. NaN is a failure.
 
         Raises
         ------

@@ -54,7 +54,8 @@ def recommend(
     kind : {"auto", "classification", "regression", "binary", "multiclass"}, default="auto"
         Of the task. ``auto`` tells it by the target.
     metric : str, callable or None, default=None
-        scikit-learn's name without a sign, or a scorer; by default ``roc_auc``, ``log_loss`` or ``r2``.
+        What to be good at: scikit-learn's name without a sign, or a scorer; by default ``roc_auc`` for two classes,
+        ``log_loss`` for more, ``r2`` for numbers.
     k : int, default=10
         How many pipelines; fewer are returned where fewer fit the table.
     time_budget : float or None, default=None
@@ -81,6 +82,7 @@ def recommend(
     Returns
     -------
     Recommendations
+        The list, best first, with the nearest known tasks, the novelty and the warnings.
 
     Raises
     ------

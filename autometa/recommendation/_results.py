@@ -38,6 +38,7 @@ class Recommendation:
     rank : int
         From 1.
     configuration : Configuration
+        The algorithm with its hyperparameters.
     expected_score, lower, upper : float
         Of the metric in natural units, with an 80 % interval; of the stored metric that stands for it where the
         metric itself is not known to the metadata base.
@@ -47,6 +48,8 @@ class Recommendation:
         Normalised regret, 0 (best known) to 2.
     reason : str
         Why it stands where it stands, in a sentence.
+    task : Task
+        The table that it is for.
     """
 
     rank: int
@@ -247,8 +250,10 @@ class Recommendations(Sequence[Recommendation]):
 
         Parameters
         ----------
-        k, time_budget
-            See :meth:`ensemble`.
+        k : int, default=5
+            At most so many members, see :meth:`ensemble`.
+        time_budget : float, optional
+            CPU seconds of fits on all rows, see :meth:`ensemble`.
         """
         budget = self._time_budget if time_budget is None else time_budget
         first = self[0].configuration, self[0].expected_seconds
@@ -267,10 +272,16 @@ class Recommendations(Sequence[Recommendation]):
 
         Parameters
         ----------
-        k, time_budget
-            See :meth:`ensemble`.
-        target, data, read
-            See :meth:`Recommendation.to_code`.
+        k : int, default=5
+            At most so many members, see :meth:`ensemble`.
+        time_budget : float, optional
+            CPU seconds of fits on all rows, see :meth:`ensemble`.
+        target : str, optional
+            Name of the target column.
+        data : str, default="data.csv"
+            Path of the table.
+        read : str, default=""
+            Python expression that reads the table, where its suffix does not say how.
         """
         return code_of(self.ensemble(k, time_budget=time_budget), self.task, target, data, read)
 

@@ -44,7 +44,9 @@ def train(
     Returns
     -------
     model : MetaModel
+        Trained on all of it.
     report : TrainingReport
+        Regrets of every task, each judged without its family; lower is better.
     """
     own = metabase if known is None else metabase.beside(known)
     joined = own if known is None else known.merge(own)

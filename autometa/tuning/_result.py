@@ -92,6 +92,13 @@ class TuneResult:
     recommendations : sequence of Recommendation
         What the search started from.
     task : Task
+        The table as it was read.
+    rounds : int or None, default=None
+        Rounds that early stopping found for the best single configuration, where it boosts.
+    sample_weight : ndarray of shape (n_rows,) or None, default=None
+        As it was given to the search.
+    random_state : int, default=0
+        Seed of the fits.
     """
 
     model: Any
@@ -183,6 +190,7 @@ class TuneResult:
         Parameters
         ----------
         path : str or Path
+            The file, which is written whole or not at all.
 
         Raises
         ------

@@ -82,7 +82,8 @@ def tune(
         Seconds of wall-clock time for everything. Fits then run in child processes and are stopped when the time is
         up; there is a model at every moment after the first cheap fit. A search that finds nothing more ends earlier.
     metric : str, callable or None, default=None
-        scikit-learn's name without a sign, or a scorer; by default ``roc_auc``, ``log_loss`` or ``r2``.
+        What to be good at: scikit-learn's name without a sign, or a scorer; by default ``roc_auc`` for two classes,
+        ``log_loss`` for more, ``r2`` for numbers.
     cv : int, splitter, iterable or None, default=None
         Folds (None: five, or four of many rows, shuffled, stratified for classification), a scikit-learn splitter,
         or pairs of training and test rows. The same folds judge every trial.

@@ -83,6 +83,7 @@ class WarmStartReport:
     Attributes
     ----------
     suggestions : tuple of Suggestion
+        In the order of the ranks.
     """
 
     suggestions: tuple[Suggestion, ...] = field(default=())
@@ -180,6 +181,7 @@ def warm_start(
     study : optuna.Study
         Yours, with any objective. Calling again with the same data, from this or another process, adds nothing.
     X : DataFrame or array-like of shape (n_rows, n_columns)
+        Any mix of numbers, strings, categories, booleans, dates and missing values.
     y : array-like of shape (n_rows,), or str
         The target, or the name of its column in `X`.
     k : int, default=10
@@ -208,6 +210,7 @@ def warm_start(
     Returns
     -------
     WarmStartReport
+        What was enqueued, changed and dropped.
 
     Raises
     ------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+from urllib.parse import urlsplit
 
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
@@ -24,13 +25,46 @@ def pages(root):
     return {path: path.read_text(encoding="utf-8") for path in paths}
 
 
-def test_every_link_leads_to_a_file(pages):
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def test_every_link_leads_to_a_file_and_a_heading(pages):
     for path, text in pages.items():
-        for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text):
+        for link in LINK.findall(without_code(text)):
+            target, _, anchor = link.partition("#")
             # The gallery is made when the site is built.
-            assert target.endswith("gallery/index.rst") or (path.parent / target).exists(), (
-                f"{path.name}: {target}"
-            )
+            if link.startswith(("https://", "http://")) or target.endswith("gallery/index.rst"):
+                continue
+            to = (path.parent / target).resolve() if target else path
+            assert to.exists(), f"{path.name}: {link}"
+            assert not anchor or anchor in headings(to.read_text(encoding="utf-8")), f"{path.name}: {link}"
+
+
+def test_links_to_elsewhere_are_addresses(root, pages):
+    """Their form alone: tests have no network."""
+    texts = [
+        *pages.values(),
+        (root / "CITATION.cff").read_text("utf-8"),
+        (root / "pyproject.toml").read_text("utf-8"),
+    ]
+    links = {link for text in texts for link in re.findall(r"https?:[^\s)>`\"'|]*", text)}
+    assert len(links) > 5
+    for link in links:
+        address = urlsplit(link.rstrip(".,;:"))
+        assert address.scheme == "https", link
+        assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", address.netloc), link
+        assert re.fullmatch(r"[\w./~%+,-]*", address.path), link
+
+
+def without_code(text: str) -> str:
+    """Return a page without blocks of code."""
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def headings(text: str) -> set[str]:
+    """Return the anchors of the headings of a page, as they are made on the site and on GitHub."""
+    found = re.findall(r"^#+ (.+)$", without_code(text), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in found}
 
 
 def test_every_page_can_be_reached_from_the_index(root, pages):
@@ -47,24 +81,34 @@ def test_the_reference_has_every_public_name_once(root, pages):
     assert sorted([*names, "__version__"]) == sorted(autometa.__all__)
 
 
-def test_sentences_are_short(root, pages):
-    """Fewer than one in ten sentences of the pages for users is longer than 25 words."""
-    guides = [p for p in pages if not p.is_relative_to(root / "metadata") and "research" not in p.parts]
-    guides = [p for p in guides if p.name not in ("CHANGELOG.md", "comparisons.md", "architecture.md")]
-    sentences = [s for p in guides if "reference" not in p.parts for s in split_sentences(pages[p])]
-    long = [s for s in sentences if len(s.split()) > 25]
-    assert len(sentences) > 200
-    assert len(long) < len(sentences) / 10, long
+def test_the_reference_has_what_the_pages_import(root, pages):
+    """Names that pages and gallery take from a module of autometa, beside the public ones."""
+    texts = [*pages.values(), *[p.read_text("utf-8") for p in (root / "examples" / "gallery").glob("*.py")]]
+    imports = [
+        found for text in texts for found in re.findall(r"^from (autometa\.[\w.]+) import (.+)$", text, re.M)
+    ]
+    used = {f"{module}.{name.strip()}" for module, names in imports for name in names.split(",")}
+    page = pages[root / "docs" / "reference" / "api.md"]
+    shown = set(re.findall(r"^\.\. auto\w+:: (autometa\.[\w.]+)$", page, flags=re.MULTILINE))
+    assert used == shown
 
 
-def split_sentences(text: str) -> list[str]:
-    """Return the sentences of the prose: without code, formulas, tables, headings and quotations."""
-    prose = re.sub(r"```.*?```|\$\$.*?\$\$", "", text, flags=re.DOTALL)
-    prose = re.sub(r"^\s*(?:\||#|>|<!--).*$", "", prose, flags=re.MULTILINE)
-    prose = re.sub(r"\]\([^)]*\)", "]", prose)
-    blocks = re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )", prose)
-    found = [s for block in blocks for s in re.split(r"(?<=[.!?:])\s+", " ".join(block.split()))]
-    return [sentence for sentence in found if len(sentence.split()) > 2]
+def test_sentences_are_short(root):
+    """Fewer than one in ten sentences of README and docs is longer than 25 words; one in five of any one page."""
+    count = runpy.run_path(str(root / "docs" / "count_sentences.py"))
+    found = {page: count["split_sentences"](page.read_text(encoding="utf-8")) for page in count["pages"]()}
+    long = {page: sum(map(count["is_long"], sentences)) for page, sentences in found.items()}
+    n_sentences = sum(map(len, found.values()))
+    assert n_sentences > 800
+    assert sum(long.values()) < n_sentences / 10, long
+    for page, sentences in found.items():
+        assert long[page] <= max(2, len(sentences) / 5), page
+
+
+def test_a_long_sentence_is_counted(root):
+    count = runpy.run_path(str(root / "docs" / "count_sentences.py"))
+    text = "Short is good here. " + " ".join(["word"] * 26) + ".\n\n| a table " + "is left out " * 20 + "|\n"
+    assert [count["is_long"](s) for s in count["split_sentences"](text)] == [False, True]
 
 
 def test_how_it_works_is_one_page(root, pages):
@@ -74,7 +118,7 @@ def test_how_it_works_is_one_page(root, pages):
     assert page.count("```{image}") == 1
 
 
-@pytest.mark.parametrize("script", ["make_how_it_works.py"])
+@pytest.mark.parametrize("script", ["make_how_it_works.py", "make_layers.py"])
 def test_figures_are_what_their_scripts_draw(root, script):
     made = runpy.run_path(str(root / "docs" / script))
     assert made["PATH"].read_text(encoding="utf-8") == made["draw"]()
