@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    from autometa.columns import match_columns
+    from autometa.matching import match_columns
     from autometa.persistence import load_model, version_mismatches
     from autometa.tables import read_table
     from autometa.task import DataIssue

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from autometa.columns import as_numbers
+from autometa.fingerprints import as_numbers
 from autometa.metafeatures._arrays import (
     FloatArray,
     HashArray,
