@@ -148,6 +148,13 @@ def _is_gapless(column: pd.Series) -> bool:
     return not is_years and most - least == len(column) - 1 and bool(column.is_unique)
 
 
+def has_infinity(column: pd.Series) -> bool:
+    """Whether a column of floats holds infinities."""
+    if not pd.api.types.is_float_dtype(column.dtype):
+        return False
+    return bool(np.isinf(column.to_numpy(dtype="float64", na_value=np.nan)).any())
+
+
 # -- numbers -------------------------------------------------------------------------------------------------------
 
 

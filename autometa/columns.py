@@ -23,6 +23,7 @@ from autometa._cells import (
     SPANS,
     Column,
     ColumnType,
+    has_infinity,
     is_id,
     judge_numbers,
     judge_unique,
@@ -86,7 +87,7 @@ def infer_columns(
             read[name] = column.values
         if column.is_mixed and column.type == "categorical":
             mixed.append(name)
-        if column.type == "numeric" and _has_infinity(read.get(name, frame[name])):
+        if column.type == "numeric" and has_infinity(read.get(name, frame[name])):
             infinite.append(name)
         for code in filter(None, (column.code, "AM209" if name in mixed[-1:] else "")):
             found.setdefault(code, []).append((name, column.detail))
@@ -248,12 +249,6 @@ def _look_at_numbers(column: pd.Series, wanted: ColumnType | None) -> Column:
     if wanted is None or code == "AM208":
         return Column(found, code)
     return Column("numeric")
-
-
-def _has_infinity(column: pd.Series) -> bool:
-    if not pd.api.types.is_float_dtype(column.dtype):
-        return False
-    return bool(np.isinf(column.to_numpy(dtype="float64", na_value=np.nan)).any())
 
 
 def _infinite_rows(column: pd.Series) -> str:

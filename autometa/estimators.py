@@ -150,9 +150,9 @@ class _AutoMeta(BaseEstimator):
 def _has_names(X: Any) -> bool:
     """Whether the columns of a table have names, whatever library it is of."""
     return (
-        hasattr(X, "columns")
+        is_lazy(X)
+        or hasattr(X, "columns")
         or hasattr(X, "to_pandas")
-        or is_lazy(X)
         or isinstance(X, dict)
         or (isinstance(X, list) and bool(X) and isinstance(X[0], dict))
         or bool(isinstance(X, np.ndarray) and X.dtype.names)

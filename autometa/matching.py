@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from autometa._cells import DATES, LEVELS, MAX_SHARE_UNREAD, PERIODS, PLAIN
+from autometa._cells import DATES, LEVELS, MAX_SHARE_UNREAD, PERIODS, PLAIN, has_infinity
 from autometa._numbers import is_no_value
 from autometa.errors import DataError
 from autometa.issues import DataIssue, listed
@@ -54,7 +54,7 @@ def match_columns(
         )
     names = [column["name"] for column in columns]
     if _is_as_fitted(frame, columns, names):
-        return frame, ()
+        return _without_infinities(frame, names)
     known = set(names)
     extra = [str(name) for name in frame.columns if name not in known and name != ignore]
     issues = []
@@ -72,7 +72,21 @@ def match_columns(
         if column["name"] in frame
     }
     result = pd.DataFrame(matched, index=frame.index, copy=False)
-    return result if list(result.columns) == names else result.reindex(columns=names), tuple(issues)
+    result = result if list(result.columns) == names else result.reindex(columns=names)
+    result, infinite = _without_infinities(result, [c["name"] for c in columns if c["type"] == "numeric"])
+    return result, (*issues, *infinite)
+
+
+def _without_infinities(
+    frame: pd.DataFrame, names: Sequence[str]
+) -> tuple[pd.DataFrame, tuple[DataIssue, ...]]:
+    """Read infinite values as missing, as at fitting, also where the table that was fitted had none."""
+    infinite = [name for name in names if has_infinity(frame[name])]
+    if not infinite:
+        return frame, ()
+    what = f"infinite values are read as missing in {len(infinite)} column(s): {listed(infinite, 10)}."
+    cleaned = {name: frame[name].replace([np.inf, -np.inf], np.nan) for name in infinite}
+    return frame.assign(**cleaned), (DataIssue("AM203", tuple(infinite), what),)
 
 
 def _is_as_fitted(frame: pd.DataFrame, columns: Sequence[Mapping[str, Any]], names: Sequence[str]) -> bool:
@@ -93,15 +107,16 @@ def _as_truth(column: pd.Series) -> pd.Series:
     return column.map(truth).astype("object") if words and words <= truth.keys() else column
 
 
-def _without_odd_text(column: pd.Series) -> pd.Series:
+def _without_odd_text(column: pd.Series, reading: Reading) -> pd.Series:
     """Return a column that can be text, as at fitting."""
-    how = spelling(column)
+    how = tuple(step for step in reading if step in (*OF_BYTES, *OF_HALVES)) or spelling(column)
     return read_column(column, how) if how else column
 
 
 def _as_fitted(column: pd.Series, fitted: Mapping[str, Any], issues: list[DataIssue]) -> pd.Series:
-    reading = tuple(name for name in fitted.get("reading", ()) if name not in (*OF_BYTES, *OF_HALVES))
-    column = _without_odd_text(column)
+    whole = tuple(fitted.get("reading", ()))
+    column = _without_odd_text(column, whole)
+    reading = tuple(step for step in whole if step not in (*OF_BYTES, *OF_HALVES))
     if fitted["type"] in ("numeric", "date"):
         return _as_fitted_values(_as_truth(column), fitted, reading, issues)
     if fitted["type"] in ("categorical", "text"):

@@ -34,8 +34,8 @@ from sklearn.preprocessing import (
 )
 
 from autometa import readings
+from autometa._cells import LEVELS
 from autometa.algorithms import CALIBRATION_FOLDS, Algorithm, Configuration
-from autometa.columns import LEVELS
 from autometa.encoding import Encoding, choose_encoding
 from autometa.readings import OF_BYTES, OF_HALVES, Reading
 from autometa.space import SearchSpace
@@ -138,6 +138,28 @@ def build_pipeline(
     if task.is_positional and (encoding.letters or _needs_frame(task)):
         steps.insert(0, ("frame", _apply("array to frame")))
     return Pipeline(steps)
+
+
+def ask_for_weights(estimator: Any) -> bool:
+    """Have all models of pipelines ask for ``sample_weight`` where scikit-learn routes metadata, and nothing else.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Of pipelines as :func:`build_pipeline` makes them, or one of them; changed in place.
+
+    Returns
+    -------
+    bool
+        Whether any model takes weights.
+    """
+    asked = False
+    for name, part in estimator.get_params(deep=True).items():
+        if isinstance(part, BaseEstimator) and "sample_weight" in inspect.signature(part.fit).parameters:
+            is_model = "model" in name.split("__")
+            part.set_fit_request(sample_weight=is_model)
+            asked |= is_model
+    return asked
 
 
 def is_supervised(pipeline: Any) -> bool:

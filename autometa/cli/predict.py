@@ -15,8 +15,6 @@ from autometa.files import is_stream, to_csv, write_rows
 if TYPE_CHECKING:
     import pandas as pd
 
-    from autometa.task import DataIssue
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
@@ -59,8 +57,7 @@ def run(args: argparse.Namespace) -> int:
     as_text = [column["name"] for column in info["columns"] if _is_text(column)]
     table = read_table(args.data, text_columns=as_text)
     rows, issues = match_columns(table.frame, info["columns"], ignore=info["target"])
-    rows, infinite = _without_infinities(rows)
-    for issue in (*table.notices, *issues, *infinite):
+    for issue in (*table.notices, *issues):
         note(str(issue))
     predictions = _predict(pipeline, rows, args.proba)
     write_rows(output, to_csv(predictions))
@@ -69,26 +66,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _without_infinities(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[DataIssue]]:
-    """Read infinite values as missing, as at fitting, also where the table that was fitted had none."""
-    import numpy as np
-
-    from autometa.task import DataIssue
-
-    numbers = rows.select_dtypes("number")
-    infinite = [
-        name for name in numbers if np.isinf(numbers[name].to_numpy("float64", na_value=np.nan)).any()
-    ]
-    if not infinite:
-        return rows, []
-    what = f"infinite values are read as missing in {len(infinite)} column(s): {', '.join(map(repr, infinite[:10]))}."
-    cleaned = rows.assign(**{name: rows[name].replace([np.inf, -np.inf], np.nan) for name in infinite})
-    return cleaned, [DataIssue("AM203", tuple(infinite), what)]
-
-
 def _is_text(column: Mapping[str, Any]) -> bool:
     """Whether a column must not be turned into numbers by pandas, which knows less of how it is written."""
-    from autometa.columns import PLAIN
+    from autometa._cells import PLAIN
 
     reading = tuple(column.get("reading", ()))
     if column["type"] in ("numeric", "date"):
