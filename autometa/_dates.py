@@ -15,21 +15,34 @@ from autometa.readings import Reading, read_column
 
 _MONTH: Final = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _TIME: Final = (
-    r"(?P<gap>T|,?\ {1,2})(?P<hour>\d{1,2}):\d{2}(?P<second>:\d{2})?(?P<fraction>[.]\d{1,9})?"
+    r"(?P<gap>T|,?\ {1,2}|:)(?P<hour>\d{1,2}):\d{2}(?P<second>:\d{2})?(?P<fraction>[.]\d{1,9})?"
     r"(?P<half>\ ?[ap]m)?(?P<zone>\ ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?"
 )
 _DATE: Final = re.compile(
     rf"""^\s*(?:(?P<weekday>(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*)(?P<after_weekday>,?\ ))?
     (?:
       (?P<iso>\d{{4}}-\d{{2}}(?:-\d{{2}})?)
+      |(?P<compact>\d{{8}}T\d{{4}}(?:\d{{2}})?Z?)
+      |(?P<week>\d{{4}}-W\d{{2}}-[1-7])
       |\d{{4}}(?P<big>[-/.])\d{{1,2}}(?P=big)\d{{1,2}}
       |\d{{1,2}}(?P<small>[-/.])\d{{1,2}}(?P=small)(?P<small_year>\d{{4}}|\d{{2}})
       |\d{{1,2}}(?P<word1>[-/.\ ])(?P<month1>{_MONTH})(?P<word2>[-/.\ ]|,\ )(?P<word_year>\d{{4}}|\d{{2}})
       |(?P<month2>{_MONTH})\ \d{{1,2}}(?P<comma>,?\ )\d{{4}}
       |(?P<month3>{_MONTH})(?P<only>[-/\ ])(?P<only_year>\d{{4}}|\d{{2}})
+      |\d{{4}}(?P<ymd>[-/\ ])(?P<month4>{_MONTH})(?P=ymd)\d{{1,2}}
       |\d{{1,2}}(?P<my>[-/])\d{{4}}
     )(?:{_TIME})?\s*$""",
     re.VERBOSE | re.IGNORECASE,
+)
+# Habits that strptime does not know; each is made one that it does, where the column has it.
+PERIODS_TO_DATES: Final[Reading] = ("first day of period", "quarter to month")
+_HABITS: Final[Reading] = (
+    *PERIODS_TO_DATES,
+    "week to its day",
+    "ordinals to numbers",
+    "months without point",
+    "year at the end to the date",
+    "time zones to offsets",
 )
 _N_LOOKED_AT: Final = 300
 _MIN_DATE_LIKE: Final = 0.9
@@ -58,6 +71,36 @@ def date_reading(levels: Sequence[str], weights: Any, *, force: bool = False) ->
     known = [i for i, level in enumerate(levels) if not is_word_for_missing(level)]
     levels, weights = [levels[i] for i in known], np.asarray(weights)[known]
     step = max(len(levels) // _N_LOOKED_AT, 1)
+    habits = _habits(levels[::step])
+    if habits:
+        levels = _read_levels(levels, habits)
+    found = _plain_reading(levels, weights, step, force=force)
+    return None if found is None else ((*habits, *found[0]), found[1])
+
+
+def _habits(levels: Sequence[str]) -> Reading:
+    """Return the steps that some dates of a column need; none where nothing then is a date."""
+    sample = [level for level in levels if len(level) <= _MAX_LENGTH]
+    if not sample or all(_DATE.match(level) for level in sample):
+        return ()
+    needed = []
+    for habit in _HABITS:
+        changed = _read_levels(sample, (habit,))
+        if changed != sample:
+            needed.append(habit)
+            sample = changed
+    n_dates = sum(_DATE.match(level) is not None for level in sample)
+    return tuple(needed) if n_dates >= _MIN_DATE_LIKE * len(sample) else ()
+
+
+def _read_levels(levels: Sequence[str], reading: Reading) -> list[str]:
+    return [str(level) for level in read_column(pd.Series(list(levels), dtype="object"), reading)]
+
+
+def _plain_reading(
+    levels: Sequence[str], weights: Any, step: int, *, force: bool
+) -> tuple[Reading, bool] | None:
+    """Return how dates are written that need nothing but strptime or ISO 8601."""
     matches = [_DATE.match(level) if len(level) <= _MAX_LENGTH else None for level in levels[::step]]
     n_alike = sum(match is not None for match in matches)
     if not matches or (n_alike < _MIN_DATE_LIKE * len(matches) and not force):
@@ -105,6 +148,8 @@ def _formats(match: re.Match[str]) -> list[str]:
         time += (":%S" if match["second"] else "") + (".%f" if match["fraction"] else "")
         time += (" " * match["half"].startswith(" ") + "%p") if match["half"] else ""
         time += (" " * match["zone"].startswith(" ") + "%z") if match["zone"] else ""
+    if match["compact"]:
+        return ["ISO"]
     if match["iso"] and not match["half"] and not match["weekday"] and (match["gap"] in (None, "T", " ")):
         return ["ISO"]
     start = ""
@@ -112,6 +157,8 @@ def _formats(match: re.Match[str]) -> list[str]:
         start = ("%a" if len(match["weekday"]) == 3 else "%A") + match["after_weekday"]
     if match["iso"]:
         bases = ["%Y-%m-%d" if match["iso"].count("-") == 2 else "%Y-%m"]
+    elif match["week"]:
+        bases = ["%G-W%V-%u"]
     elif mark := match["big"]:
         bases = [f"%Y{mark}%m{mark}%d"]
     elif mark := match["small"]:
@@ -124,6 +171,8 @@ def _formats(match: re.Match[str]) -> list[str]:
         ]
     elif match["month2"]:
         bases = [f"{month} %d{match['comma']}%Y" for month in _months(match["month2"])]
+    elif mark := match["ymd"]:
+        bases = [f"%Y{mark}{month}{mark}%d" for month in _months(match["month4"])]
     elif match["month3"]:
         bases = [f"{month}{match['only']}{_year(match['only_year'])}" for month in _months(match["month3"])]
     else:

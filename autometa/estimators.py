@@ -15,9 +15,9 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
-from autometa.columns import match_columns
 from autometa.errors import DataError
 from autometa.frames import as_frame, as_series, check_names, is_lazy
+from autometa.matching import match_columns
 from autometa.task import Task
 from autometa.tuning import Callback, Schedule, tune
 
@@ -261,9 +261,9 @@ class _AutoMeta(BaseEstimator):
 def _has_names(X: Any) -> bool:
     """Whether the columns of a table have names, whatever library it is of."""
     return (
-        hasattr(X, "columns")
+        is_lazy(X)
+        or hasattr(X, "columns")
         or hasattr(X, "to_pandas")
-        or is_lazy(X)
         or isinstance(X, dict)
         or (isinstance(X, list) and bool(X) and isinstance(X[0], dict))
         or bool(isinstance(X, np.ndarray) and X.dtype.names)

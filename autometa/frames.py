@@ -119,6 +119,16 @@ def _from_values(X: Any) -> pd.DataFrame:
     return frame.infer_objects() if values.dtype == object else frame
 
 
+def names_of(frame: pd.DataFrame) -> list[str]:
+    """Return the names of the columns as text that can be printed; those of several levels are joined by ``_``."""
+    if isinstance(frame.columns, pd.MultiIndex):
+        names = ["_".join(map(str, parts)) for parts in frame.columns]
+    else:
+        names = [str(column) for column in frame.columns]
+    # Half characters can neither be printed nor stored.
+    return [name.encode("utf-8", "backslashreplace").decode() for name in names]
+
+
 def check_names(frame: pd.DataFrame, issues: list[DataIssue]) -> pd.DataFrame:
     """Give the columns names that are different strings, and report what was changed.
 
@@ -127,8 +137,9 @@ def check_names(frame: pd.DataFrame, issues: list[DataIssue]) -> pd.DataFrame:
     DataError
         AM301 when a name stands twice.
     """
+    names = names_of(frame)
     if isinstance(frame.columns, pd.MultiIndex):
-        frame = frame.set_axis(["_".join(map(str, parts)) for parts in frame.columns], axis=1)
+        frame = frame.set_axis(names, axis=1)
         issues.append(DataIssue("AM302", (), "column names with several levels were joined by '_'.", ""))
     elif not all(isinstance(column, str) for column in frame.columns):
         if not isinstance(frame.columns, pd.RangeIndex):
@@ -140,7 +151,7 @@ def check_names(frame: pd.DataFrame, issues: list[DataIssue]) -> pd.DataFrame:
                     "Do the same before you fit a recommended pipeline: X.columns = X.columns.map(str).",
                 )
             )
-        frame = frame.set_axis(frame.columns.map(str), axis=1)
+        frame = frame.set_axis(names, axis=1)
     twice = frame.columns[frame.columns.duplicated()].unique()
     if len(twice):
         positions = [int(i) for i in np.flatnonzero(frame.columns == twice[0])]
@@ -222,6 +233,8 @@ def _plain_objects(y: pd.Series) -> pd.Series:
         raise _unusable(y, "complex numbers")
     if any(isinstance(value, (list, dict, set, np.ndarray)) for value in present):
         raise _unusable(y, "lists or mappings")
+    if kind == "integer" and y.infer_objects().dtype == object:  # beyond 64 bits
+        return pd.Series([_as_float(value) for value in y], index=y.index, name=y.name)
     if kind in ("boolean", "integer", "floating", "mixed-integer-float", "string"):
         return y.infer_objects() if not y.hasnans or kind != "boolean" else y
     if len(present) and are_numbers(present):

@@ -7,7 +7,6 @@ the less the more regret is expected of it. See ``docs/explanation/zero-shot-ens
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -267,17 +266,13 @@ def fit_weighted(ensemble: Any, X: Any, y: Any, sample_weight: ArrayLike | None 
     The fitted ensemble.
     """
     from sklearn import config_context
-    from sklearn.base import BaseEstimator
+
+    from autometa.pipelines import ask_for_weights
 
     if sample_weight is None:
         return ensemble.fit(X, y)
     with config_context(enable_metadata_routing=True):
-        asked = False
-        for name, part in ensemble.get_params(deep=True).items():
-            if isinstance(part, BaseEstimator) and "sample_weight" in inspect.signature(part.fit).parameters:
-                is_model = "model" in name.split("__")
-                part.set_fit_request(sample_weight=is_model)
-                asked |= is_model
+        asked = ask_for_weights(ensemble)
         fitted = ensemble.fit(X, y, **({"sample_weight": np.asarray(sample_weight)} if asked else {}))
     _forget_requests(fitted)
     return fitted

@@ -34,10 +34,10 @@ from sklearn.preprocessing import (
 )
 
 from autometa import readings
+from autometa._cells import LEVELS
 from autometa.algorithms import CALIBRATION_FOLDS, Algorithm, Configuration
-from autometa.columns import LEVELS
 from autometa.encoding import Encoding, choose_encoding
-from autometa.readings import Reading
+from autometa.readings import OF_BYTES, OF_HALVES, Reading
 from autometa.space import SearchSpace
 from autometa.task import Task
 
@@ -138,6 +138,28 @@ def build_pipeline(
     if task.is_positional and (encoding.letters or _needs_frame(task)):
         steps.insert(0, ("frame", _apply("array to frame")))
     return Pipeline(steps)
+
+
+def ask_for_weights(estimator: Any) -> bool:
+    """Have all models of pipelines ask for ``sample_weight`` where scikit-learn routes metadata, and nothing else.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Of pipelines as :func:`build_pipeline` makes them, or one of them; changed in place.
+
+    Returns
+    -------
+    bool
+        Whether any model takes weights.
+    """
+    asked = False
+    for name, part in estimator.get_params(deep=True).items():
+        if isinstance(part, BaseEstimator) and "sample_weight" in inspect.signature(part.fit).parameters:
+            is_model = "model" in name.split("__")
+            part.set_fit_request(sample_weight=is_model)
+            asked |= is_model
+    return asked
 
 
 def is_supervised(pipeline: Any) -> bool:
@@ -355,12 +377,18 @@ def _scaling_steps(n_rows: int, scaler: str) -> list[Any]:
 
 def _level_steps(task: Task, names: list[str]) -> list[Any]:
     """Steps that make one kind of value of levels."""
-    steps: list[Any] = []
+    steps = _spelling_steps(task, names)
     if any(_needs_cast(task.X[name]) or name in task.readings for name in names) or task.mixed_columns:
         steps.append(_apply("to text", "one-to-one"))
-    if any(task.readings.get(name) == LEVELS for name in names):
+    if any(LEVELS[-1] in task.readings.get(name, ()) for name in names):
         steps.append(_apply(LEVELS[-1], "one-to-one"))
     return steps
+
+
+def _spelling_steps(task: Task, names: list[str]) -> list[Any]:
+    """Steps that make text of what Arrow cannot hold as text."""
+    readings_of = dict.fromkeys(step for name in names for step in task.readings.get(name, ()))
+    return [_apply(step, "one-to-one") for step in readings_of if step in (*OF_BYTES, *OF_HALVES)]
 
 
 def _categorical_steps(task: Task, names: list[str], scaled: bool) -> Any:
@@ -515,6 +543,9 @@ def _render(value: Any, imports: dict[str, set[str]], depth: int) -> str:
     if isinstance(value, operator.attrgetter):
         imports.setdefault("operator", set()).add("attrgetter")
         return f"attrgetter({value.__reduce__()[1][0]!r})"
+    if isinstance(value, operator.methodcaller):
+        imports.setdefault("operator", set()).add("methodcaller")
+        return repr(value).removeprefix("operator.")
     if getattr(value, "__module__", "") == "numpy" or isinstance(value, np.ufunc):
         imports["numpy as np"] = set()
         return f"np.{value.__name__}"

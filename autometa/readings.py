@@ -8,6 +8,7 @@ every door. Every reading leaves alone what has been read before.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 import re
@@ -17,6 +18,18 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+
+_MINUTES: Final = r"(:[0-5]\d(?::[0-5]\d)?)"
+# The usual meaning of letters that stand for several zones; RFC 2822 has the American ones.
+_ZONES: Final = {
+    **dict.fromkeys(("GMT", "UTC", "UT", "WET"), "+0000"),
+    **dict.fromkeys(("CET", "BST", "WEST"), "+0100"),
+    **dict.fromkeys(("CEST", "EET", "SAST"), "+0200"),
+    **dict.fromkeys(("EEST", "MSK"), "+0300"),
+    **{"IST": "+0530", "SGT": "+0800", "HKT": "+0800", "JST": "+0900", "KST": "+0900", "AEST": "+1000"},
+    **{"AEDT": "+1100", "NZST": "+1200", "NZDT": "+1300", "EST": "-0500", "EDT": "-0400", "CST": "-0600"},
+    **{"CDT": "-0500", "MST": "-0700", "MDT": "-0600", "PST": "-0800", "PDT": "-0700"},
+}
 
 Function = tuple[Callable[..., Any], Mapping[str, Any]]
 Reading = tuple[str, ...]
@@ -29,6 +42,10 @@ LARGEST: Final = 1e30
 
 def _replace(pattern: str, value: Any) -> Function:
     return pd.DataFrame.replace, {"to_replace": pattern, "value": value, "regex": True}
+
+
+def _replace_all(patterns: Mapping[str, str]) -> Function:
+    return pd.DataFrame.replace, {"regex": dict(patterns)}
 
 
 def _groups(separators: str) -> str:
@@ -44,6 +61,8 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "missing to NaN": (pd.DataFrame.fillna, {"value": math.nan}),
         "text to numbers": (pd.DataFrame.apply, {"func": pd.to_numeric, "errors": "coerce"}),
         # Numbers as people write them: each makes one habit into what to_numeric reads.
+        "without outer spaces": _replace(r"^\s+|\s+$", ""),
+        "about to plain": _replace(r"^\s*[~\u2248]\s*(?=\D?[\d.,])", ""),
         "brackets to minus": _replace(r"^\s*\(\s*([^()]*\d[^()]*?)\s*\)\s*$", r"-\1"),
         "long minus to minus": _replace("^([^\\d]*)[\u2212\u2013\u2014](?=[^\\d]*\\d)", r"\1-"),
         "minus at the end to minus": _replace(r"^\s*([^-]*\d)\s*-\s*$", r"-\1"),
@@ -56,6 +75,17 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "k to thousands": _replace(r"(?<=[\d.])\s*[kK]\s*$", "e3"),
         "M to millions": _replace(r"(?<=[\d.])\s*(?i:mio|mn|million|m)\.?\s*$", "e6"),
         "B to billions": _replace(r"(?<=[\d.])\s*(?i:bn|billion|b)\.?\s*$", "e9"),
+        "truth to numbers": _replace_all({r"^\s*(?i:true)\s*$": "1", r"^\s*(?i:false)\s*$": "0"}),
+        # Text that Arrow cannot hold: bytes that are no UTF-8, and half characters.
+        "each to text": (pd.DataFrame.map, {"func": str, "na_action": "ignore"}),
+        "half characters to bytes": (
+            pd.DataFrame.map,
+            {"func": operator.methodcaller("encode", "utf-8", "backslashreplace"), "na_action": "ignore"},
+        ),
+        "bytes to text": (
+            pd.DataFrame.map,
+            {"func": operator.methodcaller("decode", "utf-8"), "na_action": "ignore"},
+        ),
         # Levels: one and the same whether it comes as 1, 1.0, "1" or a category.
         "whole numbers without point": _replace(r"^(?:-(?=0+(?:\.0*)?$))?(-?\d+)(?:\.0*)?$", r"\1"),
         # Dates and spans of time.
@@ -76,8 +106,52 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
             pd.DataFrame.apply,
             {"func": pd.to_datetime, "errors": "coerce", "unit": "ms", "utc": True},
         ),
-        "start of period": (pd.DataFrame.apply, {"func": operator.attrgetter("dt.start_time")}),
-        "clock to span": _replace(r"^\s*(\d{1,3}:\d{2})\s*$", r"\1:00"),
+        # Dates as they are taken for periods already pass.
+        "start of period": (pd.DataFrame.apply, {"func": operator.methodcaller("astype", "datetime64[s]")}),
+        "first day of period": _replace(r"^\s*(\d{4}-\d{2}-\d{2})/\d{4}-\d{2}-\d{2}\s*$", r"\1"),
+        "quarter to month": _replace_all(
+            {
+                pattern: rf"\1-{3 * quarter - 2:02d}"
+                for quarter in (1, 2, 3, 4)
+                for pattern in (
+                    rf"^\s*(\d{{4}})[- ]?[qQ]{quarter}\s*$",
+                    rf"^\s*[qQ]{quarter}[- ]?(\d{{4}})\s*$",
+                )
+            }
+        ),
+        "week to its day": _replace_all(
+            {
+                r"^\s*(\d{4})-?W(\d{2})\s*$": r"\1-W\2-1",
+                r"^\s*(\d{4})-?W(\d{2})-?([1-7])\s*$": r"\1-W\2-\3",
+            }
+        ),
+        # Dates of habits that strptime does not know.
+        "ordinals to numbers": _replace(r"(?<=\d)(?i:st|nd|rd|th|[.](?=\s+[a-z]))", ""),
+        "months without point": _replace(
+            r"(?i)\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(?:t(?=[.\s])[.]?|[.])", r"\1"
+        ),
+        "year at the end to the date": _replace(
+            r"^\s*(?:[A-Za-z]{3},?\s+)?([A-Za-z]{3})\s+(\d{1,2})\s+(\d{1,2}:\d{2}:\d{2})"
+            r"((?:\s+(?:[+-]\d{4}|[A-Z]{3,4}))?)\s+(\d{4})\s*$",
+            r"\1 \2 \5 \3\4",
+        ),
+        "time zones to offsets": _replace_all(
+            {rf"(?<=[\d:])\s*{zone}\s*$": f" {offset}" for zone, offset in _ZONES.items()}
+        ),
+        # Spans of time.
+        "half days to hours": _replace_all(
+            {
+                rf"^\s*12{_MINUTES}\s*(?i:a[.]?m[.]?)\s*$": r"00\1",
+                rf"^\s*(\d{{1,2}}{_MINUTES})\s*(?i:a[.]?m[.]?)\s*$": r"\1",
+                rf"^\s*12{_MINUTES}\s*(?i:p[.]?m[.]?)\s*$": r"12\1",
+                **{rf"^\s*0?{h}{_MINUTES}\s*(?i:p[.]?m[.]?)\s*$": rf"{h + 12}\1" for h in range(1, 12)},
+            }
+        ),
+        "clock to span": _replace(r"^\s*([-+]?\d{1,3}:\d{2})\s*$", r"\1:00"),
+        "days to words": _replace(r"(?<=\d)\s*(?i:days?|d)(?![a-z])", " days "),
+        "hours to letters": _replace(r"(?<=\d)\s*(?i:hours?|hrs?|h)(?![a-z])", "h "),
+        "minutes to letters": _replace(r"(?<=\d)\s*(?i:minutes?|mins?|m)(?![a-z])", "m "),
+        "seconds to letters": _replace(r"(?<=\d)\s*(?i:seconds?|secs?|s)(?![a-z])", "s "),
         "to spans": (pd.DataFrame.apply, {"func": pd.to_timedelta, "errors": "coerce"}),
         "to nanoseconds": (pd.DataFrame.astype, {"dtype": "timedelta64[ns]"}),
         "times to numbers": (pd.DataFrame.apply, {"func": pd.to_numeric}),
@@ -91,7 +165,8 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
 _BEFORE: Final = (r"^(\s*[-+(]?\s*)(?i:", r")\s*(?=[-+]?[\d.,])")
 _AFTER: Final = (r"(?<=[\d.])\s*(?i:", r")\s*$")
 _MAX_PARAMETER: Final = 40
-_DATE_FORMAT: Final = re.compile(r"(?:%[YymdbBHIMSfpzaA]|[-/., :T])+")
+_DATE_FORMAT: Final = re.compile(r"(?:%[YymdbBHIMSfpzaAGVu]|[-/., :TW])+")
+_POWER: Final = re.compile(r"([^\W\d]{1,3}) e(-?\d{1,2})")
 
 
 def _quoted(text: str, ends: tuple[str, str]) -> str:
@@ -114,6 +189,8 @@ def find_function(name: str) -> Function:
             return _replace(_quoted(parameter, _BEFORE), r"\1")
         if kind == "without unit":
             return _replace(_quoted(parameter, _AFTER), "")
+        if kind == "unit to power" and (power := _POWER.fullmatch(parameter)):
+            return _replace(rf"(?<=[\d.])\s*{power[1]}\s*$", f"e{power[2]}")
         if kind == "to dates written" and _DATE_FORMAT.fullmatch(parameter):
             options = {"func": pd.to_datetime, "errors": "coerce", "format": parameter, "utc": True}
             return pd.DataFrame.apply, options
@@ -131,6 +208,7 @@ def name_function(function: Any, options: Mapping[str, Any]) -> str | None:
             if pattern.startswith(start) and pattern.endswith(end):
                 escaped = pattern.removeprefix(start).removesuffix(end)
                 guesses.append(f"{kind}: " + re.sub(r"\\(.)", r"\1", escaped))
+        guesses.append(_name_power(pattern, str(options.get("value"))))
     if isinstance(options.get("format"), str):
         guesses.append(f"to dates written: {options['format']}")
     for name in (*FUNCTIONS, *guesses):
@@ -141,6 +219,11 @@ def name_function(function: Any, options: Mapping[str, Any]) -> str | None:
         if repr((found[0], dict(found[1]))) == wanted:
             return name
     return None
+
+
+def _name_power(pattern: str, value: str) -> str:
+    unit = pattern.removeprefix(r"(?<=[\d.])\s*").removesuffix(r"\s*$")
+    return f"unit to power: {unit} {value}"
 
 
 def read(frame: pd.DataFrame, reading: Iterable[str]) -> pd.DataFrame:
@@ -156,3 +239,35 @@ def read_column(column: pd.Series, reading: Iterable[str]) -> pd.Series:
     frame = column.to_frame(name="column")
     result = read(frame, reading)
     return result["column"].rename(column.name)
+
+
+# Bytes as Python writes them; a half character as its number.
+OF_BYTES: Final[Reading] = ("each to text",)
+OF_HALVES: Final[Reading] = ("half characters to bytes", "bytes to text")
+
+
+def spelling(column: pd.Series) -> Reading | None:
+    """Return what makes text of bytes that are no UTF-8, or of half characters, which Arrow cannot hold as they are.
+
+    Parameters
+    ----------
+    column : Series
+
+    Returns
+    -------
+    tuple of str or None
+        Nothing is needed by most columns; None where nothing helps, as for text and bytes in one column.
+    """
+    if column.dtype != object:
+        return ()
+    try:
+        column.astype("str")
+    except UnicodeError:
+        for reading in (OF_BYTES, OF_HALVES):
+            with contextlib.suppress(UnicodeError, AttributeError):
+                read_column(column, reading).astype("str")
+                return reading
+        return None
+    except (TypeError, ValueError):  # lists in cells, numbers of thousands of digits
+        return ()
+    return ()

@@ -11,18 +11,12 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 
+from autometa._cells import LEVELS, MAX_CLASSES_OF_INTEGERS, PLAIN, ColumnType
 from autometa._numbers import is_word_for_missing, number_reading
-from autometa.columns import (
-    LEVELS,
-    MAX_CLASSES_OF_INTEGERS,
-    PLAIN,
-    ColumnType,
-    find_leaks,
-    fingerprint,
-    infer_columns,
-)
+from autometa.columns import infer_columns
 from autometa.errors import DataError, DataIssue, UsageError, listed
-from autometa.frames import as_frame, as_series, check_names
+from autometa.fingerprints import find_leaks, fingerprint
+from autometa.frames import as_frame, as_series, check_names, names_of
 from autometa.metrics import Metric, needs_positive, resolve_metric
 from autometa.readings import Reading, read_column
 
@@ -56,6 +50,8 @@ class Task:
     readings : dict of str to tuple of str
         How the cells of a column are read where that is not plain, see :mod:`autometa.readings`. Pipelines hold the
         same steps, so they take the user's own table as well as `X`.
+    unread : dict of str to tuple of str
+        Words among the numbers or dates of a column that are missing values, in new rows as well.
     dtypes : dict of str to str
         How each column was stored before it was read.
     mixed_columns : tuple of str
@@ -78,6 +74,7 @@ class Task:
     metric: Metric
     column_types: Mapping[str, ColumnType]
     readings: Mapping[str, Reading] = field(default_factory=dict)
+    unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dtypes: Mapping[str, str] = field(default_factory=dict)
     mixed_columns: tuple[str, ...] = ()
     infinite_columns: tuple[str, ...] = ()
@@ -163,6 +160,7 @@ class Task:
             metric=_resolve_metric(metric, resolved, target, issues),
             column_types=types,
             readings=found.readings,
+            unread=found.unread,
             dtypes={name: str(dtype) for name, dtype in zip(frame.columns, frame.dtypes, strict=True)},
             mixed_columns=found.mixed,
             infinite_columns=found.infinite,
@@ -207,12 +205,12 @@ class Task:
         return fingerprint(self.kind, self.X, self.y)
 
     def schema(self) -> list[dict[str, Any]]:
-        """Return what new rows must have, for :func:`autometa.columns.match_columns`.
+        """Return what new rows must have, for :func:`autometa.matching.match_columns`.
 
         Returns
         -------
         list of dict
-            ``name``, ``type``, ``dtype`` and ``reading`` of each column, in plain JSON types.
+            ``name``, ``type``, ``dtype``, ``reading`` and ``unread`` of each column, in plain JSON types.
         """
         return [
             {
@@ -220,6 +218,7 @@ class Task:
                 "type": column_type,
                 "dtype": self.dtypes.get(name, str(self.X[name].dtype)),
                 "reading": list(self.readings.get(name, ())),
+                "unread": list(self.unread.get(name, ())),
             }
             for name, column_type in self.column_types.items()
         ]
@@ -243,7 +242,7 @@ def split_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, pd.Ser
     DataError
         AM101 when there is no such column, with the closest name; AM301 when there are two.
     """
-    names = [str(column) for column in frame.columns]
+    names = names_of(frame)
     if names.count(target) > 1:
         raise DataError(
             "AM301",

@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given, strategies as st
 from refusals import refused
 
-from autometa.columns import COLUMN_TYPES, infer_columns, look_at, match_columns
+from autometa._cells import COLUMN_TYPES
+from autometa.columns import infer_columns, look_at
 from autometa.errors import AutometaError, DataError, UsageError
+from autometa.matching import match_columns
 from autometa.readings import read_column
 from autometa.task import Task
 
@@ -46,6 +48,17 @@ HABITS = {
     "long minus": (lambda x: f"\u2212{x:.2f}", 1),
     "spaces around": (lambda x: f"  {x:.2f} ", 0),
     "exponent": (lambda x: f"{x:.6e}", 0),
+    "exponent and comma": (lambda x: f"{x:.6e}".replace(".", ","), 0),
+    "about": (lambda x: f"~{x:.2f}", 0),
+    "spaces that do not break": (lambda x: f"\u00a0{x:.2f}\u00a0", 0),
+    "currency in brackets": (lambda x: f"(${x:,.2f})", 1),
+    "currency after, in brackets": (lambda x: f"({x:.2f} EUR)", 1),
+    "minus before currency": (lambda x: f"-${x:,.2f}", 1),
+    "francs": (lambda x: f"CHF {x:,.2f}".replace(",", "'"), 0),
+    "percent and comma": (lambda x: f"{x:.2f} %".replace(".", ","), 0),
+    "square metres": (lambda x: f"{x:.2f} m\u00b2", 0),
+    "degrees": (lambda x: f"{x:.2f}\u00b0C", 0),
+    "unit of two words": (lambda x: f"{x:,.2f} sq ft", 0),
 }
 
 
@@ -69,6 +82,10 @@ def test_numbers_are_read_whatever_the_habit(habit, cents):
         (["1,00,000", "23,45,678", "5,00,000", "9"], [1e5, 2345678, 5e5, 9]),
         (["1,5", "1,234", "12,75", "3"], [1.5, 1.234, 12.75, 3]),
         (["1.5", "1,234", "12,750.5", "3"], [1.5, 1234, 12750.5, 3]),
+        (["1 kg", "250 g", "3 kg", "10 mg"], [1000, 250, 3000, 0.01]),
+        (["2 GB", "512 MB", "1 TB", "4 GB"], [2e9, 5.12e8, 1e12, 4e9]),
+        (["$1.5 million", "$2 billion", "$1 million", "$7 billion"], [1.5e6, 2e9, 1e6, 7e9]),
+        (["\u20b91,50,000", "\u20b92,00,000", "\u20b912,00,000", "\u20b950,000"], [15e4, 2e5, 12e5, 5e4]),
     ],
 )
 def test_the_whole_column_decides_what_a_cell_means(cells, values):
@@ -87,7 +104,7 @@ def test_one_word_among_numbers_is_missing_and_told(word):
 
 
 NOT_NUMBERS = {
-    "two units": [f"{i} kg" if i % 2 else f"{i} g" for i in ROWS],
+    "two units": [f"{i} kg" if i % 2 else f"{i} lb" for i in ROWS],
     "zeros in front": [f"0{1000 + i}" for i in ROWS],
     "ranges": [">50K" if i % 3 else "<=50K" for i in ROWS],
     "lists": [f"{i},{i + 1},{i + 2}" for i in ROWS],
@@ -132,17 +149,69 @@ def test_times_of_day_and_spans_are_numeric():
     assert look(clocks).values[1] == pd.Timedelta(hours=1, minutes=1)
 
 
+SECONDS = [i * 61 + 3600 * (i % 5) for i in ROWS]
+SPANS = {
+    "pandas": [str(pd.Timedelta(seconds=s)) for s in SECONDS],
+    "python": [str(dt.timedelta(seconds=s)) for s in SECONDS],
+    "ISO 8601": [pd.Timedelta(seconds=s).isoformat() for s in SECONDS],
+    "words": [f"{s // 3600} hours {s // 60 % 60} mins {s % 60} sec" for s in SECONDS],
+    "letters": [f"{s // 3600}h {s // 60 % 60}m {s % 60}s" for s in SECONDS],
+    "clock": [f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}" for s in SECONDS],
+    "half days": [f"{dt.datetime(2024, 1, 1) + dt.timedelta(seconds=s):%I:%M:%S %p}" for s in SECONDS],
+    "objects": pd.Series([dt.timedelta(seconds=s) for s in SECONDS], dtype=object),
+    "categories": pd.Series(pd.to_timedelta(SECONDS, unit="s")).astype("category"),
+}
+
+
+@pytest.mark.parametrize("name", SPANS)
+def test_spans_of_time_are_read_whatever_the_habit(name):
+    found = look(SPANS[name])
+    assert found.type == "numeric"
+    assert [value.total_seconds() for value in found.values] == SECONDS
+
+
+def test_a_count_of_years_is_no_id():
+    assert look(pd.Series(range(1950, 1950 + N))).type == "numeric"
+    assert look(pd.Series(range(1, N + 1))).code == "AM206"
+
+
+def test_truth_in_text_is_what_a_file_of_it_gives():
+    for words in (["TRUE", "FALSE"], ["true", "false"], [True, "False"]):
+        assert look(pd.Series(words * 30, dtype=object)).values.tolist() == [1.0, 0.0] * 30
+    assert look(["yes", "no"] * 30).type == "categorical"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [b"\xff", b"a"] * 30,
+        ["a\ud800", "b"] * 30,
+        [None, "\udfff", "c"] * 20,
+    ],
+)
+def test_what_cannot_be_text_as_it_is_has_levels_of_its_own(values):
+    found = look(pd.Series(values, dtype=object))
+    assert found.type == "categorical"
+    assert found.values.nunique() == 2
+
+
 def test_whole_numbers_beyond_the_exact_ones_are_told():
     assert look(pd.Series([2**53 + i for i in range(0, 3 * N, 3)][:N])).code in ("", "AM217")
     assert look(pd.Series([2**53, 2**53 + 1, 5] * 20)).code == "AM217"
+    huge = pd.Series([10**30 + i % 3 for i in ROWS], dtype=object)
+    assert look(huge).type == "categorical"  # as floats, they would be one and the same
+    assert look(huge).values is None or look(huge).values.nunique() == 3
 
 
 # --- dates ------------------------------------------------------------------------------------------------------
 
 DAYS = pd.Series(pd.date_range("2022-01-01", periods=N, freq="3D"))
 FORMATS = (
-    "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y-%m-%d", "%Y/%m/%d", "%d-%b-%Y", "%d %B %Y", "%b %d, %Y",
-    "%d.%m.%y", "%m/%d/%Y %I:%M %p", "%Y-%m-%dT%H:%M:%S", "%d.%m.%Y %H:%M", "%a, %d %b %Y",
+    "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y-%m-%d", "%Y/%m/%d", "%d-%b-%Y", "%d %B %Y",
+    "%b %d, %Y", "%d.%m.%y", "%m/%d/%y", "%Y-%b-%d", "%Y %b %d", "%d. %b %Y", "%b. %d, %Y",
+    "%a %b %d %H:%M:%S %Y", "%G-W%V-%u", "%GW%V%u", "%Y%m%dT%H%M%S", "%a, %d %b %Y %H:%M:%S GMT",
+    "%d/%b/%Y:%H:%M:%S +0000", "%Y.%m.%d", "%m/%d/%Y %I:%M %p", "%Y-%m-%dT%H:%M:%S", "%d.%m.%Y %H:%M",
+    "%a, %d %b %Y",
 )  # fmt: skip
 
 
@@ -151,6 +220,41 @@ def test_a_column_of_dates_is_read_one_way(written):
     found = look(DAYS.dt.strftime(written))
     assert (found.type, found.code) == ("date", "AM202")
     assert (found.values.dt.tz_localize(None).dt.normalize() == DAYS).all()
+
+
+@pytest.mark.parametrize("written", ["%dth %B %Y", "%B %dst, %Y", "%d %B %Y"])
+def test_ordinals_are_days(written):
+    assert (look(DAYS.dt.strftime(written)).values.dt.tz_localize(None) == DAYS).all()
+
+
+@pytest.mark.parametrize(
+    ("zone", "hours"),
+    [("UTC", 0), ("GMT", 0), ("CET", 1), ("EST", -5), ("PDT", -7), ("JST", 9), ("+02:00", 2)],
+)
+def test_zones_are_taken_off(zone, hours):
+    found = look(DAYS.dt.strftime(f"%Y-%m-%d %H:%M:%S {zone}"))
+    assert (found.values.dt.tz_localize(None) == DAYS - pd.Timedelta(hours=hours)).all()
+
+
+@pytest.mark.parametrize("written", ["{0}Q{1}", "{0}-Q{1}", "Q{1} {0}", "{0} q{1}"])
+def test_quarters_are_dates(written):
+    quarters = pd.period_range("2010Q1", periods=N, freq="Q")
+    found = look([written.format(q.year, q.quarter) for q in quarters])
+    assert found.type == "date"
+    assert (found.values.dt.tz_localize(None) == quarters.start_time).all()
+
+
+@pytest.mark.parametrize("freq", ["Y", "Q", "M", "W", "D", "h"])
+def test_periods_are_the_same_dates_in_every_form(freq):
+    periods = pd.Series(pd.period_range("2020", periods=N, freq=freq))
+    task = Task.from_frame(pd.DataFrame({"p": periods, "x": np.sin(ROWS)}), BINARY)
+    forms = [periods, periods.astype("object"), periods.dt.start_time]
+    forms += [] if freq == "Y" else [periods.astype("str"), periods.astype("category")]
+    for form in forms:
+        read, issues = match_columns(pd.DataFrame({"p": form, "x": np.sin(ROWS)}), task.schema())
+        assert not issues
+        starts = read_column(read["p"], task.readings["p"]).dt.tz_localize(None)
+        assert (starts == periods.dt.start_time).all()
 
 
 def test_day_and_month_that_nothing_tells_apart_are_told():
@@ -311,6 +415,19 @@ def test_new_rows_are_read_like_the_rows_at_fit():
     assert read["level"].tolist() == ["1", "3"]
     with refused(DataError, "AM407", match="column 'day'"):
         match_columns(rows.assign(day=["2022/31/12", "never"]), task.schema())
+
+
+def test_words_that_were_missing_at_fit_are_so_in_one_row():
+    frame = pd.DataFrame(
+        {"price": ["see note" if i % 20 == 0 else f"{i}.5" for i in ROWS], "x": np.sin(ROWS)}
+    )
+    task = Task.from_frame(frame, BINARY)
+    for word in ("see note", "<5", "n.a."):
+        read, issues = match_columns(pd.DataFrame({"price": [word], "x": [0.1]}), task.schema())
+        assert not issues
+        assert read["price"].isna().all()
+    with pytest.raises(DataError, match="AM407"):
+        match_columns(pd.DataFrame({"price": ["another"], "x": [0.1]}), task.schema())
 
 
 CELL = st.one_of(

@@ -16,6 +16,7 @@ from refusals import refused
 
 from autometa.errors import DataError, DependencyError
 from autometa.tables import read_table
+from autometa.task import Task
 
 FRAME = pd.DataFrame(
     {"name": ["a", "b,c", "ü"], "count": [1, 2, 3], "share": [0.5, np.nan, -1.25], "day": ["2024-01-02"] * 3}
@@ -331,3 +332,108 @@ def test_arff_with_comments_ranges_and_dates(write):
     assert frame["a"].tolist() == [1, 3]
     assert frame["b c"].isna().tolist() == [False, True]
     assert frame["d"].tolist() == ["2024-01-02", "2024-01-03"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32", "utf-16"])
+@pytest.mark.parametrize("word", ["Москва", "東京", "Ville", "\U0001f600"])
+def test_wide_characters_are_found_in_any_script(write, encoding, word):
+    text = "a,b\n" + "".join(f"{i},{word}{i}\n" for i in range(20))
+    frame = read_table(write(text.encode(encoding), "t.csv")).frame
+    assert frame["b"].tolist() == [f"{word}{i}" for i in range(20)]
+
+
+@pytest.mark.parametrize("mark", [*";\t|:~^", " ", "    "])
+def test_any_separator_is_found_and_told(write, mark):
+    text = "".join(mark.join(cells) + "\n" for cells in [("a", "b"), *((str(i), f"w{i}") for i in range(5))])
+    table = read_table(write(text.encode(), "t.csv"))
+    assert table.frame.shape == (5, 2)
+    assert [issue.code for issue in table.notices] == ["AM304"]
+    said = read_table(write(f"sep={mark[0]}\n{text}".encode(), "s.csv")) if len(mark) == 1 else table
+    pd.testing.assert_frame_equal(said.frame, table.frame)
+
+
+@pytest.mark.parametrize("end", ["\n\n", ",,\n,,\n", "\x1a", ",,\n\x1a"])
+def test_what_stands_below_the_table_is_no_row(write, end):
+    table = read_table(write(("a,b,y\n1,u,yes\n2,v,no\n" + end).encode(), "t.csv"))
+    assert table.frame["a"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("title", ["Report 2024\n", "Report 2024\n\n", "Report,,\n", '"Sales, 2024"\n'])
+def test_a_title_above_the_header_is_left_out_and_told(write, title):
+    table = read_table(write((title + "a,b,y\n1,u,yes\n2,v,no\n").encode(), "t.csv"))
+    assert list(table.frame.columns) == ["a", "b", "y"]
+    assert [issue.code for issue in table.notices] == ["AM306"]
+
+
+def test_a_header_shorter_than_the_rows_is_no_title(write):
+    with pytest.raises(DataError, match="AM117"):
+        read_table(write(b"a\n1,2\n3,4\n", "t.csv"))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"<!doctype html><html><body>1,2</body></html>\n", "page of the web"),
+        (b'{"a": 1, "b": 2}\n', "JSON"),
+        (b'[{"a": 1}]\n', "JSON"),
+        (b"PK\x03\x04rest", "workbook"),
+        (b"\x1f\x8bxx", r"\.csv\.gz"),
+        (b"PAR1xx", r"\.parquet"),
+    ],
+)
+def test_another_format_under_the_name_of_text_is_named(write, content, says):
+    with pytest.raises(DataError, match=f"AM113.*{says}"):
+        read_table(write(content, "t.csv"))
+
+
+def test_names_that_stand_twice_are_named_in_any_format(write):
+    import pyarrow as pa
+    import pyarrow.feather
+    import pyarrow.parquet
+
+    table = pa.Table.from_arrays([pa.array([1, 2]), pa.array([3, 4])], names=["a", "a"])
+    for name, save in (
+        ("t.parquet", pyarrow.parquet.write_table),
+        ("t.feather", pyarrow.feather.write_feather),
+    ):
+        buffer = io.BytesIO()
+        save(table, buffer)
+        with pytest.raises(DataError, match=r"AM301 column name 'a' stands 2 times"):
+            read_table(write(buffer.getvalue(), name))
+
+
+def test_a_stream_of_arrow_is_read_like_its_file(write):
+    import pyarrow as pa
+
+    table = pa.table({"a": [1, 2], "y": ["u", "v"]})
+    buffer = io.BytesIO()
+    with pa.ipc.new_stream(buffer, table.schema) as stream:
+        stream.write_table(table)
+    assert read_table(write(buffer.getvalue(), "t.arrow")).frame.equals(table.to_pandas())
+
+
+ARFF = """@relation r
+@attribute\ta\tnumeric
+@attribute b {{u,'50%'}} % what it is
+@attribute y {{yes,no}}
+@data
+1,u,yes{end}
+2,'50%',no
+3,u,yes{end}
+"""
+
+
+@pytest.mark.parametrize("end", ["", " % why", ",{2}"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_arff_of_any_hand(write, end, encoding):
+    frame = read_table(write(ARFF.format(end=end).encode(encoding), "t.arff")).frame
+    assert frame["a"].tolist() == [1, 2, 3]
+    assert frame["b"].tolist() == ["u", "50%", "u"]
+
+
+def test_whole_numbers_of_hundreds_of_digits_are_infinite(write):
+    text = "a,y\n" + "".join(f"{'9' * 400 if i == 3 else i},{i % 2}\n" for i in range(9))
+    frame = read_table(write(text.encode(), "t.csv")).frame
+    assert Task.from_frame(frame, "y").infinite_columns == ("a",)
+    with pytest.raises(DataError, match="AM108"):
+        Task.from_frame(frame[["y", "a"]], "a")

@@ -26,6 +26,11 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         "data", metavar="DATA", help="CSV, TSV, Parquet, Feather or ARFF; - for CSV on standard input"
     )
     parser.add_argument("--target", metavar="COL", required=True, help="name of the column to predict")
+    add_column_type_argument(parser)
+
+
+def add_column_type_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--column-type``."""
     parser.add_argument(
         "--column-type",
         metavar="NAME=TYPE",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from autometa.cli._inputs import KINDS, add_json_argument, load_task
+from autometa.cli._inputs import KINDS, add_column_type_argument, add_json_argument, load_task
 from autometa.cli._terminal import note, say, show_json, show_sections
 from autometa.cli._wording import counted, number
 from autometa.errors import UsageError
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sources.add_argument("--forget", action="store_true", help="remove everything that was learned")
     parser.add_argument("--data", metavar="FILE", help="the table of a study that tune did not make")
     parser.add_argument("--target", metavar="COL", help="name of its column to predict")
+    add_column_type_argument(parser)
     parser.add_argument("--kind", choices=KINDS, default="auto", help="read from the target by default")
     parser.add_argument("--metric", metavar="M", help="what the values of that study are, such as roc_auc")
     parser.add_argument("--study", metavar="NAME", help="read this study only")
@@ -50,10 +51,7 @@ def run(args: argparse.Namespace) -> int:
     task = None if args.data is None else load_task(args)[1]
     report = learn(
         args.storage,
-        None if task is None else task.X,
-        None if task is None else task.y,
-        kind="auto" if task is None else task.kind,
-        metric=args.metric,
+        task,
         study_name=args.study,
         algorithm=args.algorithm,
     )

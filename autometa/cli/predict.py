@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    from autometa.columns import match_columns
+    from autometa.matching import match_columns
     from autometa.persistence import load_model, version_mismatches
     from autometa.tables import read_table
 
@@ -61,8 +61,7 @@ def run(args: argparse.Namespace) -> int:
     as_text = [column["name"] for column in info["columns"] if _is_text(column)]
     table = read_table(args.data, text_columns=as_text)
     rows, issues = match_columns(table.frame, info["columns"], ignore=info["target"])
-    rows, infinite = _without_infinities(rows)
-    for issue in (*table.notices, *issues, *infinite):
+    for issue in (*table.notices, *issues):
         note(with_code(issue))
     predictions = _predict(pipeline, rows, args.proba)
     write_rows(output, to_csv(predictions))
@@ -71,24 +70,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _without_infinities(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[DataIssue]]:
-    """Read infinite values as missing, as at fitting, also where the table that was fitted had none."""
-    import numpy as np
-
-    numbers = rows.select_dtypes("number")
-    infinite = [
-        name for name in numbers if np.isinf(numbers[name].to_numpy("float64", na_value=np.nan)).any()
-    ]
-    if not infinite:
-        return rows, []
-    what = f"infinite values are read as missing in {len(infinite)} column(s): {', '.join(map(repr, infinite[:10]))}."
-    cleaned = rows.assign(**{name: rows[name].replace([np.inf, -np.inf], np.nan) for name in infinite})
-    return cleaned, [DataIssue("AM203", tuple(infinite), what)]
-
-
 def _is_text(column: Mapping[str, Any]) -> bool:
     """Whether a column must not be turned into numbers by pandas, which knows less of how it is written."""
-    from autometa.columns import PLAIN
+    from autometa._cells import PLAIN
 
     reading = tuple(column.get("reading", ()))
     if column["type"] in ("numeric", "date"):

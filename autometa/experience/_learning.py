@@ -109,6 +109,7 @@ def learn(
     metric: Any = None,
     study_name: str | None = None,
     algorithm: str | None = None,
+    column_types: Mapping[str, str] | None = None,
 ) -> LearnReport:
     """Take finished studies into the user's own metadata base, from which the next recommendations profit.
 
@@ -132,6 +133,8 @@ def learn(
         Read this study only.
     algorithm : str, optional
         What that study tunes, where its parameters are those of several algorithms.
+    column_types : mapping of str to str, optional
+        What to read the columns of that table as, see :func:`autometa.recommend`.
 
     Returns
     -------
@@ -146,7 +149,7 @@ def learn(
     UsageError
         AM525 when there is no study of that name.
     """
-    about = None if X is None else Task.from_frame(X, y, kind=kind, metric=metric)
+    about = None if X is None else Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
     opened = open_existing_storage(storage)
     reading = read_studies(opened, about, study_name=study_name, algorithm=algorithm)
     with locked():

@@ -100,6 +100,7 @@ def extract_metafeatures(
     groups: Groups = "all",
     max_rows: int = MAX_ROWS,
     random_state: int = 0,
+    column_types: Mapping[str, str] | None = None,
 ) -> pd.Series:
     """Describe a table and its target by meta-features.
 
@@ -116,6 +117,8 @@ def extract_metafeatures(
         Rows that are looked at; more are sampled, evenly over the target. At least 2.
     random_state : int, default=0
         Seed of all samples. The same seed gives the same values.
+    column_types : mapping of str to str, optional
+        What to read columns as (numeric, categorical, date, text, ignored), where the guess would be another.
 
     Returns
     -------
@@ -136,7 +139,7 @@ def extract_metafeatures(
     >>> round(float(values["class_entropy"]), 3)
     1.585
     """
-    task = Task.from_frame(X, y, kind=kind)
+    task = Task.from_frame(X, y, kind=kind, column_types=column_types)
     return MetaFeatures(describe_task(task, groups=groups, max_rows=max_rows, random_state=random_state))
 
 

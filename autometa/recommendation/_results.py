@@ -74,10 +74,13 @@ class Recommendation:
 
     @property
     def pipeline(self) -> Pipeline:
-        """The unfitted pipeline: scikit-learn and LightGBM objects only; made anew at each access."""
+        """The unfitted pipeline: scikit-learn and LightGBM objects only; made anew at each access.
+
+        Where scikit-learn routes metadata, its model asks for ``sample_weight`` at fit.
+        """
         from autometa.pipelines import build_pipeline
 
-        return build_pipeline(self.configuration, self.task)
+        return _asking_for_weights(build_pipeline(self.configuration, self.task))
 
     def to_code(self, *, target: str | None = None, data: str = "data.csv", read: str = "") -> str:
         """Return a Python script that builds, scores and fits the pipeline without autometa.
@@ -243,7 +246,8 @@ class Recommendations(Sequence[Recommendation]):
             AM510 when `k` is less than 1 or `time_budget` is not positive.
         """
         mixture = self.mixture(k, time_budget=time_budget)
-        return build_ensemble(mixture.configurations, mixture.weights, self.task, threshold=mixture.threshold)
+        made = build_ensemble(mixture.configurations, mixture.weights, self.task, threshold=mixture.threshold)
+        return _asking_for_weights(made)
 
     def mixture(self, k: int = 5, *, time_budget: float | None = None) -> Mixture:
         """Return the members, weights and threshold of :meth:`ensemble` as data.
@@ -357,3 +361,14 @@ def _finite(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _asking_for_weights(estimator: Any) -> Any:
+    """Return an estimator whose models ask for weights where scikit-learn routes metadata."""
+    from sklearn import get_config
+
+    from autometa.pipelines import ask_for_weights
+
+    if get_config()["enable_metadata_routing"]:
+        ask_for_weights(estimator)
+    return estimator

@@ -14,6 +14,7 @@ import optuna
 import pandas as pd
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
+from sklearn import config_context
 from sklearn.pipeline import Pipeline
 
 from autometa.evaluation import fit_pipeline
@@ -126,13 +127,14 @@ class TuneResult:
         """The best single pipeline, fitted on all rows when it is first asked for."""
         if isinstance(self.model, Pipeline):
             return self.model
-        return fit_pipeline(
-            self.task,
-            self.best_configuration,
-            sample_weight=self.sample_weight,
-            random_state=self.random_state,
-            rounds=self.rounds,
-        )
+        with config_context(enable_metadata_routing=False):
+            return fit_pipeline(
+                self.task,
+                self.best_configuration,
+                sample_weight=self.sample_weight,
+                random_state=self.random_state,
+                rounds=self.rounds,
+            )
 
     def refitted(self) -> Any:
         """Return the members as one scikit-learn estimator, each fitted once on all rows.

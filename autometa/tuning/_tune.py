@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import optuna
+from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
 from autometa.errors import UsageError
@@ -147,7 +148,8 @@ def tune(
     _check_counts(n_trials=(n_trials, 0), n_jobs=(n_jobs, 1), ensemble_size=(ensemble_size, 1))
     schedule = schedule or Schedule()
     # Small matrices are quicker in one thread, and many times quicker where other processes are busy.
-    with quiet_optuna(), threadpool_limits(1):
+    # Weights go to the models here, whatever scikit-learn is told to route for the user.
+    with quiet_optuna(), threadpool_limits(1), config_context(enable_metadata_routing=False):
         task = Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
         weights = resolve_weights(sample_weight, task)
         space = _space(task, algorithms, takes_weights=weights is not None)

@@ -169,6 +169,7 @@ def warm_start(
     space: Mapping[str, BaseDistribution] | None = None,
     kind: str = "auto",
     metric: Any = None,
+    column_types: Mapping[str, str] | None = None,
     random_state: int | None = None,
     fixed: Mapping[str, Any] | None = None,
 ) -> WarmStartReport:
@@ -200,6 +201,8 @@ def warm_start(
         See :func:`autometa.recommend`.
     metric : str or callable, optional
         See :func:`autometa.recommend`.
+    column_types : mapping of str to str, optional
+        What to read columns as (numeric, categorical, date, text, ignored), where the guess would be another.
     random_state : int, optional
         Seed of the sampling of rows for the meta-features of a large table.
     fixed : mapping of str to value, optional
@@ -221,7 +224,7 @@ def warm_start(
     DataError
         When the data cannot be used.
     """
-    task = Task.from_frame(X, y, kind=kind, metric=metric)
+    task = Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
     algorithms = None if algorithm is None else [algorithm]
     own = _OwnSpace(SearchSpace.for_kind(task.kind, algorithms), algorithm, rename or {})
     trials = study.get_trials(deepcopy=False)
