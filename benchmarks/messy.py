@@ -245,7 +245,10 @@ def report(results: pd.DataFrame) -> str:
             "median seconds": each["seconds"].median().map("{:.1f}".format),
             "mean seconds": each["seconds"].mean().map("{:.1f}".format),
             "mean CPU seconds": each["cpu_seconds"].mean().map("{:.1f}".format),
-            "of reading and preparing": each["preparing_seconds"].mean().map("{:.2f}".format).replace("nan", ""),
+            "of reading and preparing": each["preparing_seconds"]
+            .mean()
+            .map("{:.2f}".format)
+            .replace("nan", ""),
             "failures": each["error"].count(),
         }
     )
@@ -289,7 +292,9 @@ def main() -> None:
         "--environments", type=Path, default=Path(".environments"), help="where missing environments are made"
     )
     parser.add_argument(
-        "--metamodel", type=Path, help="folder of the meta-model that knows no family; made if it is not there"
+        "--metamodel",
+        type=Path,
+        help="folder of the meta-model that knows no family; made if it is not there",
     )
     parser.add_argument("--core", type=int, help="run the methods on this core")
     parser.add_argument("--lock", type=Path, help="file to lock while a method runs that is given seconds")

@@ -141,7 +141,10 @@ def run_autogluon(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str, 
 
 
 METHODS = {
-    "recommend": (run_recommend, ("autometa first pick", "autometa mean of five", "autometa ensemble of five")),
+    "recommend": (
+        run_recommend,
+        ("autometa first pick", "autometa mean of five", "autometa ensemble of five"),
+    ),
     "tune": (run_tune, ("autometa tune 10 s",)),
     "skrub": (run_skrub, ("skrub default",)),
     "lightgbm": (run_lightgbm, ("LightGBM on codes",)),
