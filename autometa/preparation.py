@@ -38,9 +38,16 @@ from autometa.task import Task
 
 DATE_PARTS: Final = ("year", "month", "day", "day_of_week", "day_of_year", "hour")
 DATE_CYCLES: Final = {"month": 12, "day_of_week": 7, "hour": 24}
-# Columns into which n-grams of letters, and words, are hashed.
+# Columns into which n-grams of letters, and words, are hashed; the latter with pairs where nothing reduces them. Four
+# times as many columns for pairs said no more, and took a linear classifier twice the time.
 N_LETTER_HASHES: Final = 2**13
 N_WORD_HASHES: Final = 2**12
+N_PAIR_HASHES: Final = 2**13
+# A coefficient for every n-gram says more than those of a few components. Other algorithms need few columns.
+_TAKE_ALL_WORDS: Final = ("linear",)
+# Columns of text, times classes, of which all n-grams are taken: logistic regression on five columns of two classes
+# took five times as long as on their components, and said no more.
+MAX_WHOLE: Final = 8
 # Power iterations of the SVD: Halko, Martinsson and Tropp (SIAM Review 53, 2011) find one to three enough.
 N_ITERATIONS: Final = 3
 WORTH_FOLDS: Final = 5  # scikit-learn's default
@@ -69,6 +76,7 @@ FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]] = M
             f"{part} of date": (pd.DataFrame.apply, {"func": operator.attrgetter(f"dt.{part}")})
             for part in DATE_PARTS
         },
+        "within ten deviations": (np.clip, {"a_min": -10.0, "a_max": 10.0}),
         "missing to empty text": (pd.Series.fillna, {"value": ""}),
     }
 )
@@ -132,11 +140,7 @@ def make_preparation(algorithm: Algorithm, task: Task, scaler: str, encoding: En
         )
     if worth := list(encoding.worth):
         blocks.append(("worth", _worth_steps(task, worth, scaled), _selector(task, worth)))
-    for title, counts in (("letters", encoding.letters), ("words", encoding.words)):
-        for i, (name, n_components) in enumerate(counts.items()):
-            steps = _text_steps(title, n_components)
-            blocks.append((f"{title}{i}", steps, _selector(task, [name])[0]))
-    return join_blocks(blocks)
+    return join_blocks([*blocks, *_word_blocks(algorithm, task, encoding)])
 
 
 def join_blocks(blocks: list[Any]) -> ColumnTransformer:
@@ -251,7 +255,8 @@ def _scaling_steps(n_rows: int, scaler: str) -> list[Any]:
             SplineTransformer(n_knots=5, degree=3, knots="quantile", extrapolation="linear"),
             StandardScaler(),
         ]
-    return [impute, StandardScaler()]
+    # What lies farther out than anything in training would take a linear model or a network anywhere.
+    return [impute, StandardScaler(), apply("within ten deviations", "one-to-one")]
 
 
 def _level_steps(task: Task, names: list[str]) -> list[Any]:
@@ -318,7 +323,38 @@ def _worth_steps(task: Task, names: list[str], scaled: bool) -> Any:
     return _chain([*_level_steps(task, names), encoder, *([StandardScaler()] if scaled else [])])
 
 
-def _text_steps(kind: str, n_components: int) -> Any:
+def _word_blocks(algorithm: Algorithm, task: Task, encoding: Encoding) -> list[tuple[str, Any, Any]]:
+    whole = task.columns("text") if algorithm.name in _TAKE_ALL_WORDS else []
+    if len(whole) * max(len(task.classes), 1) > MAX_WHOLE:
+        whole = []
+    blocks = []
+    for title, counts in (("letters", encoding.letters), ("words", encoding.words)):
+        for i, (name, n_components) in enumerate(counts.items()):
+            if name not in whole:
+                steps = [*_count_steps(title), _reduction(n_components)]
+            else:
+                steps = _count_steps("letters" if title == "letters" else "pairs")
+            blocks.append((f"{title}{i}", make_pipeline(*steps), _selector(task, [name])[0]))
+    for i, name in enumerate(name for name in whole if name in encoding.letters):
+        blocks.append((f"pairs{i}", make_pipeline(*_count_steps("pairs")), _selector(task, [name])[0]))
+    return blocks
+
+
+def _count_steps(kind: str) -> list[Any]:
+    """Weights of the letters or words of a text: a sparse row of length one."""
+    if kind == "letters":
+        # As in skrub's StringEncoder: within words, three and four letters.
+        counts = HashingVectorizer(
+            n_features=N_LETTER_HASHES, analyzer="char_wb", ngram_range=(3, 4), alternate_sign=False
+        )
+    elif kind == "words":
+        counts = HashingVectorizer(n_features=N_WORD_HASHES, alternate_sign=False)
+    else:
+        counts = HashingVectorizer(n_features=N_PAIR_HASHES, ngram_range=(1, 2), alternate_sign=False)
+    return [apply("to text"), apply("missing to empty text"), counts, TfidfTransformer()]
+
+
+def _reduction(n_components: int) -> Any:
     """Components of letters or words, for every algorithm as they are.
 
     The weights of a row have length one, so that all components of a column together vary like one scaled number. Each
@@ -326,17 +362,4 @@ def _text_steps(kind: str, n_components: int) -> Any:
     """
     from sklearn.decomposition import TruncatedSVD
 
-    if kind == "letters":
-        # As in skrub's StringEncoder: within words, three and four letters.
-        counts = HashingVectorizer(
-            n_features=N_LETTER_HASHES, analyzer="char_wb", ngram_range=(3, 4), alternate_sign=False
-        )
-    else:
-        counts = HashingVectorizer(n_features=N_WORD_HASHES, alternate_sign=False)
-    return make_pipeline(
-        apply("to text"),
-        apply("missing to empty text"),
-        counts,
-        TfidfTransformer(),
-        TruncatedSVD(n_components=n_components, n_iter=N_ITERATIONS, random_state=0),
-    )
+    return TruncatedSVD(n_components=n_components, n_iter=N_ITERATIONS, random_state=0)

@@ -181,9 +181,10 @@ def run_all(arguments: argparse.Namespace) -> None:
             truth = write_split(X, y, entry.task_type, folder)
             trained = np.load(folder / "y.npy")
             classes = [] if entry.task_type == "regression" else sorted(set(trained.tolist()))
-            for method in todo:
-                with held(arguments.lock if method in TIMED else None):
+            with held(arguments.lock if set(todo) & set(TIMED) else None):
+                for method in todo:
                     run_method(method, python_of(method, arguments), folder, arguments)
+            for method in todo:
                 for answer in METHODS[method][1]:
                     report = json.loads((folder / f"{answer}.json").read_text())
                     value = np.nan
@@ -297,7 +298,9 @@ def main() -> None:
         help="folder of the meta-model that knows no family; made if it is not there",
     )
     parser.add_argument("--core", type=int, help="run the methods on this core")
-    parser.add_argument("--lock", type=Path, help="file to lock while a method runs that is given seconds")
+    parser.add_argument(
+        "--lock", type=Path, help="file to lock, table by table, while methods run that are given seconds"
+    )
     parser.add_argument("--report", action="store_true", help="print the tables of the results, run nothing")
     parser.add_argument("--readme", type=Path, help="write them into this page")
     arguments = parser.parse_args()

@@ -88,7 +88,7 @@ def run_tune(
     known = autometa.MetaModel.load(metamodel)
     left = SECONDS - clock.read()["seconds"]
     result = autometa.tune(X, y, kind=kind, metric=metric, timeout=left, random_state=0, metamodel=known)
-    yield "autometa tune 10 s", predict(result, new, classes), "", None
+    yield "autometa tune 10 s", predict(result.model, new, classes), "", None
 
 
 def run_lightgbm(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str, _: str) -> Iterator[Result]:
