@@ -2,7 +2,7 @@
 
 A model file is a zip archive: what skops writes, and ``autometa.json`` with the facts about the model. Nothing in it
 is ever unpickled, and it never names what to trust. Functions are not stored at all: a FunctionTransformer is stored
-with the name of one of our own functions (:data:`autometa.pipelines.FUNCTIONS`).
+with the name of one of our own functions (:data:`autometa.preparation.FUNCTIONS`).
 
 What the list cannot rule out are numbers that are wrong on purpose: :mod:`autometa.audit` looks at those that native
 code follows without looking.
@@ -256,7 +256,7 @@ def _plain_functions() -> dict[str, tuple[Callable[..., Any] | None, Mapping[str
 
 
 def _name_function(transformer: Any) -> dict[str, Any]:
-    from autometa.pipelines import name_function
+    from autometa.preparation import name_function
 
     options = transformer.kw_args or {}
     if transformer.inverse_func is None:
@@ -273,7 +273,7 @@ def _name_function(transformer: Any) -> dict[str, Any]:
 
 
 def _find_function(transformer: Any) -> dict[str, Any]:
-    from autometa.pipelines import find_function
+    from autometa.preparation import find_function
 
     name = transformer.func
     try:

@@ -1,12 +1,13 @@
 """Tables as people write them: autometa against skrub's default, LightGBM on codes and AutoGluon with ten seconds.
 
-    python benchmarks/messy.py --directory DIR
+    python benchmarks/messy.py --directory DIR --metamodel DIR
     python benchmarks/messy.py --report --readme benchmarks/README.md
 
 DIR holds catalog.csv (name, target, task_type, family) and NAME.csv.gz. At most 6,000 rows are trained on, at most
 6,000 of the others are predicted, in one thread. Table by table, so that all methods share the machine's mood; what is
 in the CSV of results is not run again. skrub and AutoGluon run in environments of their own, made where they are
-missing.
+missing. The meta-model is trained without the families of the tables, in the folder that ``--metamodel`` names, and
+read within the clock.
 
 The tables are split by family: on the development half encoders, rules and sizes were chosen, on the reporting half
 nothing was.
@@ -15,6 +16,8 @@ nothing was.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +40,14 @@ TRAIN_SHARE = 0.7
 LEAST_OF_CLASS = 10  # AutoGluon leaves rarer classes out
 TIME_LIMIT = 300
 HALVES = ("development", "reporting")
-OURS = ("autometa first pick", "autometa mean of five", "autometa tune 10 s")
+OURS = ("autometa first pick", "autometa mean of five", "autometa ensemble of five", "autometa tune 10 s")
 PEERS = ("skrub default", "LightGBM on codes", "AutoGluon 10 s")
 ENVIRONMENTS = {
     "skrub": ("skrub", "pyarrow"),
     "autogluon": ("autogluon.tabular[lightgbm,catboost,xgboost]", "pyarrow"),
 }
+FACTS = ("seconds", "cpu_seconds", "preparing_seconds", "choice", "error")
+TIMED = ("tune", "autogluon")  # their results depend on the time that they get
 MARK = "<!-- messy.py {} -->"
 
 
@@ -105,12 +111,24 @@ def python_of(method: str, arguments: argparse.Namespace) -> Path:
     return python
 
 
-def run_method(method: str, python: Path, folder: Path) -> None:
+@contextlib.contextmanager
+def held(lock: Path | None) -> Iterator[None]:
+    """Hold a lock file, where there is one: for benchmarks that share a machine."""
+    if lock is None:
+        yield
+        return
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def run_method(method: str, python: Path, folder: Path, arguments: argparse.Namespace) -> None:
     """Run a method in a process of its own; what it leaves in the folder is its result."""
+    core = ["taskset", "-c", str(arguments.core)] if arguments.core is not None else []
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
-            [python, SCRIPT, method, folder],
+            [*core, python, SCRIPT, method, folder, str(arguments.metamodel or "")],
             env=os.environ | threads,
             timeout=TIME_LIMIT,
             capture_output=True,
@@ -126,9 +144,28 @@ def run_method(method: str, python: Path, folder: Path) -> None:
             path.write_text(json.dumps({"seconds": np.nan, "cpu_seconds": np.nan, "error": error[:200]}))
 
 
+def train_without(families: set[str], folder: Path) -> None:
+    """Train a meta-model on the metadata base without some families, where there is none."""
+    from autometa import MetaBase, MetaModel
+
+    if (folder / "metamodel").is_dir():
+        seen = families & set(MetaBase.load(folder).tasks["family"])
+        if seen:
+            sys.exit(f"The meta-model in {folder} has seen {min(seen)}. Name another folder.")
+        return
+    base = MetaBase.load()
+    known = base.only(base.tasks.loc[~base.tasks["family"].isin(families), "task_id"])
+    print(f"training on {len(known.tasks)} of {len(base.tasks)} tasks", flush=True)
+    metamodel = MetaModel.fit(known)
+    known.save(folder)
+    metamodel.save(folder)
+
+
 def run_all(arguments: argparse.Namespace) -> None:
     """Run every method asked for on every table that lacks it."""
     catalog = pd.read_csv(arguments.directory / "catalog.csv")
+    if {"recommend", "tune"} & set(arguments.methods):
+        train_without(set(catalog["family"]), arguments.metamodel)
     if arguments.tables:
         catalog = catalog[catalog["name"].isin(arguments.tables)]
     catalog = catalog[catalog["family"].map(half_of).isin(arguments.halves)]
@@ -144,8 +181,10 @@ def run_all(arguments: argparse.Namespace) -> None:
             truth = write_split(X, y, entry.task_type, folder)
             trained = np.load(folder / "y.npy")
             classes = [] if entry.task_type == "regression" else sorted(set(trained.tolist()))
+            with held(arguments.lock if set(todo) & set(TIMED) else None):
+                for method in todo:
+                    run_method(method, python_of(method, arguments), folder, arguments)
             for method in todo:
-                run_method(method, python_of(method, arguments), folder)
                 for answer in METHODS[method][1]:
                     report = json.loads((folder / f"{answer}.json").read_text())
                     value = np.nan
@@ -162,7 +201,7 @@ def run_all(arguments: argparse.Namespace) -> None:
                         "metric": "r2" if entry.task_type == "regression" else "log_loss",
                         "method": answer,
                         "score": value,
-                        **{key: report.get(key) for key in ("seconds", "cpu_seconds", "choice", "error")},
+                        **{key: report.get(key) for key in FACTS},
                     }
                     results = pd.concat([results, pd.DataFrame([row])], ignore_index=True)
                     shown = report.get("error", f"{value:.4f} in {report['seconds']:.1f} s")
@@ -207,6 +246,10 @@ def report(results: pd.DataFrame) -> str:
             "median seconds": each["seconds"].median().map("{:.1f}".format),
             "mean seconds": each["seconds"].mean().map("{:.1f}".format),
             "mean CPU seconds": each["cpu_seconds"].mean().map("{:.1f}".format),
+            "of reading and preparing": each["preparing_seconds"]
+            .mean()
+            .map("{:.2f}".format)
+            .replace("nan", ""),
             "failures": each["error"].count(),
         }
     )
@@ -249,12 +292,23 @@ def main() -> None:
     parser.add_argument(
         "--environments", type=Path, default=Path(".environments"), help="where missing environments are made"
     )
+    parser.add_argument(
+        "--metamodel",
+        type=Path,
+        help="folder of the meta-model that knows no family; made if it is not there",
+    )
+    parser.add_argument("--core", type=int, help="run the methods on this core")
+    parser.add_argument(
+        "--lock", type=Path, help="file to lock, table by table, while methods run that are given seconds"
+    )
     parser.add_argument("--report", action="store_true", help="print the tables of the results, run nothing")
     parser.add_argument("--readme", type=Path, help="write them into this page")
     arguments = parser.parse_args()
     if not arguments.report:
         if arguments.directory is None:
             parser.error("--directory is missing")
+        if arguments.metamodel is None and {"recommend", "tune"} & set(arguments.methods):
+            parser.error("--metamodel is missing")
         run_all(arguments)
     text = report(pd.read_csv(arguments.output))
     print(text)

@@ -1,10 +1,11 @@
 """The methods of messy.py, each a fit and a prediction; runs in the environment of the method's library.
 
-    PYTHON messy_methods.py METHOD FOLDER
+    PYTHON messy_methods.py METHOD FOLDER METAMODEL
 
 FOLDER holds train.parquet and test.parquet, y.npy (floats, or labels as text) and kind.txt. Predictions come back as
-NAME.npy (a column for each sorted label), the seconds, the CPU seconds and the choice, or the error, as NAME.json.
-Methods that share work write several results; each has the seconds that it would have taken alone.
+NAME.npy (a column for each sorted label), the seconds, the CPU seconds, those of reading and preparing the training
+rows and the choice, or the error, as NAME.json. Methods that share work write several results, and each has the seconds
+since the start.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ import pandas as pd
 SECONDS = 10  # of tune and AutoGluon
 N_MEAN = 5
 
-Result = tuple[str, Any, str]
+# Name, prediction, choice, and CPU seconds of reading and preparing where they were measured.
+Result = tuple[str, Any, str, float | None]
 
 
 class Clock:
@@ -47,38 +49,49 @@ def predict(model: Any, X: pd.DataFrame, classes: list[str]) -> np.ndarray:
     return pd.DataFrame(found, columns=[str(label) for label in model.classes_])[classes].to_numpy()
 
 
-def run_recommend(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str) -> Iterator[Result]:
-    """Fit the first recommendation, then the next four, and average all five."""
+def run_recommend(
+    X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str, metamodel: str
+) -> Iterator[Result]:
+    """Fit the first recommendation, then the next four, and average all five; then the ensemble of five."""
     import autometa
+    from autometa.pipelines import build_pipeline
 
     classes = [] if kind == "regression" else sorted(set(y.tolist()))
     metric = "log_loss" if classes else "r2"
-    rec = autometa.recommend(X, y, kind=kind, metric=metric, k=N_MEAN, random_state=0)
-    predictions = []
-    for item in rec[:N_MEAN]:
+    known = autometa.MetaModel.load(metamodel)
+    rec = autometa.recommend(X, y, kind=kind, metric=metric, k=N_MEAN, random_state=0, metamodel=known)
+    first = rec[0].pipeline.fit(X, y)
+    predictions = [predict(first, new, classes)]
+    clock = Clock()
+    again = autometa.Task.from_frame(X, y, kind=kind, metric=metric)
+    build_pipeline(rec[0].configuration, again)[:-1].fit_transform(again.X, again.y)
+    yield "autometa first pick", predictions[0], rec[0].algorithm, clock.read()["cpu_seconds"]
+    for item in rec[1:N_MEAN]:
         try:
             predictions.append(predict(item.pipeline.fit(X, y), new, classes))
         except Exception as error:
-            if not predictions:
-                raise
             print(f"{item.algorithm}: {error}", file=sys.stderr)
-        if item.rank == 1:
-            yield "autometa first pick", predictions[0], item.algorithm
     names = " ".join(item.algorithm for item in rec[:N_MEAN])
-    yield "autometa mean of five", np.mean(predictions, axis=0), names
+    yield "autometa mean of five", np.mean(predictions, axis=0), names, None
+    yield "autometa ensemble of five", predict(rec.ensemble(k=N_MEAN).fit(X, y), new, classes), "", None
 
 
-def run_tune(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str) -> Iterator[Result]:
+def run_tune(
+    X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str, metamodel: str
+) -> Iterator[Result]:
     """Search for ten seconds."""
     import autometa
 
     classes = [] if kind == "regression" else sorted(set(y.tolist()))
     metric = "log_loss" if classes else "r2"
-    result = autometa.tune(X, y, kind=kind, metric=metric, timeout=SECONDS, random_state=0)
-    yield "autometa tune 10 s", predict(result, new, classes), ""
+    clock = Clock()
+    known = autometa.MetaModel.load(metamodel)
+    left = SECONDS - clock.read()["seconds"]
+    result = autometa.tune(X, y, kind=kind, metric=metric, timeout=left, random_state=0, metamodel=known)
+    yield "autometa tune 10 s", predict(result.model, new, classes), "", None
 
 
-def run_lightgbm(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str) -> Iterator[Result]:
+def run_lightgbm(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str, _: str) -> Iterator[Result]:
     """Fit LightGBM's defaults on numbers as they are and an integer for each level of everything else."""
     import lightgbm
     from sklearn.compose import make_column_selector, make_column_transformer
@@ -92,19 +105,22 @@ def run_lightgbm(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str) -
     regress = kind == "regression"
     learner = lightgbm.LGBMRegressor if regress else lightgbm.LGBMClassifier
     model = make_pipeline(prepare, learner(n_jobs=1, verbosity=-1)).fit(X, y)
-    yield "LightGBM on codes", predict(model, new, [] if regress else sorted(set(y.tolist()))), ""
+    yield "LightGBM on codes", predict(model, new, [] if regress else sorted(set(y.tolist()))), "", None
 
 
-def run_skrub(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str) -> Iterator[Result]:
+def run_skrub(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str, _: str) -> Iterator[Result]:
     """Fit skrub's default pipeline with its default learner."""
     import skrub
 
     regress = kind == "regression"
     model = skrub.tabular_pipeline("regressor" if regress else "classifier").fit(X, y)
-    yield "skrub default", predict(model, new, [] if regress else sorted(set(y.tolist()))), ""
+    prediction = predict(model, new, [] if regress else sorted(set(y.tolist())))
+    clock = Clock()
+    model[:-1].fit_transform(X, y)
+    yield "skrub default", prediction, "", clock.read()["cpu_seconds"]
 
 
-def run_autogluon(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str) -> Iterator[Result]:
+def run_autogluon(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str, _: str) -> Iterator[Result]:
     """Let AutoGluon work for ten seconds."""
     from autogluon.tabular import TabularPredictor
 
@@ -121,11 +137,14 @@ def run_autogluon(X: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, kind: str) 
             prediction = predictor.predict(new).to_numpy()
         else:
             prediction = predictor.predict_proba(new)[sorted(set(y.tolist()))].to_numpy()
-        yield "AutoGluon 10 s", prediction, str(predictor.model_best)
+        yield "AutoGluon 10 s", prediction, str(predictor.model_best), None
 
 
 METHODS = {
-    "recommend": (run_recommend, ("autometa first pick", "autometa mean of five")),
+    "recommend": (
+        run_recommend,
+        ("autometa first pick", "autometa mean of five", "autometa ensemble of five"),
+    ),
     "tune": (run_tune, ("autometa tune 10 s",)),
     "skrub": (run_skrub, ("skrub default",)),
     "lightgbm": (run_lightgbm, ("LightGBM on codes",)),
@@ -137,15 +156,16 @@ def main() -> None:
     """Run one method."""
     warnings.simplefilter("ignore")
     method, names = METHODS[sys.argv[1]]
-    folder = Path(sys.argv[2])
+    folder, metamodel = Path(sys.argv[2]), sys.argv[3]
     train, test = (pd.read_parquet(folder / f"{part}.parquet") for part in ("train", "test"))
     y, kind = np.load(folder / "y.npy"), (folder / "kind.txt").read_text()
     clock = Clock()
     left = list(names)
     try:
-        for name, prediction, choice in method(train, y, test, kind):
+        for name, prediction, choice, preparing in method(train, y, test, kind, metamodel):
             np.save(folder / f"{name}.npy", prediction)
-            (folder / f"{name}.json").write_text(json.dumps({**clock.read(), "choice": choice}))
+            facts = {**clock.read(), "preparing_seconds": preparing, "choice": choice}
+            (folder / f"{name}.json").write_text(json.dumps(facts))
             left.remove(name)
     except Exception as error:
         for name in left:

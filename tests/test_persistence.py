@@ -20,7 +20,8 @@ from sklearn.preprocessing import FunctionTransformer
 from autometa.audit import ALLOWED
 from autometa.errors import StorageError
 from autometa.persistence import INFO_MEMBER, load_model, save_model, version_mismatches
-from autometa.pipelines import FUNCTIONS, build_pipeline
+from autometa.pipelines import build_pipeline
+from autometa.preparation import FUNCTIONS
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from sklearn.base import clone
 
-from autometa.pipelines import build_pipeline, is_supervised, pipeline_code
+from autometa.pipelines import build_pipeline, is_supervised
+from autometa.scripts import pipeline_code
 from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
 from autometa.task import Task
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from autometa.pipelines import FUNCTIONS as OF_PIPELINES, find_function, name_function
+from autometa.preparation import FUNCTIONS as OF_PIPELINES, find_function, name_function
 from autometa.readings import FUNCTIONS, read
 
 WITH_PARAMETER = [

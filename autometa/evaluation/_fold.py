@@ -255,8 +255,10 @@ class FoldFitter:
         if name not in self._shared:
             rows = self._limited(np.arange(len(self.y)), PREPARATION_ROWS)
             fitted = preparation.fit(self._frame.iloc[rows], self.y[rows])
-            width = fitted.transform(self._frame.iloc[:2]).shape[1]
-            whole: Any = fitted.transform(self._frame) if width * len(self.y) <= MAX_CELLS else None
+            head = fitted.transform(self._frame.iloc[:PRICE_ROWS])
+            # Of sparse rows, what is stored counts.
+            n_cells = getattr(head, "nnz", head.size) * len(self.y) / head.shape[0]
+            whole: Any = fitted.transform(self._frame) if n_cells <= MAX_CELLS else None
             self._shared[name] = fitted, whole.tocsr() if hasattr(whole, "tocsr") else whole
         fitted, whole = self._shared[name]
         if whole is not None:
