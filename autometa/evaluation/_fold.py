@@ -80,6 +80,8 @@ class FoldFit:
         Those that were not sent before.
     fit_seconds, predict_seconds : float
         CPU seconds.
+    prepare_seconds : float
+        Those of `fit_seconds` that the preparation took; nothing where it was there already.
     row_seconds : float
         CPU seconds of the model for each row of a large table; NaN but for the first fold.
     n_train : int
@@ -96,6 +98,7 @@ class FoldFit:
     n_train: int
     rounds: int | None = None
     row_seconds: float = float("nan")
+    prepare_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,7 @@ class FoldFitter:
         self._own = {name: kept for name, kept in self._own.items() if name in names}
         X_train = side_by_side([block for block, _ in blocks])
         X_test = side_by_side([block for _, block in blocks]) if len(test) else None
+        prepared = time.process_time()
         rounds = self._fit_model(model, X_train, X_test, train, test, end)
         fitted = time.process_time()
         prediction = self._predict(model, X_test) if len(test) else None
@@ -200,6 +204,7 @@ class FoldFitter:
             len(train),
             rounds,
             self._price(model, X_test) if job.fold == 0 else float("nan"),
+            prepared - start,
         )
 
     def _price(self, model: Any, X: Any) -> float:

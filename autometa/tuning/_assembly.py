@@ -76,6 +76,7 @@ def choose(
     candidates: Sequence[Candidate],
     *,
     size: int,
+    depth: int | None = None,
     max_seconds: float = math.inf,
     prior_rows: float = 0.0,
     seed: int = 0,
@@ -88,6 +89,8 @@ def choose(
     candidates : sequence of Candidate
     size : int
         The most members.
+    depth : int, optional
+        Folds on which candidates are compared; by default as many as the deepest has.
     max_seconds : float
         For the predictions of 10,000 rows by one model of each member.
     prior_rows : float, default=0.0
@@ -95,7 +98,8 @@ def choose(
     seed : int, default=0
         Of the rows that the choice looks at, where there are many.
     """
-    depth = max((c.depth for c in candidates), default=0)
+    deepest = max((c.depth for c in candidates), default=0)
+    depth = min(deepest, depth or deepest)
     pool = [c for c in candidates if depth and c.depth >= depth]
     if not pool:
         return None
@@ -113,6 +117,12 @@ def choose(
         prices,
         max_seconds,
     )
+    # What all members have folds for is known of the whole.
+    depth = min(c.depth for c, w in zip(pool, weights, strict=True) if w > 0)
+    rows = problem.rows(depth)
+    predictions = [
+        problem.out_of_fold(c, depth) if w > 0 else np.empty(0) for c, w in zip(pool, weights, strict=True)
+    ]
     mixed = _mix(weights, predictions)
     adds = _gains(problem, predictions, weights, rows)
     temperature, smoothing, tilt = 1.0, 0.0, 0.0
@@ -173,12 +183,12 @@ def single_members(assembly: Assembly, limit: float, *, is_small: bool) -> list[
     if is_small:
         return [candidate for candidate, _ in assembly.members]
     prices = {id(candidate): predict_seconds(candidate) for candidate, _ in assembly.members}
-    total = sum(prices.values()) * assembly.depth
+    total = sum(prices[id(candidate)] * candidate.depth for candidate, _ in assembly.members)
     found = []
     for candidate, _ in sorted(assembly.members, key=lambda member: -prices[id(member[0])]):
         if total <= limit:
             break
-        total -= prices[id(candidate)] * (assembly.depth - 1)
+        total -= prices[id(candidate)] * (candidate.depth - 1)
         found.append(candidate)
     return found
 

@@ -47,6 +47,8 @@ class Candidate:
         Wall-clock time of its fits.
     scores : list of float
         The metric on each fold, in natural units.
+    is_settled : bool
+        Whether a member that was compared on the first fold gets no more folds.
     """
 
     configuration: Configuration
@@ -62,6 +64,7 @@ class Candidate:
     reason: str = ""
     seconds: float = 0.0
     scores: list[float] = field(default_factory=list)
+    is_settled: bool = False
     all_scores: list[dict[str, float]] | None = field(default=None, repr=False)
 
     @property

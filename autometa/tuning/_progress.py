@@ -78,6 +78,11 @@ class Watched:
         self._watch = watch
 
     @property
+    def n_workers(self) -> int:
+        """How many jobs are done at a time."""
+        return self._hands.n_workers
+
+    @property
     def n_idle(self) -> int:
         """How many more jobs can be taken now."""
         return self._hands.n_idle

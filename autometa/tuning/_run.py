@@ -35,7 +35,7 @@ from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Hands
 from autometa.tuning._result import TuneResult, make_leaderboard
 from autometa.tuning._sampler import MetaSampler, sampler_seed
-from autometa.tuning._schedule import FLOOR_ROWS, Schedule
+from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, Schedule
 from autometa.tuning._search import Callback, Search
 from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, Strategy
 
@@ -168,6 +168,7 @@ class SearchRun:
             self._schedule,
             n_trials=n_trials,
             max_rows=self._first_rows(),
+            is_broad=self._is_broad,
             callbacks=callbacks,
             seed=self._seed,
         )
@@ -191,14 +192,16 @@ class SearchRun:
     def _entries(self) -> list[Entry]:
         """The candidates in their order: recommendations, defaults, and what the user registered."""
         recommended = [r.configuration for r in self._recommendations]
+        if self._is_broad:
+            recommended = recommended[: self._schedule.broad_recommended]
         default = self._default if self._deadline.seconds is not None and "lightgbm" in self._space else None
         order = self._schedule.order(recommended, default, self._task.n_rows)
         ranks = {r.configuration: r.rank for r in self._recommendations}
         seconds = {r.configuration: r.expected_seconds for r in self._recommendations}
         if self._floor is not None:
             # Early stopping takes some hundred rounds, about three times those of the default.
-            growth = (self._task.n_rows / self._floor.n_train) ** 0.8
-            once = self._floor.fit_seconds * growth / self._slowness
+            growth = (self._task.n_rows / self._floor.n_train) ** BOOSTING_GROWTH
+            once = self._cost_of_floor[1] * growth / self._slowness
             seconds |= {c: once if c == default else 3 * once for c, origin in order if origin == "default"}
         entries = [
             Entry(c, origin, ranks.get(c) if origin == "recommended" else None, seconds.get(c, math.nan))
@@ -219,7 +222,7 @@ class SearchRun:
             return False
         first = sorted(e.seconds for e in entries[:8] if math.isfinite(e.seconds))[:2]
         slow = self._slowness
-        seconds = slow * float(np.sum(first)) * len(self._problem.splits)
+        seconds = slow * float(np.sum(first)) * (1 if self._is_broad else len(self._problem.splits))
         rows = self._first_rows()
         if rows is not None:
             seconds *= rows / self._problem.n_train
@@ -234,15 +237,30 @@ class SearchRun:
         if self._floor is None or not math.isfinite(expected):
             return 1.0
         share = self._floor.n_train / self._task.n_rows
-        return float(np.clip(self._floor.fit_seconds / max(expected * share, 1e-3), 1.0, 5.0))
+        return float(np.clip(self._cost_of_floor[1] / max(expected * share, 1e-3), 1.0, 5.0))
 
     def _first_rows(self) -> int | None:
         if self._deadline.seconds is None or self._floor is None:
             return None
-        floor = self._floor.n_train, self._floor.fit_seconds
+        n_folds = 1 if self._is_broad else len(self._problem.splits)
         return self._schedule.first_rows(
-            self._problem.n_train, len(self._problem.splits), self._deadline.seconds, floor
+            self._problem.n_train, n_folds, self._deadline.seconds, self._cost_of_floor
         )
+
+    @property
+    def _cost_of_floor(self) -> tuple[int, float]:
+        """Rows of the first fit and its CPU seconds, but for the preparation, which all candidates share."""
+        if self._floor is None:
+            return FLOOR_ROWS, 0.0
+        return self._floor.n_train, self._floor.fit_seconds - self._floor.prepare_seconds
+
+    @property
+    def _is_broad(self) -> bool:
+        """Whether candidates are compared on the first fold alone."""
+        limit, n_folds = self._deadline.seconds, len(self._problem.splits)
+        if limit is None or self._floor is None:
+            return False
+        return self._schedule.is_broad(self._task.n_rows, n_folds, limit, self._cost_of_floor)
 
     def _fit_without_folds(self, entries: Sequence[Entry]) -> None:
         """Fit what should make the best mean on all rows, or on as many as there is time for."""
@@ -304,6 +322,7 @@ class SearchRun:
                 problem,
                 search.usable,
                 size=self._size,
+                depth=search.depth,
                 max_seconds=max_predict_seconds,
                 prior_rows=self._schedule.prior_rows,
                 seed=self._seed,
@@ -351,8 +370,8 @@ class SearchRun:
             if self._size == 1 and (fit := self._refit(best, is_pipeline=True)) is not None:
                 return pickle.loads(fit.model), best.configuration, ""
             note = "" if self._size > 1 else "no time was left to fit the best pipeline on all rows."
-            fits = self._fits(assembly, limit) if self._size > 1 else _bag(best, 1.0, assembly.depth)
-            if assembly.depth < len(self._problem.splits):
+            fits = self._fits(assembly, limit) if self._size > 1 else _bag(best, 1.0)
+            if assembly.depth < len(self._problem.splits) and not self._is_broad:
                 note = f"only {assembly.depth} of {len(self._problem.splits)} folds were fitted in time."
             return build_model(self._problem, fits, self._preparations, assembly), best.configuration, note
         if self._zero_shot:
@@ -386,11 +405,11 @@ class SearchRun:
         found: list[tuple[FoldFit, float]] = []
         for candidate, weight in assembly.members:
             if candidate not in singles:
-                found += _bag(candidate, weight, assembly.depth)
+                found += _bag(candidate, weight)
             elif (fit := self._refit(candidate)) is not None:
                 found.append((fit, weight))
             elif is_small:
-                found += _bag(candidate, weight, assembly.depth)
+                found += _bag(candidate, weight)
             else:
                 # One fold's model has seen most of the rows.
                 found.append((candidate.fits[0], weight))
@@ -438,8 +457,8 @@ class SearchRun:
         return found
 
 
-def _bag(candidate: Candidate, weight: float, depth: int) -> list[tuple[FoldFit, float]]:
-    return [(candidate.fits[fold], weight / depth) for fold in range(depth)]
+def _bag(candidate: Candidate, weight: float) -> list[tuple[FoldFit, float]]:
+    return [(fit, weight / len(candidate.fits)) for fit in candidate.fits.values()]
 
 
 def _mean_rounds(candidate: Candidate) -> int | None:

@@ -10,6 +10,8 @@ from autometa.space import Configuration
 
 # Rows of the first, cheap fit that there is something to return after. A default LightGBM takes a tenth of a second.
 FLOOR_ROWS: Final = 2_000
+# Boosting takes a little less than twice the time for twice the rows.
+BOOSTING_GROWTH: Final = 0.8
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,18 @@ class Schedule:
         Tables of fewer rows are split twice: one split says little about them.
     floor_share : float
         Share of the time that the first, cheap fit may take.
+    broad_rows : int
+        From so many rows on one fold says enough to compare candidates.
+    broad_share : float
+        Where all folds of a default LightGBM would take more than this share of the time, candidates are compared on
+        the first fold alone, and those in the ensemble are fitted on the others later.
+    broad_until : float
+        Share of the time after which they are.
+    broad_recommended : int
+        So many recommendations are tried there: what is far down the list is there for being quick.
     first_share : float
-        Share of the time that all folds of a default LightGBM may take; if they took more, candidates begin on
-        fewer rows.
+        Share of the time that a default LightGBM may take on all folds, or on the first where that is compared alone;
+        if it took more, candidates begin on fewer rows.
     more_rows_at : float
         Share of the time after which members are fitted on all rows, where they began on fewer.
     refit_below : int
@@ -57,7 +68,12 @@ class Schedule:
     most_folds: int = 4
     repeat_below: int = 200
     floor_share: float = 0.4
+    broad_rows: int = 4_000
+    broad_share: float = 0.08
+    broad_until: float = 0.5
+    broad_recommended: int = 12
     first_share: float = 0.5
+    broad_first_share: float = 0.15
     more_rows_at: float = 0.4
     refit_below: int = 3_000
     prior_rows: float = 100.0
@@ -76,6 +92,12 @@ class Schedule:
         """Return how many times a table is split."""
         return 2 if n_rows < self.repeat_below else 1
 
+    def is_broad(self, n_rows: int, n_folds: int, seconds: float, floor: tuple[int, float]) -> bool:
+        """Whether candidates are compared on the first fold; see :meth:`first_rows` for the parameters."""
+        rows, spent = floor
+        cost = n_folds * max(spent, 0.02) * (n_rows / rows) ** BOOSTING_GROWTH
+        return n_folds > 1 and n_rows >= self.broad_rows and cost > self.broad_share * seconds
+
     def first_rows(self, n_train: int, n_folds: int, seconds: float, floor: tuple[int, float]) -> int | None:
         """Return on how many rows candidates begin; None for all.
 
@@ -84,15 +106,16 @@ class Schedule:
         n_train : int
             Rows to train on in a fold.
         n_folds : int
+            That a candidate is compared on: 1 for the first alone.
         seconds : float
             Of the search; infinite without a limit.
         floor : (int, float)
             Rows of the first fit, and the seconds that it took.
         """
         rows, spent = floor
-        allowed = self.first_share * seconds / (max(n_folds, 1) * max(spent, 0.02))
-        # Boosting takes a little less than twice the time for twice the rows.
-        affordable = rows * allowed**1.2
+        share = self.broad_first_share if n_folds == 1 else self.first_share
+        allowed = share * seconds / (max(n_folds, 1) * max(spent, 0.02))
+        affordable = rows * allowed ** (1 / BOOSTING_GROWTH)
         return None if affordable >= n_train else max(int(affordable), rows)
 
     def order(

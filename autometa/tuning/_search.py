@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
 from autometa.errors import EvaluationError
-from autometa.evaluation import FoldFit, Job
+from autometa.evaluation import Failure, FoldFit, Job
 from autometa.space import Configuration
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._deadline import Deadline
@@ -35,6 +35,8 @@ WARM_SHARE: Final = 1 / 3
 COLD_SHARE: Final = 0.6
 # Of the seconds of a fit, what boosting may take: the predictions and the way back take the rest.
 BOOSTING_SHARE: Final = 0.7
+# Members are given their other folds when the time that is left is not more than these take, and a little.
+DEEPENING_MARGIN: Final = 1.2
 # Bytes of fitted models that are kept: beyond, those of the worst candidates go.
 MODEL_BYTES: Final = 500_000_000
 # Rows that the present ensemble is chosen on while the search goes on, by how quick the metric is.
@@ -64,6 +66,8 @@ class Search:
         Candidates to try, at most.
     max_rows : int or None, default=None
         Rows that candidates begin on; None for all.
+    is_broad : bool, default=False
+        Whether candidates are compared on the first fold alone, and only members are fitted on the others.
     callbacks : sequence of callable, default=()
         Called with the study and each trial that ends.
     seed : int, default=0
@@ -80,6 +84,7 @@ class Search:
         *,
         n_trials: int,
         max_rows: int | None = None,
+        is_broad: bool = False,
         callbacks: Sequence[Callback] = (),
         seed: int = 0,
     ) -> None:
@@ -92,10 +97,11 @@ class Search:
         self._n_left = n_trials
         self._n_workers = hands.n_workers
         self._max_rows = max_rows
+        self.depth = 1 if is_broad else len(problem.splits)
         self._callbacks = callbacks
         self._rng = np.random.default_rng(seed)
         self._more_rows: list[Candidate] | None = None
-        self._speed: list[float] = []
+        self._speed_of: dict[str, list[float]] = {}
         self._seconds_by_algorithm: dict[str, list[float]] = {}
         self._n_idle_proposals = 0
         self._present: tuple[list[Candidate], Array] | None = None
@@ -110,7 +116,7 @@ class Search:
 
     @property
     def complete(self) -> list[Candidate]:
-        """Candidates that were fitted on all folds, and whose models are there."""
+        """Candidates that were fitted on all folds that are compared, and whose models are there."""
         return [c for c in self.candidates if c.state == "complete" and c.fits]
 
     @property
@@ -164,19 +170,53 @@ class Search:
         for candidate in self.candidates:
             if candidate.state == "running" and (fold := self._next_fold(candidate)) is not None:
                 return candidate, fold
-        found = self._next_candidate()
-        return None if found is None else (found, 0)
+        if self._is_time_to_deepen and (deeper := self._next_deeper()) is not None:
+            return deeper
+        if (found := self._next_candidate()) is not None:
+            return found, 0
+        return self._next_deeper()
 
     def _next_fold(self, candidate: Candidate) -> int | None:
         """Return the fold that a candidate needs next, if it may begin: a race is waited for."""
         started = candidate.fits.keys() | candidate.pending
         fold = len(started)
-        if fold == len(self._problem.splits):
+        if fold == self.depth:
             return None
         is_waiting = candidate.pending and any(
             len(candidate.fits) < n <= fold for n in self._schedule.race_after
         )
         return None if is_waiting else fold
+
+    @property
+    def _is_time_to_deepen(self) -> bool:
+        """Whether what is left is needed for the other folds of the members."""
+        limit = self._deadline.seconds
+        if limit is None or self._deadline.spent < self._schedule.broad_until * limit or self._more_rows:
+            return False
+        needed = sum(self._seconds_to_come(candidate) for candidate in self._shallow)
+        return needed > 0 and self.left <= DEEPENING_MARGIN * needed
+
+    @property
+    def _shallow(self) -> list[Candidate]:
+        """Members of the present ensemble that lack folds, the heaviest first."""
+        if self._present is None or self.depth == len(self._problem.splits):
+            return []
+        candidates, weights = self._present
+        return [
+            candidates[i]
+            for i in np.argsort(-weights, kind="stable")
+            if weights[i] > 0 and candidates[i].fits and not candidates[i].is_settled
+        ]
+
+    def _next_deeper(self) -> tuple[Candidate, int] | None:
+        for candidate in self._shallow:
+            started = candidate.fits.keys() | candidate.pending
+            if len(started) == len(self._problem.splits):
+                continue
+            if candidate.seconds / len(candidate.fits) <= self.left:
+                return candidate, len(started)
+            candidate.is_settled = True
+        return None
 
     def _next_candidate(self) -> Candidate | None:
         if (promoted := self._next_with_more_rows()) is not None:
@@ -249,14 +289,16 @@ class Search:
     @property
     def _n_rounds(self) -> float:
         """Fits of one candidate that follow each other."""
-        return math.ceil(len(self._problem.splits) / self._n_workers)
+        return math.ceil(self.depth / self._n_workers)
 
     def _fit_expected(self, configuration: Configuration, seconds: float, max_rows: int | None) -> float:
         """Seconds that a fit on one fold should take, by experience and by what was seen here; 0 if nothing says."""
         n_train = min(self._problem.n_train, max_rows or self._problem.n_train)
         if math.isfinite(seconds):
-            speed = float(np.median(self._speed)) if self._speed else 1.0
-            return speed * seconds * n_train / len(self._problem.y)
+            speed = self._speed_of.get(configuration.algorithm) or [
+                s for speeds in self._speed_of.values() for s in speeds
+            ]
+            return float(np.median(speed or [1.0])) * seconds * n_train / len(self._problem.y)
         seen = self._seconds_by_algorithm.get(configuration.algorithm, [0.0])
         return float(np.median(seen)) * n_train
 
@@ -276,11 +318,15 @@ class Search:
 
     def _take(self, candidate: Candidate, fold: int, outcome: Outcome, seconds: float) -> None:
         candidate.pending.discard(fold)
+        self._is_cold = not isinstance(outcome, FoldFit) and outcome.status != "failed"
+        if candidate.state == "complete":
+            self._take_deeper(candidate, fold, outcome, seconds)
+            return
         candidate.seconds += seconds
         if candidate.state != "running":
             return
-        self._is_cold = not isinstance(outcome, FoldFit) and outcome.status != "failed"
         if not isinstance(outcome, FoldFit):
+            self._note_slow(candidate, outcome, seconds)
             is_last = outcome.status == "timeout" and self.left <= 0
             candidate.state = "interrupted" if is_last else outcome.status
             candidate.reason = "the time of the search ran out" if is_last else outcome.reason
@@ -292,7 +338,7 @@ class Search:
         candidate.fits[fold] = outcome
         self._note_speed(candidate, outcome, seconds)
         n_done = len(candidate.fits)
-        if n_done == len(self._problem.splits):
+        if n_done == self.depth:
             self._finish(candidate)
         elif n_done in self._schedule.race_after and not self._may_help(candidate):
             candidate.state, candidate.reason = (
@@ -307,18 +353,40 @@ class Search:
             self._tell(candidate)
             candidate.fits = {}
 
+    def _take_deeper(self, candidate: Candidate, fold: int, outcome: Outcome, seconds: float) -> None:
+        """Keep one more fold of a member; what cannot be had is done without."""
+        if not isinstance(outcome, FoldFit):
+            candidate.is_settled = True
+            return
+        if not candidate.fits:
+            return  # dropped meanwhile
+        self.preparations |= outcome.preparations
+        candidate.fits[fold], candidate.all_scores = outcome, None
+        candidate.seconds += seconds
+        if len(candidate.fits) == len(self._problem.splits):
+            candidate.is_settled = True
+
     def _seconds_to_come(self, candidate: Candidate) -> float:
         """Seconds that the other folds of a candidate will take, if they are like the first ones."""
         n_done = len(candidate.fits)
         return candidate.seconds / n_done * (len(self._problem.splits) - n_done) / self._n_workers
 
     def _note_speed(self, candidate: Candidate, fit: FoldFit, seconds: float) -> None:
+        """Note how much longer than expected a fit took, but for preparations, which others share."""
+        spent = fit.fit_seconds + fit.predict_seconds
+        seconds *= 1 - fit.prepare_seconds / spent if spent > 0 else 1.0
         share = fit.n_train / len(self._problem.y)
+        algorithm = candidate.configuration.algorithm
         if math.isfinite(candidate.expected_seconds) and candidate.expected_seconds > 0:
-            self._speed.append(seconds / (candidate.expected_seconds * share))
-        self._seconds_by_algorithm.setdefault(candidate.configuration.algorithm, []).append(
-            seconds / fit.n_train
-        )
+            self._speed_of.setdefault(algorithm, []).append(seconds / (candidate.expected_seconds * share))
+        self._seconds_by_algorithm.setdefault(algorithm, []).append(seconds / fit.n_train)
+
+    def _note_slow(self, candidate: Candidate, outcome: Failure, seconds: float) -> None:
+        """Note a fit that took so long that it was ended: others of the algorithm will hardly be quicker."""
+        if outcome.status == "timeout" and candidate.expected_seconds > 0:
+            n_train = min(self._problem.n_train, candidate.max_rows or self._problem.n_train)
+            ratio = seconds * len(self._problem.y) / (candidate.expected_seconds * n_train)
+            self._speed_of.setdefault(candidate.configuration.algorithm, []).append(2 * ratio)
 
     def _may_help(self, candidate: Candidate) -> bool:
         if self._present_oof is None:
@@ -326,7 +394,7 @@ class Search:
         depth = candidate.depth
         if depth < len(candidate.fits):
             return True
-        rows, tested = self._problem.rows(len(self._problem.splits)), self._problem.rows(depth)
+        rows, tested = self._problem.rows(self.depth), self._problem.rows(depth)
         objective = self._problem.objective
         present = self._present_oof[np.searchsorted(rows, tested)]
         newcomer = self._problem.out_of_fold(candidate, depth)
@@ -347,12 +415,19 @@ class Search:
             for other in self.complete:
                 if other.configuration == candidate.configuration and other.max_rows is not None:
                     other.fits = {}
-        self._tell(candidate)
+        is_final = self.depth == len(self._problem.splits)
+        if not (helps or is_final):
+            candidate.state = "stopped"
+            candidate.reason = "on the first fold it could not help the ensemble"
+            candidate.fits = {}
+        # What may get more folds is told when they are there.
+        if is_final or not helps:
+            self._tell(candidate)
         if helps:
             self._reconsider()
         self._count_idle(candidate, helps)
         if self._present_oof is not None:
-            rows = self._problem.rows(len(self._problem.splits))
+            rows = self._problem.rows(self.depth)
             score = self._problem.objective.score(self._present_oof, rows)
             self.history.append((self._deadline.spent, candidate.number, score))
         self._forget()
@@ -363,7 +438,7 @@ class Search:
 
     def _reconsider(self) -> None:
         """Choose the present ensemble anew."""
-        objective, depth = self._problem.objective, len(self._problem.splits)
+        objective, depth = self._problem.objective, self.depth
         rows = self._problem.rows(depth)
         candidates = self.complete
         predictions = [self._problem.out_of_fold(c, depth) for c in candidates]
@@ -470,7 +545,12 @@ class Search:
     def _end_all(self) -> None:
         """Close what is still open, so that no trial is left running."""
         for candidate in self.candidates:
-            if candidate.state == "running":
+            if candidate.state == "complete" and self.depth < len(self._problem.splits):
+                candidate.scores = (
+                    self._problem.fold_scores(candidate) if candidate.fits else candidate.scores
+                )
+                self._tell(candidate, is_last=self.interrupted)
+            elif candidate.state == "running":
                 candidate.state = "interrupted"
                 candidate.reason = INTERRUPTED if self.interrupted else "the time of the search ran out"
                 self._tell(candidate, is_last=True)
