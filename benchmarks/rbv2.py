@@ -1,6 +1,7 @@
 """Transfer on a space that is nobody's own: the rbv2_xgboost surrogate, 96 data sets, 14 parameters, some conditional.
 
     python benchmarks/rbv2.py --directory DIR [--methods ...] [--tasks dev|all] [--seeds 3]
+    python benchmarks/rbv2.py --directory DIR --studies 5 --trials 10 --output FILE     by the number of past studies
 
 DIR holds surrogate.py and its tables. A sampler may know 200 random configurations with their scores on every task
 outside the task's fold, then runs 100 trials. Regret is (best - found) / (best - median), clipped to [0, 1], over 8,000
@@ -45,7 +46,7 @@ PRIORS = ("honest", "shuffled", "reversed")
 class Benchmark:
     """The surrogate with what the samplers may know and the scale of every task."""
 
-    def __init__(self, directory: Path, cache: Path, prior: str) -> None:
+    def __init__(self, directory: Path, cache: Path, prior: str, n_studies: int | None = None) -> None:
         spec = importlib.util.spec_from_file_location("surrogate", directory / "surrogate.py")
         assert spec is not None
         assert spec.loader is not None
@@ -53,6 +54,7 @@ class Benchmark:
         spec.loader.exec_module(module)
         self.surrogate = module.Surrogate()
         self.prior = prior
+        self.n_studies = n_studies
         if not cache.is_file():
             self._pool().to_csv(cache, index=False)
         self.scale = pd.read_csv(cache, dtype={"task": str}).set_index("task")
@@ -87,9 +89,12 @@ class Benchmark:
         return study
 
     def sources(self, task: str) -> list[optuna.Study]:
-        """Return the studies of all tasks of other folds."""
+        """Return the studies of all tasks of other folds, or so many of them, at random."""
         fold = self.surrogate.fold
-        return [self.study(other) for other in self.surrogate.tasks if fold[other] != fold[task]]
+        others = [other for other in self.surrogate.tasks if fold[other] != fold[task]]
+        if self.n_studies is not None:
+            others = list(np.random.default_rng(fold[task]).permutation(others)[: self.n_studies])
+        return [self.study(other) for other in others]
 
     @lru_cache(maxsize=4)  # noqa: B019
     def history(self, fold: int) -> History:
@@ -116,6 +121,11 @@ class Benchmark:
             for point in leading_points(history, 10, rounds=0)
         )
 
+    @property
+    def label(self) -> str:
+        """What the rows of the output file say about the past."""
+        return self.prior if self.n_studies is None else f"{self.prior} {self.n_studies}"
+
     def run(self, task: str, method: str, seed: int, n_trials: int) -> list[dict[str, Any]]:
         """Run one search and return a record per budget."""
         start = time.perf_counter()
@@ -131,7 +141,7 @@ class Benchmark:
         best, median = self.scale.loc[task, ["best", "median"]]
         found = np.maximum.accumulate([trial.value for trial in study.trials])
         regret = np.clip((best - found) / (best - median), 0.0, 1.0)
-        common = {"task": task, "method": method, "prior": self.prior, "seed": seed}
+        common = {"task": task, "method": method, "prior": self.label, "seed": seed}
         times = {"seconds": end - prepared, "preparation": prepared - start}
         return [{**common, "trials": b, "regret": regret[b - 1], **times} for b in BUDGETS if b <= n_trials]
 
@@ -192,6 +202,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--prior", choices=PRIORS, default="honest")
+    parser.add_argument("--studies", type=int, help="so many past studies, at random (default: all)")
     parser.add_argument("--part", default="0/1", help="i/n: every n-th task from the i-th on; one file each")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/rbv2.csv"))
     parser.add_argument("--plot", type=Path, help="an SVG file of the curves, with standard errors")
@@ -199,7 +210,9 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    benchmark = Benchmark(arguments.directory, Path("benchmarks/results/rbv2_pool.csv"), arguments.prior)
+    benchmark = Benchmark(
+        arguments.directory, Path("benchmarks/results/rbv2_pool.csv"), arguments.prior, arguments.studies
+    )
     part, parts = (int(number) for number in arguments.part.split("/"))
     tasks = benchmark.surrogate.tasks
     tasks = (tasks[3::6] if arguments.tasks == "dev" else tasks)[part::parts]
@@ -214,7 +227,7 @@ def main() -> None:
     for seed in range(arguments.seeds):
         for task in tasks:
             for method in arguments.methods.split(","):
-                if (task, method, arguments.prior, seed) in known:
+                if (task, method, benchmark.label, seed) in known:
                     continue
                 rows = pd.DataFrame(benchmark.run(task, method, seed, arguments.trials))
                 is_new = not arguments.output.is_file()

@@ -235,6 +235,8 @@ class MetaSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Return nothing for a trial that runs a suggestion, else what the wrapped sampler wants."""
+        # Optuna asks this once, first of all: what is there is of another study that had the same name.
+        self._given.pop((study.study_name, trial.number), None)
         if self._values_of(study, trial, None):
             return {}
         return self._sampler.infer_relative_search_space(study, trial)
@@ -306,11 +308,11 @@ class MetaSampler(BaseSampler):
             found = experience.recommended.suggest(turn)
             if found is not None or has_constraints(turn.earlier):
                 return found or {}
-            if self._past is not None and names & self._past_names:
-                return self._past.suggest(turn) or {}
-            if experience.proposed is None:
+            is_past = self._past is not None and names & self._past_names
+            proposed = self._past if is_past else experience.proposed
+            if proposed is None:
                 return {}
-            return experience.proposed.suggest(turn, experience.recommended.places(turn)) or {}
+            return proposed.suggest(turn, experience.recommended.places(turn)) or {}
         except AutometaError:
             raise
         except Exception as error:  # the wrapped sampler can always go on

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Final, Protocol
 
@@ -93,6 +94,8 @@ class Recommended:
     recommendations: Recommendations | None = None
     ranks: tuple[int | None, ...] = field(default=(), repr=False)
     score: Callable[[float], float] = field(default=float, repr=False)
+    # Finished trials that run none of them: nobody needs to look again.
+    _others: set[tuple[int, datetime | None]] = field(default_factory=set, init=False, repr=False)
 
     @classmethod
     def of(
@@ -139,6 +142,8 @@ class Recommended:
         This process knows of its own trials; the others show it.
         """
         found: dict[int, int] = {}
+        if not self.params:
+            return found
         # A trial that a pruner hides is known by what this process gave it.
         for number in turn.given.keys() - {trial.number for trial in turn.earlier}:
             found |= self._place_of(number, turn.given[number])
@@ -146,7 +151,12 @@ class Recommended:
             if trial.number in turn.given:
                 found |= self._place_of(trial.number, turn.given[trial.number])
                 continue
+            key = trial.number, trial.datetime_start
+            if key in self._others:
+                continue
             fitting = [i for i, params in enumerate(self.params) if _runs(trial, params)]
+            if not fitting and trial.state.is_finished():
+                self._others.add(key)
             if fitting:
                 # Where it has asked for a few parameters only, several configurations share them.
                 taken = set(found.values())

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra.numpy import arrays
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from autometa.tuning import MetaSampler
@@ -18,6 +20,7 @@ from autometa.tuning._past import (
     leading_points,
     learn_portfolio,
     read_history,
+    shares,
 )
 from autometa.tuning._prior import fit_prior
 
@@ -137,3 +140,47 @@ def test_runs_on_known_tasks_are_kept_best_first_where_there_are_enough() -> Non
     assert (np.diff(losses) > 0).all()
     assert history_of_runs(runs[1:], distributions) is None
     assert history_of_runs([], distributions) is None
+
+
+finite = st.floats(-1e3, 1e3, width=32)
+
+
+@given(
+    losses=arrays(float, (5, 4), elements=st.floats(0, 2)),
+    results=arrays(float, 4, elements=finite),
+    scale=st.sampled_from([1e-6, 1.0, 1e300]),
+)
+def test_studies_share_one_belief_whatever_the_unit(losses: Any, results: Any, scale: float) -> None:
+    found = shares(losses, scale * results)
+    assert found.sum() == pytest.approx(1.0)
+    assert (found > 0).all()
+    np.testing.assert_allclose(found, shares(losses, scale * results + scale), atol=1e-3)
+    np.testing.assert_allclose(shares(losses[:, :1], results[:1]), 0.2)
+
+
+@given(losses=arrays(float, (5, 6), elements=st.floats(0, 1), unique=True), which=st.integers(0, 4))
+def test_the_study_that_the_results_are_taken_from_counts_most(losses: Any, which: int) -> None:
+    assert shares(losses, 7.0 * losses[which] - 2.0).argmax() == which
+
+
+def test_results_decide_what_comes_next() -> None:
+    """Half of the studies have their best at one end, half at the other: two results tell which."""
+    studies = []
+    for seed, end in enumerate([0.1, 0.9] * 4):
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+        study.optimize(lambda t, end=end: abs(t.suggest_float("x", 0, 1) - end), n_trials=40)
+        studies.append(study)
+    history = read_history(studies)
+    assert history is not None
+    portfolio = learn_portfolio(history)
+
+    def search(end: float) -> list[float]:
+        tried: list[int] = []
+        for _ in range(4):
+            tried.append(portfolio.choose(tried, np.abs(portfolio.points[tried, 0] - end)))
+        assert len(set(tried)) == 4
+        return [float(portfolio.points[row, 0]) for row in tried]
+
+    low, high = search(0.1), search(0.9)
+    assert low[0] == high[0]
+    assert max(low[2:]) < 0.5 < min(high[2:])
