@@ -57,8 +57,8 @@ class OnCluster:
     """Fits on the workers of a Dask cluster, in a child process for each of their threads.
 
     The table travels to each worker once. Until the first worker has opened it, and again if the cluster is lost, one
-    child process here does what there is to do. A fit whose worker is lost is begun anew on another. A worker kills what
-    takes longer than it may, and nobody waits for it here; only where a worker was lost a fit gets its time twice.
+    child process here does what there is to do. A fit whose worker is lost is begun anew on another. A worker kills
+    what takes longer than it may, and nobody waits for it here; only where a worker was lost a fit gets its time twice.
 
     Parameters
     ----------
