@@ -132,7 +132,8 @@ def kills(arguments: argparse.Namespace, client: Any) -> None:
             row["during"] = int(bool(killed) and killed[0] < last)
             rows.append(row)
         print(row, flush=True)
-        write("kills", rows)
+        if rows:
+            write("kills", rows)
 
 
 def kill(pid: int, start: float, killed: list[float]) -> None:

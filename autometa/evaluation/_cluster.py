@@ -188,25 +188,6 @@ def prepare(parcel: Parcel) -> None:
     parcel.open(Bench)
 
 
-def wait_for_one(client: Any, parcel: Any) -> None:
-    """Have all workers open a parcel that was sent to them, and wait for the first.
-
-    Raises
-    ------
-    Exception
-        That of a worker, where none can open it.
-    """
-    from distributed import as_completed
-
-    futures = [client.submit(prepare, parcel, workers=[worker], pure=False) for worker in client.nthreads()]
-    errors = []
-    for future in as_completed(futures, loop=client.loop):
-        if future.status == "finished":
-            return
-        errors.append(future.exception())
-    raise errors[0]
-
-
 def answer(
     parcel: Parcel, message: bytes, limit: float, memory_limit: int | None, epoch: int, key: str
 ) -> tuple[Any, float]:

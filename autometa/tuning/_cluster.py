@@ -17,7 +17,7 @@ import cloudpickle
 
 from autometa.errors import EvaluationError
 from autometa.evaluation import Failure, FoldFit, Job
-from autometa.evaluation._cluster import LOST, answer, is_living, wait_for_one
+from autometa.evaluation._cluster import LOST, answer, is_living, prepare
 from autometa.evaluation._worker import packed
 from autometa.parcel import Parcel
 from autometa.tuning._deadline import Deadline
@@ -56,9 +56,9 @@ class _Fit:
 class OnCluster:
     """Fits on the workers of a Dask cluster, in a child process for each of their threads.
 
-    The table travels to each worker once. Until it is there, and again if the cluster is lost, one child process here
-    does what there is to do. A fit whose worker is lost is begun anew on another. A worker kills what takes longer than
-    it may, and nobody waits for it here; only where a worker was lost a fit gets its time twice.
+    The table travels to each worker once. Until the first worker has opened it, and again if the cluster is lost, one
+    child process here does what there is to do. A fit whose worker is lost is begun anew on another. A worker kills
+    what takes longer than it may, and nobody waits for it here; only where a worker was lost a fit gets its time twice.
 
     Parameters
     ----------
@@ -90,7 +90,10 @@ class OnCluster:
         self._last_loss = -math.inf
         self._seen = self._last_worker = time.monotonic()
         self._table: Any = None
-        # First "sending", then "ready", or "failed"; "gone" when the cluster is lost.
+        # Workers that were asked to open the table, and those that have.
+        self._asked: dict[str, Any] = {}
+        self._opened: set[str] = set()
+        # First "sending", then "ready"; "gone" when the cluster is lost.
         self._state = ""
         self._send()
 
@@ -103,9 +106,19 @@ class OnCluster:
     def n_idle(self) -> int:
         """See :class:`Hands`; threads that join the cluster are used from the next look on."""
         self._look()
-        if self._state != "ready":
+        if not self._n_open:
             return 0 if self._waiting else self._here.n_idle
-        return max(self.n_workers - len(self._running), 0)
+        return max(self._n_open - len(self._running), 0)
+
+    @property
+    def _n_open(self) -> int:
+        """Threads of the workers that can begin at once."""
+        if self._state != "ready":
+            return 0
+        for worker, future in self._asked.items():
+            if future.status == "finished":
+                self._opened.add(worker)
+        return sum(n for worker, n in self._threads.items() if worker in self._opened)
 
     @property
     def is_busy(self) -> bool:
@@ -114,13 +127,8 @@ class OnCluster:
 
     def submit(self, key: Any, job: Job, limit: float) -> None:
         """See :class:`Hands`."""
-        if isinstance(self._table, Exception):
-            raise EvaluationError(
-                "AM805",
-                f"the table could not be sent to the workers of the Dask cluster: {self._table}.",
-                "Install the same autometa on all of them.",
-            ) from self._table
-        if self._state != "ready":
+        self._check_workers()
+        if not self._n_open:
             self._here.submit(key, job, limit)
             return
         start = time.monotonic()
@@ -129,6 +137,7 @@ class OnCluster:
     def wait(self) -> list[tuple[Any, Outcome, float]]:
         """See :class:`Hands`; the seconds are those on the worker."""
         while self.is_busy:
+            self._look()
             self._take_up()
             if self._here.is_busy:
                 glance = _GLANCE_SECONDS if self._running else _LOOK_SECONDS
@@ -152,7 +161,7 @@ class OnCluster:
 
     def stop(self) -> None:
         """See :class:`Hands`; workers kill what nobody waits for any more, and forget the table."""
-        self._state, self._table = "stopped", None
+        self._state, self._table, self._asked = "stopped", None, {}
         for fit in self._running.values():
             self._cancel(fit)
         self._running = {}
@@ -166,19 +175,43 @@ class OnCluster:
 
         In a thread of its own, so that neither a large table nor a slow network holds up the fits here.
         """
-        is_first, self._state = not self._state, "sending"
-        threading.Thread(target=self._send_now, args=(is_first,), daemon=True).start()
+        self._state, self._asked, self._opened = "sending", {}, set()
+        threading.Thread(target=self._send_now, daemon=True).start()
 
-    def _send_now(self, is_first: bool) -> None:
-        state, table = "ready", None
-        try:
-            (table,) = self._client.scatter([Parcel(packed(self._fitter))], broadcast=True, hash=False)
-            # What the others still import they import while the first one fits.
-            wait_for_one(self._client, table)
-        except Exception as error:
-            state, table = ("failed", error) if is_first else ("gone", None)
+    def _send_now(self) -> None:
+        state, table = "gone", None
+        # Dask's own broadcast waits for a worker that is lost meanwhile. So one worker is given the table, and the
+        # others fetch it from each other.
+        for _ in range(_ATTEMPTS):
+            try:
+                (table,) = self._client.scatter([Parcel(packed(self._fitter))], hash=False)
+                state = "ready"
+                break
+            except Exception:
+                if self._state != "sending" or not is_living(self._client):
+                    break
+                time.sleep(_LOOK_SECONDS)
         if self._state == "sending":
             self._table, self._state = table, state
+
+    def _ask(self) -> None:
+        """Ask the workers that have not been asked to fetch the table, and to import what their fits need."""
+        for worker in self._threads.keys() - self._asked.keys():
+            self._asked[worker] = self._client.submit(prepare, self._table, workers=[worker], pure=False)
+        lost = [f for w, f in self._asked.items() if w in self._threads and f.status in ("cancelled", "lost")]
+        if lost and not self._opened:
+            # The one that had the table was lost before another could fetch it.
+            self._send()
+
+    def _check_workers(self) -> None:
+        """Refuse a cluster none of whose workers can open the table."""
+        errors = [f.exception(timeout=_LOOK_SECONDS) for f in self._asked.values() if f.status == "error"]
+        if errors and len(errors) == len(self._asked) and not self._opened:
+            raise EvaluationError(
+                "AM805",
+                f"no worker of the Dask cluster can open the table: {type(errors[0]).__name__}: {errors[0]}.",
+                "Install the same autometa on all of them.",
+            )
 
     # -- fits -----------------------------------------------------------------------------------------------------
 
@@ -189,7 +222,15 @@ class OnCluster:
         self._running[name] = fit
         arguments = (cloudpickle.dumps(fit.job), fit.limit, self._memory_limit, self._epoch, name)
         try:
-            fit.future = self._client.submit(answer, fit.table, *arguments, key=name, pure=False)
+            fit.future = self._client.submit(
+                answer,
+                fit.table,
+                *arguments,
+                key=name,
+                workers=list(self._opened & self._threads.keys()),
+                allow_other_workers=True,
+                pure=False,
+            )
             fit.future.add_done_callback(lambda _: self._done.put(name))
         except LOST:
             # What runs is done here, this one too.
@@ -221,9 +262,9 @@ class OnCluster:
 
     def _take_up(self) -> None:
         """Begin what waits: on the cluster once the table is there again, one fit at a time here as long as not."""
-        while self._waiting and (self._here.n_idle if self._state != "ready" else True):
+        while self._waiting and (self._n_open or self._here.n_idle):
             fit = self._waiting.popleft()
-            if self._state == "ready":
+            if self._n_open:
                 fit.end = time.monotonic() + fit.limit + _WAY_SECONDS
                 self._begin(fit)
             else:
@@ -264,7 +305,8 @@ class OnCluster:
     def _look(self, at_once: bool = False) -> None:
         """Count the threads of the cluster, now and then, and see whether it is there at all."""
         now = time.monotonic()
-        if self._state != "ready" or (now - self._seen < _LOOK_SECONDS and not at_once):
+        is_due = at_once or not self._asked or now - self._seen >= _LOOK_SECONDS
+        if self._state != "ready" or not is_due:
             return
         self._seen = now
         if self._client.status == "running":
@@ -272,6 +314,8 @@ class OnCluster:
                 before, self._threads = self._threads, self._client.nthreads()
                 if before.keys() - self._threads.keys():
                     self._last_loss = now
+            with suppress(*LOST):
+                self._ask()
         if self._threads:
             self._last_worker = now
         if not is_living(self._client) or now - self._last_worker > _PATIENCE:

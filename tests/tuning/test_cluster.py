@@ -117,9 +117,10 @@ def hands(client):
 
 def ready(hands: OnCluster) -> OnCluster:
     end = time.monotonic() + 300
-    while hands._state == "sending" and time.monotonic() < end:
+    while hands._n_open < hands.n_workers and time.monotonic() < end:
         time.sleep(0.05)
-    assert hands._state == "ready"
+        hands._look(at_once=True)
+    assert hands._n_open == hands.n_workers
     return hands
 
 
@@ -128,7 +129,7 @@ ENDLESS: Any = Job(configuration=None, fold=None, max_rows=1)  # type: ignore[ar
 
 
 def test_before_the_table_is_there_one_process_here_fits(hands) -> None:
-    if hands._state == "sending":
+    if not hands._n_open:
         assert hands.n_idle == 1
     assert hands.n_workers == 4
     hands.submit("first", JOB, 60.0)
