@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import numpy as np
@@ -98,7 +98,11 @@ class SearchReport:
         ----------
         result : object
         """
-        return cls(**{item.name: getattr(result, item.name) for item in fields(cls)})
+        found = cls(**{item.name: getattr(result, item.name) for item in fields(cls)})
+        # Where there was no time for experience, or no algorithm that it knows, there is an empty sequence.
+        return (
+            found if hasattr(found.recommendations, "similar_tasks") else replace(found, recommendations=None)
+        )
 
 
 def members_of(board: pd.DataFrame) -> pd.DataFrame:
