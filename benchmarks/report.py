@@ -1,4 +1,4 @@
-"""How long a report takes to be written, how large it is, and what a browser says, for ten searches of different shapes.
+"""How long a report takes to be written, how large it is, and what a browser says of it, for ten shapes of searches.
 
     python benchmarks/report.py
 
