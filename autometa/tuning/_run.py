@@ -172,6 +172,7 @@ class SearchRun:
             n_trials=n_trials,
             max_rows=self._first_rows(),
             callbacks=callbacks,
+            spared=self._default,
             seed=self._seed,
         )
         self._search.run()

@@ -66,6 +66,8 @@ class Search:
         Rows that candidates begin on; None for all.
     callbacks : sequence of callable, default=()
         Called with the study and each trial that ends.
+    spared : Configuration, optional
+        Is fitted on all folds though it could not help: a mark to compare with.
     seed : int, default=0
     """
 
@@ -81,6 +83,7 @@ class Search:
         n_trials: int,
         max_rows: int | None = None,
         callbacks: Sequence[Callback] = (),
+        spared: Configuration | None = None,
         seed: int = 0,
     ) -> None:
         self._study = study
@@ -93,6 +96,7 @@ class Search:
         self._n_workers = max(hands.n_idle, 1)
         self._max_rows = max_rows
         self._callbacks = callbacks
+        self._spared = spared
         self._rng = np.random.default_rng(seed)
         self._more_rows: list[Candidate] | None = None
         self._speed: list[float] = []
@@ -294,7 +298,11 @@ class Search:
         n_done = len(candidate.fits)
         if n_done == len(self._problem.splits):
             self._finish(candidate)
-        elif n_done in self._schedule.race_after and not self._may_help(candidate):
+        elif (
+            n_done in self._schedule.race_after
+            and candidate.configuration != self._spared
+            and not self._may_help(candidate)
+        ):
             candidate.state, candidate.reason = (
                 "stopped",
                 f"after {n_done} fold(s) it could not help the ensemble",
