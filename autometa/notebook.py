@@ -25,7 +25,7 @@ from autometa.wording import (
 )
 
 if TYPE_CHECKING:
-    from autometa.recommendation import Recommendations
+    from autometa.recommendation import Recommendation, Recommendations
 
 _ROWS: Final = 10
 _STYLE: Final = """
@@ -90,6 +90,25 @@ def render_recommendations_card(found: Recommendations) -> str:
         render_details("Nearest known tables", render_table(("table", "distance"), similar, "<>")),
         render_details(f"Noticed: {len(notes)}", render_table(("what",), notes, "<")) if notes else "",
         text=repr(found),
+    )
+
+
+def render_recommendation_card(item: Recommendation) -> str:
+    """Return one recommendation as HTML: why, its hyperparameters, and the pipeline as scikit-learn shows it.
+
+    Parameters
+    ----------
+    item : Recommendation
+    """
+    metric = item.task.metric
+    score = f"{number(item.expected_score)}, 80 % between {number(item.lower, 3)} and {number(item.upper, 3)}"
+    rows = [(name, str(value)) for name, value in item.params.items()]
+    return render_card(
+        f"{item.rank}. {algorithm_name(item.algorithm)}",
+        [f"Expected {metric.stored} {score} ({direction(metric)} is better).", item.reason],
+        render_details("Hyperparameters", render_table(("name", "value"), rows, "<<")),
+        render_details("The pipeline", item.pipeline._repr_html_()),
+        text=repr(item),
     )
 
 

@@ -12,7 +12,9 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
-_FORMAT: Final = "{percentage:3.0f}%|{bar:18}| {elapsed}, {remaining} left{postfix}"
+# A notebook has a bar of its own, as wide as there is room; in letters eighteen are enough.
+_FORMAT: Final = "{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
+_LETTERS: Final = "{bar:18}"
 _WIDTH: Final = 100
 _TICK: Final = 0.5  # seconds after which the clock of the line is set, whatever the job does
 _lines: list[Any] = []
@@ -96,7 +98,8 @@ class Bar:
         self.close()
 
     def _open(self) -> Any:
-        line = _make_line()(total=1.0, bar_format=_FORMAT, leave=False, file=sys.stderr, **_room())
+        look = _FORMAT if _is_notebook() else _FORMAT.replace("{bar}", _LETTERS)
+        line = _make_line()(total=1.0, bar_format=look, leave=False, file=sys.stderr, **_room())
         _lines.append(line)
         self._stop.clear()
         threading.Thread(target=self._tick, args=(line,), daemon=True, name="autometa progress").start()

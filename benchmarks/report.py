@@ -1,10 +1,11 @@
-"""How long a report takes to be written, and how large it is, for ten searches of different shapes.
+"""How long a report takes to be written, how large it is, and what a browser says of it, for ten shapes of searches.
 
     python benchmarks/report.py
 
 Each is written in a process of its own, as the command line does it: the first chart starts the engine that draws. The
 searches are made up (tests/report_cases.py), their tables, recommendations and the one pipeline that is fitted are not.
-Writes ``benchmarks/results/report.csv``: wall and CPU seconds of writing alone, megabytes, charts.
+Writes ``benchmarks/results/report.csv``: wall and CPU seconds of writing alone, megabytes, charts; and what Chromium
+says of the page, narrow and wide, light and dark: console messages, requests to other places, faint texts.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import csv
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +31,9 @@ COLUMNS: Final = (
     "cpu_seconds",
     "megabytes",
     "charts",
+    "console_errors",
+    "outside_requests",
+    "contrast_failures",
 )
 LONG: Final = "a very long name that somebody once gave to the columns of a spreadsheet, "
 # rows, further columns, classes (0: regression), trials, what stands before each name
@@ -47,8 +52,9 @@ SHAPES: Final[dict[str, tuple[int, int, int, int, str]]] = {
 
 
 def measure(shape: str) -> dict[str, Any]:
-    """Write one page and return what it took."""
+    """Write one page and return what it took, and what a browser says of it."""
     sys.path.insert(0, str(HERE.parent / "tests"))
+    from browser import find_faults, open_browser
     from report_cases import make_search, make_task
 
     from autometa.experience import load_metamodel
@@ -71,16 +77,28 @@ def measure(shape: str) -> dict[str, Any]:
     )
     wall, cpu = time.perf_counter(), time.process_time()
     page = render_search(search, model=load_metamodel())
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    browser = open_browser()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "page.html"
+            path.write_text(page, encoding="utf-8")
+            faults = find_faults(browser, path)
+    finally:
+        browser.quit()
     return {
         "shape": shape,
         "rows": rows,
         "columns": task.X.shape[1],
         "classes": classes,
         "trials": trials,
-        "seconds": round(time.perf_counter() - wall, 2),
-        "cpu_seconds": round(time.process_time() - cpu, 2),
+        "seconds": round(wall, 2),
+        "cpu_seconds": round(cpu, 2),
         "megabytes": round(len(page.encode()) / 1e6, 3),
         "charts": page.count('class="chart'),
+        "console_errors": len(faults["console"]),
+        "outside_requests": len(faults["requests"]),
+        "contrast_failures": len(faults["contrast"]),
     }
 
 

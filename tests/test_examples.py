@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 
 import pandas as pd
@@ -53,3 +54,25 @@ def test_a_slice_of_the_base_is_rebuilt_and_agrees_with_it(root, tmp_path, capfd
     assert (both["accuracy_own"] - both["accuracy_known"]).abs().max() < 0.03
     assert (tmp_path / "base" / "report.html").is_file()
     assert "$ autometa collect" in capfd.readouterr().out
+
+
+def test_the_notebook_has_the_cells_of_its_script_and_what_they_gave(root):
+    """If this fails, run: python examples/make_notebook.py."""
+    script = runpy.run_path(str(root / "examples" / "make_notebook.py"))
+    cells = json.loads(script["PATH"].read_text(encoding="utf-8"))["cells"]
+    assert [(c["cell_type"], "".join(c["source"])) for c in cells] == list(script["CELLS"])
+    code = [c for c in cells if c["cell_type"] == "code"]
+    assert [c["execution_count"] for c in code] == list(range(1, len(code) + 1))
+    shown = [output for c in code for output in c["outputs"]]
+    assert all(output["output_type"] == "execute_result" for output in shown), (
+        "an error, or something printed"
+    )
+    cards = ["".join(o["data"].get("text/html", "")) for o in shown]
+    for words in (
+        "Recommendations for a",
+        "Search by roc_auc",
+        "enqueued",
+        "meta-feature",
+        "AutoMetaClassifier",
+    ):
+        assert any(words in card for card in cards), words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from html.parser import HTMLParser
 
 import pytest
@@ -46,6 +47,14 @@ def test_recommendations_show_each_pipeline_and_why():
     assert markup.count("</tr>") >= 2 * len(found)
     assert "Why these" in markup
     assert "autometa-text" in markup
+
+
+def test_one_recommendation_shows_its_reason_and_its_pipeline():
+    found = recommend_for_task(make_task(n_rows=120), k=2)
+    markup = found[1]._repr_html_()
+    assert escape(found[1].reason) in markup
+    assert "ColumnTransformer" in markup
+    assert "Hyperparameters" in markup
 
 
 def test_metafeatures_stand_with_their_definitions_and_compute_as_any_series():

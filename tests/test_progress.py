@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import warnings
 
 import pandas as pd
 import pytest
@@ -125,3 +126,19 @@ def test_the_command_shows_it_on_a_real_terminal(tmp_path):
     assert process.wait() == 0
     assert b"left" in shown
     assert b"now " in shown
+
+
+def test_a_notebook_shows_it():
+    nbformat = pytest.importorskip("nbformat")
+    client = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    pytest.importorskip("ipywidgets")
+    code = "from autometa.progress import Bar\nbar = Bar()\nbar.update(0.5, 'best r2 0.5')\nbar.is_shown"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the kernel's own
+        client.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    assert notebook.cells[0].outputs[-1].data["text/plain"] == "True"
+    states = str(notebook.metadata.widgets).replace("\\u2007", " ")  # spaces as wide as a figure
+    assert "50%" in states
+    assert "best r2 0.5" in states

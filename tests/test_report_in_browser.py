@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
-import shutil
 from pathlib import Path
 
 import pytest
+from browser import CHROMIUM, DRIVER, find_faults, open_browser, show
 from report_cases import make_search, make_task
 
 from autometa.experience import load_metamodel
@@ -17,8 +16,6 @@ from autometa.report.search import render_search
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
 LONG = "a very long name that somebody once gave to the columns of a spreadsheet, "
 SEARCHES = {
     "5 trials": lambda: make_search(make_task(150, 3), 5, n_members=1),
@@ -31,44 +28,12 @@ SEARCHES = {
     "regression": lambda: make_search(make_task(400, 4, 0), 40),
 }
 
-# Text that is drawn, with the first opaque background under it; WCAG 2.2, 1.4.3: 4.5, or 3 for large letters.
-CONTRAST = """
-const light = (c) => { c = c / 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
-const parse = (text) => { const n = text.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; };
-const mean = ([r, g, b]) => 0.2126 * light(r) + 0.7152 * light(g) + 0.0722 * light(b);
-const poor = [];
-for (const node of document.querySelectorAll("body *")) {
-  const text = [...node.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data.trim()).join("");
-  const style = getComputedStyle(node);
-  if (!text || style.visibility === "hidden" || !node.getClientRects().length) continue;
-  if (node.closest("script, style")) continue;
-  const ink = parse(node instanceof SVGElement ? style.fill : style.color);
-  let at = node, ground = [0, 0, 0, 0];
-  while (at && ground[3] < 1) {
-    if (!(at instanceof SVGElement)) ground = parse(getComputedStyle(at).backgroundColor);
-    at = at.parentElement;
-  }
-  const [a, b] = [mean(ink), mean(ground)].sort((x, y) => y - x), ratio = (a + 0.05) / (b + 0.05);
-  const size = parseFloat(style.fontSize), bold = Number(style.fontWeight) >= 700;
-  if (ratio < (size >= 24 || (bold && size >= 18.66) ? 3 : 4.5)) poor.push([ratio, text.slice(0, 40)]);
-}
-return poor;
-"""
-
 
 @pytest.fixture(scope="module")
 def browser():
     if CHROMIUM is None or DRIVER is None:
         pytest.skip("Chromium and its driver are not installed")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.set_script_timeout(60)
+    driver = open_browser()
     yield driver
     driver.quit()
 
@@ -87,38 +52,10 @@ def pages(tmp_path_factory) -> dict[str, Path]:
     return {name: folder / f"{name}.html" for name in texts}
 
 
-def show(browser, path: Path, width: int, scheme: str = "light") -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": features})
-    browser.get(path.as_uri())
-
-
 @pytest.mark.parametrize("name", [*SEARCHES, "recommended", "with a map"])
 def test_a_page_is_shown_without_errors_requests_or_faint_text(browser, pages, name):
-    path = pages[name]
-    browser.get_log("performance")
-    browser.get_log("browser")
-    for width in (400, 1400):
-        for scheme in ("light", "dark"):
-            show(browser, path, width, scheme)
-            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-            assert browser.execute_script(CONTRAST) == []
-            drawn = browser.execute_script(
-                "return [...document.querySelectorAll('svg.chart')].filter((s) => s.getClientRects().length)"
-                ".map((s) => s.getBBox().height)"
-            )
-            assert len(drawn) >= 2
-            assert min(drawn) > 40
-    assert browser.get_log("browser") == []
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    requests = {
-        message["params"]["request"]["url"]
-        for message in messages
-        if message["method"] == "Network.requestWillBeSent"
-    }
-    assert requests <= {path.as_uri(), "data:,"}
+    faults = find_faults(browser, pages[name])
+    assert not any(faults.values()), faults
 
 
 def test_a_click_and_a_key_sort_a_table(browser, pages):

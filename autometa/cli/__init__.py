@@ -6,6 +6,7 @@ import argparse
 import difflib
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -71,6 +72,8 @@ class _Parser(argparse.ArgumentParser):
         known = [*self._option_string_actions, *(COMMANDS if self._subparsers else ())]
         words = [word.split("=")[0] for word in self._given if word.startswith("--") or self._subparsers]
         unknown = [word for word in words if word not in known and word != "--"][:1]
+        if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            unknown, known = [wrong[1]], re.findall(r"[\w-]+", wrong[2])
         close = [match for word in unknown for match in difflib.get_close_matches(word, known, n=1)]
         hint = f"Did you mean {close[0]} for {unknown[0]}?" if close else f"See {self.prog} --help."
         raise UsageError("AM530", f"{message[:1].lower()}{message[1:].rstrip('.')}.", hint)

@@ -48,6 +48,7 @@ def describe_data(task: Task, name: str) -> str:
         target = ", ".join(shown) + (f" and {len(counts) - 4} more classes" if len(counts) > 4 else "")
     size = f"{counted(task.n_rows, 'row')}, {counted(task.X.shape[1], 'column')}"
     metric = f"metric {task.metric.name} ({direction(task.metric)} is better)"
+    name = "standard input" if name == "-" else name
     return f"{name}: {size}; {task.kind} target {task.y.name!r} ({target}); {metric}."
 
 

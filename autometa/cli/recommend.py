@@ -86,7 +86,9 @@ def run(args: argparse.Namespace) -> int:
         show_json({**found.to_dict(), "warnings": [issue.to_dict() for issue in issues]})
     else:
         show_sections(sections)
-    code = found[0].to_code(target=args.target.strip(), data=args.data, read=table.code)
+    # A script cannot read what came through a pipe again.
+    data, read = ("data.csv", "") if args.data == "-" else (args.data, table.code)
+    code = found[0].to_code(target=args.target.strip(), data=data, read=read)
     if args.code:
         write_file(args.code, code)
         say(f"wrote the first pipeline to {args.code}")

@@ -17,7 +17,7 @@ from autometa.metamodel import PastRuns
 from autometa.metamodel.belief import FewShot
 from autometa.metrics import Metric, Scale
 from autometa.mixture import Candidates, Mixture, build_ensemble, choose_mixture
-from autometa.notebook import render_recommendations_card
+from autometa.notebook import render_recommendation_card, render_recommendations_card
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 
@@ -95,6 +95,9 @@ class Recommendation:
             Python expression that reads the table, where its suffix does not say how.
         """
         return code_of(self.pipeline, self.task, target, data, read)
+
+    def _repr_html_(self) -> str:
+        return render_recommendation_card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recommendation as plain JSON types."""

@@ -84,16 +84,15 @@ def describe_leaderboard(report: SearchReport) -> Part:
     part = Part(
         "leaderboard",
         "Leaderboard",
-        f"Every trial, best first by the expected {metric.name} ({direction(metric)} is better); members "
-        "of the model are "
-        "tinted, and a click on a title sorts.",
+        f"Every trial, best first by the expected {metric.name} ({direction(metric)} is better; ± over the folds); "
+        "members of the model are tinted, and a click on a title sorts.",
     )
     columns = [
         Column("rank", ">"),
         Column("trial", ">"),
         Column("algorithm"),
         Column("expected", ">"),
-        Column(f"{metric.name} ± folds", ">"),
+        Column(f"{metric.name} ±", ">"),
         Column("weight", ">"),
         Column("adds", ">"),
         Column("seconds", ">"),

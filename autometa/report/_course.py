@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import numpy as np
@@ -98,7 +98,11 @@ class SearchReport:
         ----------
         result : object
         """
-        return cls(**{item.name: getattr(result, item.name) for item in fields(cls)})
+        found = cls(**{item.name: getattr(result, item.name) for item in fields(cls)})
+        # Where there was no time for experience, or no algorithm that it knows, there is an empty sequence.
+        return (
+            found if hasattr(found.recommendations, "similar_tasks") else replace(found, recommendations=None)
+        )
 
 
 def members_of(board: pd.DataFrame) -> pd.DataFrame:
@@ -149,18 +153,22 @@ def describe_search(report: SearchReport) -> Part | None:
         }
         for i, row in enumerate(done.itertuples())
     ]
-    domain = _domain(report, [t["score"] for t in trials])
+    best = _best_so_far(report)
+    domain = _domain(report, [t["score"] for t in trials], [row["score"] for row in best])
     part.blocks.append(
-        f'<div class="grid">{_draw_over_time(report, trials, domain)}'
+        f'<div class="grid">{_draw_over_time(report, trials, best, domain)}'
         f"{_draw_against_seconds(trials, metric.name, domain)}{_draw_hyperparameters(report)}</div>\n"
     )
     return part
 
 
 def _draw_over_time(
-    report: SearchReport, trials: Sequence[dict[str, Any]], domain: tuple[float, float] | None
+    report: SearchReport,
+    trials: Sequence[dict[str, Any]],
+    best: Sequence[dict[str, float]],
+    domain: tuple[float, float] | None,
 ) -> str:
-    metric, best = report.task.metric, _best_so_far(report)
+    metric = report.task.metric
     default = report.baselines.get("default", math.nan)
     lines = [{"score": default}] if domain is not None and domain[0] < default < domain[1] else []
     n_out = 0 if domain is None else sum(not domain[0] <= t["score"] <= domain[1] for t in trials)
@@ -168,7 +176,7 @@ def _draw_over_time(
     is_ensemble = len(members_of(report.leaderboard)) > 1
     words = [
         "Each mark is a trial at the moment it ended; the line is the best "
-        + ("ensemble of the trials so far, on the same folds." if is_ensemble else "trial so far."),
+        + ("ensemble of the trials so far, and last the model itself." if is_ensemble else "trial so far."),
         f"Dashed: the library default, {number(default)}." if lines else "",
         "Dotted: what as many random trials in the same time should reach, by what they reached on the nearest known "
         "tables." if nothing else "",
@@ -263,16 +271,18 @@ def _best_so_far(report: SearchReport) -> list[dict[str, float]]:
     return [*rows, {"seconds": max(float(report.deadline.spent), rows[-1]["seconds"]), "score": float(last)}]
 
 
-def _domain(report: SearchReport, scores: Sequence[float]) -> tuple[float, float] | None:
+def _domain(
+    report: SearchReport, scores: Sequence[float], best: Sequence[float]
+) -> tuple[float, float] | None:
     """Return an axis on which good trials can be told apart: poor ones are drawn on its edge."""
     sign = report.task.metric.sign
     gains = sign * np.asarray(scores, dtype="float64")
     extra = [sign * s for s in (report.score, report.baselines.get("default", math.nan)) if math.isfinite(s)]
-    best = max(gains.max(), *extra) if extra else gains.max()
+    top = max(gains.max(), max(sign * score for score in best), *extra)
     low = min(float(np.quantile(gains, 0.2)), *extra) if extra else float(np.quantile(gains, 0.2))
     low = min(low, float(np.median(gains)))
-    room = max(best - low, 1e-9 * max(abs(best), 1.0))
-    ends = sorted((sign * (low - 0.08 * room), sign * (best + 0.06 * room)))
+    room = max(top - low, 1e-9 * max(abs(top), 1.0))
+    ends = sorted((sign * (low - 0.08 * room), sign * (top + 0.06 * room)))
     return (ends[0], ends[1]) if ends[1] > ends[0] else None
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 2_000
 _REPEATS: Final = 3
-_SECONDS: Final = 0.3  # of CPU time, for shuffling; so much again, as the trial tells, for the one fit
+_SECONDS: Final = 0.4  # of CPU time, for shuffling; so much again, as the trial tells, for the one fit
 _COLUMNS: Final = 60
 _SHUFFLED_ROWS: Final = 500
 _FIRST: Final = 4  # columns that are shuffled in the first call
@@ -70,7 +70,7 @@ def measure_columns(
     params : mapping of str to value
     seconds : float
         What one fit on all rows took, about; fewer rows are taken where it was long.
-    limit : float, default=0.3
+    limit : float, default=0.4
         CPU seconds for the shuffles.
 
     Returns
@@ -107,6 +107,7 @@ def _shuffle(
     """Score with each column shuffled a few times; many shuffles are predicted in one call, which costs least."""
     rng, start, found = np.random.default_rng(0), time.process_time(), []
     whole = scorer(_Answers(pipeline, X), X, y)
+    alone = time.process_time() - start
     most = max(int(_CELLS / X.size / _REPEATS), 1)
     first, n = 0, min(_FIRST, most)
     while first < len(names):
@@ -123,12 +124,13 @@ def _shuffle(
             losses = [whole - scorer(answers.part(_REPEATS * i + j, len(X)), X, y) for j in range(_REPEATS)]
             found.append((name, float(np.mean(losses)), float(np.std(losses) / math.sqrt(_REPEATS))))
         first += len(chosen)
-        # What a call costs by itself is most of it: the next takes more columns, as many as there is time for.
-        spent = (time.process_time() - begun) / len(chosen)
-        left = limit - (time.process_time() - start)
+        # A call costs something by itself, and something for each copy.
+        n_copies = _REPEATS * len(chosen)
+        each = max((time.process_time() - begun - alone) / max(n_copies - 1, 1), 1e-6)
+        left = limit - (time.process_time() - start) - max(alone - each, 0.0)
         if left <= 0:
             break
-        n = min(most, 4 * n, max(int(left / spent), 1))
+        n = min(most, max(int(left / (_REPEATS * each)), 1))
     return found
 
 

@@ -141,7 +141,7 @@ def write_search(
     path : str or Path
         Of the HTML file.
     title, model, issues
-        As in :func:`render_search`.
+        As in :func:`render_search`; by default the meta-model of this machine.
 
     Raises
     ------
@@ -150,7 +150,12 @@ def write_search(
     DependencyError
         AM706 when the extra ``report`` is not installed.
     """
-    page = render_search(SearchReport.of(result), title=title, model=model, issues=issues)
+    report = SearchReport.of(result)
+    if model is None and report.recommendations is not None:
+        from autometa.experience import load_metamodel
+
+        model = load_metamodel()
+    page = render_search(report, title=title, model=model, issues=issues)
     write_file(path, page)
 
 

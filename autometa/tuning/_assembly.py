@@ -124,14 +124,15 @@ def choose(
         problem.out_of_fold(c, depth) if w > 0 else np.empty(0) for c, w in zip(pool, weights, strict=True)
     ]
     mixed = _mix(weights, predictions)
-    adds = _gains(problem, predictions, weights, rows)
     temperature, smoothing, tilt = 1.0, 0.0, 0.0
+    if objective.is_about_labels:
+        tilt = objective.best_tilt(mixed, rows)
+    adds = _gains(problem, predictions, weights, rows, tilt)
     if objective.is_about_probabilities:
         temperature, smoothing = choose_calibration(objective, mixed, rows)
         mixed = calibrate(mixed, temperature, smoothing, objective.shares)
     multipliers: list[float] = []
     if objective.is_about_labels:
-        tilt = objective.best_tilt(mixed, rows)
         multipliers = (mixed.mean(axis=0) ** -tilt).tolist()
     return Assembly(
         pool,
@@ -202,15 +203,24 @@ def _mix(weights: Array, predictions: Sequence[Array]) -> Array:
     return np.asarray(sum(w * p for w, p in zip(weights, predictions, strict=True) if w > 0))
 
 
-def _gains(problem: Problem, predictions: Sequence[Array], weights: Array, rows: NDArray[np.intp]) -> Array:
-    """Return what each member adds to the metric: the whole against the whole without it."""
+def _gains(
+    problem: Problem, predictions: Sequence[Array], weights: Array, rows: NDArray[np.intp], tilt: float
+) -> Array:
+    """Return what each member adds to the metric: the whole against the whole without it, decided alike."""
     objective, sign = problem.objective, problem.task.metric.sign
+
+    def score(shares: Array) -> float:
+        mixed = _mix(shares, predictions)
+        return objective.score(
+            mixed, rows, mixed.mean(axis=0) ** -tilt if objective.is_about_labels else None
+        )
+
     gains = np.zeros(len(weights))
-    whole = objective.score(_mix(weights, predictions), rows)
+    whole = score(weights)
     for i in np.flatnonzero(weights):
         if weights[i] < 1 - 1e-9:
             rest = np.where(np.arange(len(weights)) == i, 0.0, weights)
-            gains[i] = sign * (whole - objective.score(_mix(rest / rest.sum(), predictions), rows))
+            gains[i] = sign * (whole - score(rest / rest.sum()))
     return gains
 
 

@@ -46,6 +46,8 @@ N_BEFORE_OWN: Final = 2
 ZERO_SHOT_MEMBERS: Final = 5
 # So many more stand by, for those that cannot be fitted.
 SPARE_MEMBERS: Final = 5
+# From so many trials on, one of them is LightGBM at its defaults, whatever is recommended.
+TRIALS_WITH_DEFAULT: Final = 10
 # Trials of a continued study that are fitted again, so that the model can have them.
 MAX_REPEATED: Final = 10
 
@@ -147,7 +149,7 @@ class SearchRun:
     def search(self, n_trials: int, callbacks: Sequence[Callback]) -> None:
         """Fit candidates in folds, or without any where there is no time or no row for them."""
         repeated = self._finished_trials()
-        entries = self._entries()
+        entries = self._entries(n_trials)
         if not self._problem.splits and repeated:
             # Without a search, the best of a continued study is all that is wanted.
             entries = [Entry(self._space.configuration(t.params), "known") for t in repeated[:1]]
@@ -170,6 +172,7 @@ class SearchRun:
             max_rows=self._first_rows(),
             is_broad=self._is_broad,
             callbacks=callbacks,
+            spared=self._default,
             seed=self._seed,
         )
         self._search.run()
@@ -189,12 +192,14 @@ class SearchRun:
             key=lambda t: -sign * float(t.value or 0.0),
         )
 
-    def _entries(self) -> list[Entry]:
+    def _entries(self, n_trials: int) -> list[Entry]:
         """The candidates in their order: recommendations, defaults, and what the user registered."""
         recommended = [r.configuration for r in self._recommendations]
         if self._is_broad:
             recommended = recommended[: self._schedule.broad_recommended]
-        default = self._default if self._deadline.seconds is not None and "lightgbm" in self._space else None
+        # A mark to compare with, where it does not take the place of a candidate that is worth more.
+        is_marked = self._deadline.seconds is not None or n_trials >= TRIALS_WITH_DEFAULT
+        default = self._default if is_marked and "lightgbm" in self._space else None
         order = self._schedule.order(recommended, default, self._task.n_rows)
         ranks = {r.configuration: r.rank for r in self._recommendations}
         seconds = {r.configuration: r.expected_seconds for r in self._recommendations}

@@ -70,6 +70,8 @@ class Search:
         Whether candidates are compared on the first fold alone, and only members are fitted on the others.
     callbacks : sequence of callable, default=()
         Called with the study and each trial that ends.
+    spared : Configuration, optional
+        Is fitted on all folds though it could not help: a mark to compare with.
     seed : int, default=0
     """
 
@@ -86,6 +88,7 @@ class Search:
         max_rows: int | None = None,
         is_broad: bool = False,
         callbacks: Sequence[Callback] = (),
+        spared: Configuration | None = None,
         seed: int = 0,
     ) -> None:
         self._study = study
@@ -99,6 +102,7 @@ class Search:
         self._max_rows = max_rows
         self.depth = 1 if is_broad else len(problem.splits)
         self._callbacks = callbacks
+        self._spared = spared
         self._rng = np.random.default_rng(seed)
         self._more_rows: list[Candidate] | None = None
         self._speed_of: dict[str, list[float]] = {}
@@ -340,7 +344,11 @@ class Search:
         n_done = len(candidate.fits)
         if n_done == self.depth:
             self._finish(candidate)
-        elif n_done in self._schedule.race_after and not self._may_help(candidate):
+        elif (
+            n_done in self._schedule.race_after
+            and candidate.configuration != self._spared
+            and not self._may_help(candidate)
+        ):
             candidate.state, candidate.reason = (
                 "stopped",
                 f"after {n_done} fold(s) it could not help the ensemble",

@@ -103,6 +103,7 @@ def test_what_the_terminal_cannot_show_is_escaped(monkeypatch):
         (["recommend", "x.csv", "--tagret", "y"], "--target"),
         (["recommend", "x.csv", "--target", "y", "--tpo", "3"], "--top"),
         (["tune", "x.csv", "--target=y", "--trails=3"], "--trials"),
+        (["recommend", "x.csv", "--target", "y", "--kind", "clasification"], "Did you mean classification"),
         (["collect", "--storage", "x.journal"], "--help"),
     ],
 )
