@@ -163,7 +163,8 @@ def rows(algorithm) -> list[str]:
 
 
 DIRECTION = re.compile(
-    r"(?:lower|higher|less|more)[ -]is[ -]better|1 is (?:the )?best|0 is (?:at )?the best|0 best known"
+    r"(?:lower|higher|less|more)[ -]is[ -]better|1 is (?:the )?best|0 is (?:at )?the best|0 best known",
+    flags=re.IGNORECASE,
 )
 
 
