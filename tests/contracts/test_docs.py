@@ -118,6 +118,19 @@ def test_how_it_works_is_one_page(root, pages):
     assert page.count("```{image}") == 1
 
 
+def test_the_readme_is_one_screen(root, pages):
+    """A picture of what comes out, install, six lines of Python, three commands, a chart, and where to read on."""
+    page = pages[root / "README.md"]
+    (python,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert len([line for line in python.splitlines() if line.strip()]) == 6
+    assert len(re.findall(r"^autometa ", page, flags=re.MULTILINE)) == 3
+    assert re.findall(r"!\[[^\]]*\]\(([^)]*)\)", page) == [
+        "docs/figures/report.png",
+        "docs/figures/headline.svg",
+    ]
+    assert len(page.split()) < 500
+
+
 @pytest.mark.parametrize("script", ["make_how_it_works.py", "make_layers.py"])
 def test_figures_are_what_their_scripts_draw(root, script):
     made = runpy.run_path(str(root / "docs" / script))
