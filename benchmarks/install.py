@@ -4,13 +4,15 @@ Each tool is installed into an environment of its own, without pip's cache, and 
 ``examples/subscriptions.csv``: autometa for a recommendation and for a search of five seconds, the others for a model
 within five seconds, the least that all of them take. Wall-clock and CPU seconds, megabytes on disk (an empty
 environment left out) and installed distributions go to ``benchmarks/results/install.csv``; the rows of a tool are
-replaced. ``--report`` prints the table. Needs a package index.
+replaced. ``--environment`` weighs an environment that stands already. ``--report`` prints the table, in CPU seconds:
+they hold on a busy machine too. Needs a package index.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import subprocess
@@ -24,6 +26,10 @@ import pandas as pd
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "install.csv"
 TABLE = ROOT / "examples" / "subscriptions.csv"
+COLUMNS = [
+    *("tool", "install_seconds", "install_cpu_seconds", "megabytes", "distributions"),
+    *("answer_seconds", "answer_cpu_seconds"),
+]
 READ = (
     f"import pandas as pd; data = pd.read_csv({str(TABLE)!r})\n"
     "X, y = data.drop(columns='churned'), data['churned']\n"
@@ -106,20 +112,44 @@ def measure(tool: str, folder: Path) -> list[dict[str, object]]:
     return rows
 
 
+def weigh(tool: str, environment: Path) -> dict[str, object]:
+    """Return the row of a tool that stands in an environment already: its size, and no seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        empty = megabytes(Path(folder))
+    found = {
+        path.name.partition("-")[0] for path in environment.glob("lib/python3*/site-packages/*.dist-info")
+    }
+    return {"tool": tool, "megabytes": megabytes(environment) - empty, "distributions": len(found - {"pip"})}
+
+
 def report() -> str:
     """Return the table of the results."""
     found = pd.read_csv(RESULTS).set_index("tool")
     lines = [
-        "| lower is better | install, s | of it CPU s | MB on disk | distributions | first answer, s | of it CPU s |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| lower is better | MB on disk | distributions | install, CPU s | first answer, CPU s |",
+        "| --- | --- | --- | --- | --- |",
     ]
     for tool in (name for name in NAMES if name in found.index):
         row = found.loc[tool]
         lines.append(
-            f"| {NAMES[tool]} | {row.install_seconds:.0f} | {row.install_cpu_seconds:.0f} | {row.megabytes:,.0f} "
-            f"| {row.distributions:.0f} | {row.answer_seconds:.1f} | {row.answer_cpu_seconds:.1f} |"
+            f"| {NAMES[tool]} | {row.megabytes:,.0f} | {row.distributions:.0f} | {seconds(row.install_cpu_seconds)} "
+            f"| {seconds(row.answer_cpu_seconds, 1)} |"
         )
     return "\n".join(lines)
+
+
+def keep(rows: pd.DataFrame) -> None:
+    """Put the rows of a tool in place of those that it has."""
+    known = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=COLUMNS)
+    kept = known[~known["tool"].isin(rows["tool"])].to_dict("records")
+    pd.DataFrame([*kept, *rows.to_dict("records")], columns=COLUMNS).round(2).to_csv(RESULTS, index=False)
+    print(rows.round(1).to_string(index=False), flush=True)
+
+
+def seconds(value: float, digits: int = 0) -> str:
+    """Return seconds, or that there are none."""
+    return "not measured" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def main() -> None:
@@ -129,15 +159,20 @@ def main() -> None:
     )
     tools = [tool for tool, (requirement, _) in TOOLS.items() if requirement]
     parser.add_argument("--tools", nargs="+", choices=tools, default=tools)
+    parser.add_argument(
+        "--environment",
+        nargs="+",
+        default=[],
+        metavar="TOOL=DIR",
+        help="weigh what stands there, in place of --tools",
+    )
     parser.add_argument("--report", action="store_true", help="print the table of what was measured")
     args = parser.parse_args()
-    for tool in [] if args.report else args.tools:
+    for tool in [] if args.report or args.environment else args.tools:
         with tempfile.TemporaryDirectory() as folder:
-            rows = pd.DataFrame(measure(tool, Path(folder)))
-        known = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=rows.columns)
-        kept = known[~known["tool"].isin(rows["tool"])]
-        pd.concat([kept, rows] if len(kept) else [rows]).round(2).to_csv(RESULTS, index=False)
-        print(rows.round(1).to_string(index=False), flush=True)
+            keep(pd.DataFrame(measure(tool, Path(folder))))
+    for tool, environment in (pair.split("=", 1) for pair in args.environment):
+        keep(pd.DataFrame([weigh(tool, Path(environment))]))
     if args.report:
         print(report())
 

@@ -118,6 +118,19 @@ def test_how_it_works_is_one_page(root, pages):
     assert page.count("```{image}") == 1
 
 
+def test_the_readme_is_one_screen(root, pages):
+    """A picture of what comes out, install, six lines of Python, three commands, a chart, and where to read on."""
+    page = pages[root / "README.md"]
+    (python,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert len([line for line in python.splitlines() if line.strip()]) == 6
+    assert len(re.findall(r"^autometa ", page, flags=re.MULTILINE)) == 3
+    assert re.findall(r"!\[[^\]]*\]\(([^)]*)\)", page) == [
+        "docs/figures/report.png",
+        "docs/figures/headline.svg",
+    ]
+    assert len(page.split()) < 500
+
+
 @pytest.mark.parametrize("script", ["make_how_it_works.py", "make_layers.py"])
 def test_figures_are_what_their_scripts_draw(root, script):
     made = runpy.run_path(str(root / "docs" / script))
@@ -160,3 +173,38 @@ def rows(algorithm) -> list[str]:
         default = f"`{algorithm.default[name]!r}`" if name in algorithm.default else "inactive"
         found.append(f"| {algorithm.name} | {name} | {values} | {default} |")
     return found
+
+
+DIRECTION = re.compile(
+    r"(?:lower|higher|less|more)[ -]is[ -]better|1 is (?:the )?best|0 is (?:at )?the best|0 best known",
+    flags=re.IGNORECASE,
+)
+
+
+def figure_tables(text: str) -> list[tuple[str, str]]:
+    """Return the tables of measurements of a page, each with the text of its section above it."""
+    found = []
+    for section in re.split(r"^(?=## )", text, flags=re.MULTILINE):
+        for match in re.finditer(r"(?:^ *\|.*\n?)+", section, flags=re.MULTILINE):
+            rows = [line.strip(" |").split("|") for line in match[0].splitlines()][2:]
+            cells = [cell.strip(" *") for row in rows for cell in row[1:]]
+            numbers = [cell for cell in cells if re.match(r"[+-]?\d*\.\d", cell)]
+            if len(numbers) > len(cells) / 2:
+                found.append((match[0], section[: match.end()]))
+    return found
+
+
+def test_every_table_of_figures_says_which_way_is_better(pages):
+    """In its head, or in the text of its section above it; a page may say it once at its top."""
+    tables = [
+        (path, table, above, text.partition("\n## ")[0])
+        for path, text in pages.items()
+        for table, above in figure_tables(text)
+    ]
+    assert len(tables) > 8
+    silent = [
+        f"{path.name}: {table.splitlines()[0]}"
+        for path, table, above, top in tables
+        if not DIRECTION.search(" ".join((above + " " + top).split()))
+    ]
+    assert not silent
