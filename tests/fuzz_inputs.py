@@ -3,64 +3,135 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import io
 import random
 import re
 import warnings
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 from hypothesis import strategies as st
 
 from autometa.cli import main
 from autometa.errors import AutometaError
 
 ROWS = st.integers(1, 24)
-_NAMES = ["a", "b c", "ü", "=x", "<b>", "1", "Unnamed: 0", "y_"]
-_WORDS = ["", "x", "yes", "no", "NA", "1", "-2.5", "1e3", "2024-01-02", "=1+1", "ü", "9" * 25, " pad "]
+_NAMES: list[Any] = [
+    "a", "b c", "\u00fc", "=x", "<b>", "1", "Unnamed: 0", "y_", 1, 1.5, ("p", "q"), None, "a\nb", "x" * 300
+]  # fmt: skip
+_WORDS = ["", "x", "yes", "no", "NA", "1", "-2.5", "1e3", "2024-01-02", "=1+1", "\u00fc", "9" * 25, " pad "]
+_HABITS = [
+    "1,163.74", "1.163,74", "$1,200", "12.5%", "(1,234)", "1.5M", "10 kg", "250 g", "-", "n.a.", "<5", "09:30", "1:05 PM",
+    "3 days 04:05:06", "PT5M", "1h 30m", "12-Jan-2024", "31/12/2024", "01/02/2024", "2020Q3", "2020-W05", "1st May 2024",
+    "2024-01-05 10:00 CET", "~5", "\u00a07\u00a0", "TRUE", "false", "0123", "9" * 400, "1e400", "inf", "\u0663", "a\ud800",
+]  # fmt: skip
+_OBJECTS = [
+    None, True, 1, -2.5, float("nan"), float("inf"), "x", "7", b"\xff", b"a", 1j, (1, "a"), [1], {"a": 1}, {2},
+    Decimal("1.5"), Decimal("NaN"), Fraction(1, 3), 10**400, 2**63, dt.date(2020, 1, 2), dt.datetime(2020, 1, 2, 3),
+    dt.datetime(2020, 1, 2, tzinfo=dt.UTC), dt.time(3, 4), dt.timedelta(hours=5), pd.NaT, pd.NA,
+    pd.Period("2020-01", "M"), pd.Interval(0, 1), np.datetime64("2020-01-02"), np.float32(2.5), "a\ud800",
+]  # fmt: skip
+
+
+def _of(values: st.SearchStrategy[Any], n: int, make: Any = pd.Series) -> st.SearchStrategy[Any]:
+    return st.lists(values, min_size=n, max_size=n).map(make)
+
+
+def _objects(values: list[Any]) -> pd.Series:
+    series = pd.Series([None] * len(values), dtype=object)
+    for i, value in enumerate(values):
+        series.iloc[i] = value
+    return series
+
+
+def _arrow(kind: Any) -> Any:
+    return lambda values: pd.Series(pd.array(values, dtype=pd.ArrowDtype(kind)))
 
 
 def _column(n: int) -> st.SearchStrategy[Any]:
-    floats = st.floats(allow_nan=True, allow_infinity=True, width=32)
-    simple = {
-        "float64": st.lists(floats, min_size=n, max_size=n).map(lambda v: pd.Series(v, dtype="float64")),
-        "int64": st.lists(st.integers(-9, 2**40), min_size=n, max_size=n).map(pd.Series),
-        "bool": st.lists(st.booleans(), min_size=n, max_size=n).map(pd.Series),
-        "words": st.lists(st.sampled_from(_WORDS), min_size=n, max_size=n).map(lambda v: pd.Series(v, dtype=object)),
-        "text": st.lists(st.text(max_size=6), min_size=n, max_size=n).map(lambda v: pd.Series(v, dtype="str")),
-        "category": st.lists(st.sampled_from("uvw"), min_size=n, max_size=n).map(
-            lambda v: pd.Series(v, dtype="category")
+    floats = st.floats(allow_nan=True, allow_infinity=True)
+    small = st.integers(0, 3)
+    maybe = st.none() | small
+    one_kind = st.sampled_from(_OBJECTS).flatmap(
+        lambda value: _of(st.sampled_from([value, value, None]), n, _objects)
+    )
+    columns: dict[str, Any] = {
+        "float64": _of(floats, n, lambda v: pd.Series(v, dtype="float64")),
+        "float32": _of(st.floats(width=32), n, lambda v: pd.Series(v, dtype="float32")),
+        "int64": _of(st.integers(-(2**63), 2**63 - 1) | small, n, lambda v: pd.Series(v, dtype="int64")),
+        "uint64": _of(st.integers(0, 2**64 - 1), n, lambda v: pd.Series(v, dtype="uint64")),
+        "bool": _of(st.booleans(), n),
+        "complex": _of(st.complex_numbers(), n),
+        "words": _of(st.sampled_from(_WORDS), n, lambda v: pd.Series(v, dtype=object)),
+        "habits": _of(st.sampled_from(_HABITS), n, lambda v: pd.Series(v, dtype=object)),
+        "one habit": st.sampled_from(_HABITS).flatmap(
+            lambda habit: _of(st.sampled_from([habit, habit, habit, "7", None]), n, lambda v: pd.Series(v, dtype=object))
         ),
-        "dates": st.lists(st.integers(0, 2**31), min_size=n, max_size=n).map(
-            lambda v: pd.to_datetime(pd.Series(v), unit="s")
-        ),
-        "nullable": st.lists(st.none() | st.integers(-5, 5), min_size=n, max_size=n).map(
-            lambda v: pd.Series(v, dtype="Int64")
-        ),
+        "text": _of(st.text(max_size=6), n, lambda v: pd.Series(v, dtype=object)),
+        "category": _of(st.sampled_from("uvw"), n, lambda v: pd.Series(v, dtype="category")),
+        "numbers as categories": _of(small, n, lambda v: pd.Series(v, dtype="category")),
+        "dates as categories": _of(small, n, lambda v: pd.to_datetime(pd.Series(v), unit="D").astype("category")),
+        "dates": _of(st.integers(-(2**33), 2**33), n, lambda v: pd.to_datetime(pd.Series(v), unit="s")),
+        "zones": _of(st.integers(0, 2**31), n, lambda v: pd.to_datetime(pd.Series(v), unit="s", utc=True)),
+        "periods": _of(small, n, lambda v: pd.Series(pd.PeriodIndex.from_ordinals(v, freq="Q"))),
+        "intervals": _of(small, n, lambda v: pd.Series(pd.IntervalIndex.from_arrays(v, [i + 1 for i in v]))),
+        "durations": _of(st.integers(0, 10**6), n, lambda v: pd.to_timedelta(pd.Series(v), unit="s")),
+        "nullable": _of(maybe, n, lambda v: pd.Series(v, dtype="Int64")),
+        "nullable truth": _of(st.none() | st.booleans(), n, lambda v: pd.Series(v, dtype="boolean")),
+        "nullable text": _of(st.none() | st.sampled_from(_WORDS), n, lambda v: pd.Series(v, dtype="string")),
+        "sparse": _of(small, n, lambda v: pd.Series(pd.arrays.SparseArray(v))),
         "missing": st.just(pd.Series([None] * n, dtype=object)),
-        "durations": st.lists(st.integers(0, 10**6), min_size=n, max_size=n).map(
-            lambda v: pd.to_timedelta(pd.Series(v), unit="s")
-        ),
+        "arrow numbers": _of(maybe, n, _arrow(pa.int16())),
+        "arrow text": _of(st.none() | st.sampled_from(_WORDS), n, _arrow(pa.string())),
+        "arrow lists": _of(st.none() | st.lists(small, max_size=2), n, _arrow(pa.list_(pa.int64()))),
+        "arrow spans": _of(st.none() | st.timedeltas(dt.timedelta(0), dt.timedelta(9)), n, _arrow(pa.duration("us"))),
+        "arrow dates": _of(st.none() | st.dates(), n, _arrow(pa.date32())),
+        "arrow bytes": _of(st.none() | st.binary(max_size=2), n, _arrow(pa.binary())),
+        "objects": _of(st.sampled_from(_OBJECTS), n, _objects),
+        "objects of one kind": one_kind,
     }  # fmt: skip
-    return st.sampled_from(sorted(simple)).flatmap(simple.__getitem__)
+    return st.sampled_from(sorted(columns)).flatmap(columns.__getitem__)
+
+
+_LABELS: list[list[Any]] = [
+    ["no", "yes"], [0, 1], [True, False], ["a", "b", "c"], [-1.0, 1.0], ["=1", "NA"], ["", "x"], ["001", "002"],
+    [2**60, 2**60 + 1], [b"a", b"b"], [(1, 2), (3, 4)], [dt.date(2020, 1, 1), dt.date(2020, 1, 2)], ["u\ud800", "v"],
+    [Decimal("1.5"), Decimal("2.5")], [True, "unknown"], [10**400, 1], [float("inf"), 1.0], [0.5, 1.5],
+]  # fmt: skip
+_TYPES = ["object", "category", "Int64", "boolean", "string", "float32", "int8"]
 
 
 def _target(n: int) -> st.SearchStrategy[Any]:
-    labels = [["no", "yes"], [0, 1], [True, False], ["a", "b", "c"], [-1.0, 1.0], ["=1", "NA"], ["", "x"]]
-    classes = st.sampled_from(labels).flatmap(
-        lambda of: st.lists(st.sampled_from(of), min_size=n, max_size=n)
-    )
-    numbers = st.lists(st.floats(-1e6, 1e6), min_size=n, max_size=n)
-    odd = st.lists(st.none() | st.integers(0, 2) | st.text(max_size=2), min_size=n, max_size=n)
-    return (classes | numbers | odd).map(lambda values: pd.Series(values, name="y"))
+    def typed(values: list[Any], dtype: str | None) -> pd.Series:
+        try:
+            return _objects(values) if dtype is None else pd.Series(values, dtype=dtype)
+        except (TypeError, ValueError, OverflowError, NotImplementedError):
+            return _objects(values)
+
+    some = st.sampled_from(_LABELS).flatmap(lambda of: st.lists(st.sampled_from(of), min_size=n, max_size=n))
+    classes = st.tuples(some, st.none() | st.sampled_from(_TYPES)).map(lambda drawn: typed(*drawn))
+    numbers = _of(st.floats(-1e6, 1e6), n)
+    odd = _of(st.none() | st.integers(0, 2) | st.text(max_size=2) | st.sampled_from(_OBJECTS), n, _objects)
+    return (classes | classes | numbers | odd | _column(n)).map(lambda values: values.rename("y"))
 
 
 @st.composite
 def tables(draw: Any) -> tuple[pd.DataFrame, pd.Series]:
     """Draw a table of mixed columns and a target."""
     n = draw(ROWS)
-    names = draw(st.lists(st.sampled_from(_NAMES), min_size=1, max_size=4, unique=True))
-    return pd.DataFrame({name: draw(_column(n)) for name in names}), draw(_target(n))
+    names = draw(st.lists(st.sampled_from(_NAMES), max_size=4, unique=True))
+    columns = [draw(_column(n)) for _ in names]
+    frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=range(n))
+    index = pd.Index(names, dtype=object, tupleize_cols=False) if names else pd.RangeIndex(0)
+    frame = frame.set_axis(index, axis=1)
+    if draw(st.integers(0, 9)) == 0:
+        frame.index = pd.Index([0] * n)
+    return frame, draw(_target(n))
 
 
 @st.composite
