@@ -38,11 +38,10 @@ from autometa.task import Task
 
 DATE_PARTS: Final = ("year", "month", "day", "day_of_week", "day_of_year", "hour")
 DATE_CYCLES: Final = {"month": 12, "day_of_week": 7, "hour": 24}
-# Columns into which n-grams of letters, and words, are hashed; the latter with pairs where nothing reduces them. Four
-# times as many columns for pairs said no more, and took a linear classifier twice the time.
+# Columns into which n-grams of letters, and words, are hashed; the latter with pairs where nothing reduces them.
 N_LETTER_HASHES: Final = 2**13
 N_WORD_HASHES: Final = 2**12
-N_PAIR_HASHES: Final = 2**13
+N_PAIR_HASHES: Final = 2**15
 # A coefficient for every n-gram says more than those of a few components. Other algorithms need few columns.
 _TAKE_ALL_WORDS: Final = ("linear",)
 # Columns of text, times classes, of which all n-grams are taken: logistic regression on five columns of two classes

@@ -16,25 +16,7 @@ from autometa.task import Task
 
 RNG = np.random.default_rng(0)
 N = 240
-WORDS = np.array(
-    [
-        "red",
-        "green",
-        "blue",
-        "heavy",
-        "light",
-        "old",
-        "new",
-        "cheap",
-        "rare",
-        "large",
-        "small",
-        "round",
-        "square",
-        "plain",
-        "odd",
-    ]
-)
+WORDS = np.array(["red", "green", "blue", "heavy", "light", "old", "new", "cheap", "large", "small", "odd"])
 SCALED = sorted(a.name for a in SearchSpace.for_kind("regression") if a.preprocessing == "scaled")
 
 
