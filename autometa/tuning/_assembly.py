@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import pickle
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 
 from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, calibrate
 from autometa.evaluation import FoldFit
+from autometa.space import Configuration
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._objective import Objective
 from autometa.tuning._selection import MAX_ROWS, choose_calibration, lean, select
@@ -22,8 +25,12 @@ Array = NDArray[np.float64]
 
 # Rows for which the seconds of predictions are told and limited.
 PRICED_ROWS: Final = 10_000
-# A model may take ten times a default LightGBM for its predictions; two parts are left for what cannot be measured.
-TIMES_DEFAULT: Final = 8.0
+# A model may take ten times a default LightGBM for its predictions; a little is left for what cannot be measured.
+TIMES_DEFAULT: Final = 9.5
+# Whatever preparations take, models may take so many times that of a default one.
+LEAST_TIMES_DEFAULT: Final = 8.0
+# Rows on which preparations are priced: a few milliseconds each.
+_PREPARED_ROWS: Final = 500
 # Recommendations that the prior is made of.
 NAMED_FIRST: Final = 5
 
@@ -280,6 +287,52 @@ def build_model(
         shares=problem.objective.shares.tolist(),
         multipliers=[] if assembly is None else assembly.multipliers,
     )
+
+
+def predict_limit(
+    problem: Problem,
+    candidates: Sequence[Candidate],
+    preparations: Mapping[str, bytes],
+    default: Configuration,
+) -> float:
+    """Seconds that the models of an ensemble may take to predict 10,000 rows, so that with preparations it is in time.
+
+    Parameters
+    ----------
+    problem : Problem
+    candidates : sequence of Candidate
+        That can become members.
+    preparations : mapping of str to bytes
+        Pickled, by the names in the fits.
+    default : Configuration
+        The model that the limit is a multiple of, with the preparation that it needs.
+    """
+    names = {c.configuration: c.fits[0].preparation for c in candidates}
+    prices: dict[str, float] = {}
+    for candidate in candidates:
+        for fit in candidate.fits.values():
+            for name in fit.preparation:
+                # Those of other folds take the same.
+                kind = name.rpartition("/")[2]
+                if kind not in prices:
+                    prices[kind] = _seconds_to_prepare(problem, pickle.loads(preparations[name]))
+    everything = {name for c in candidates for fit in c.fits.values() for name in fit.preparation}
+    whole = sum(prices[name.rpartition("/")[2]] for name in everything)
+    first = names.get(default, candidates[0].fits[0].preparation)
+    alone = sum(prices[name.rpartition("/")[2]] for name in first)
+    model = seconds_of_default(problem)
+    return max(TIMES_DEFAULT * (model + alone) - whole, LEAST_TIMES_DEFAULT * model)
+
+
+def _seconds_to_prepare(problem: Problem, preparation: Any) -> float:
+    task = problem.task
+    frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
+    rows = frame.iloc[:_PREPARED_ROWS]
+    with warnings.catch_warnings(), config_context(transform_output="default"):
+        warnings.simplefilter("ignore")
+        start = time.process_time()
+        preparation.transform(rows)
+        return (time.process_time() - start) * PRICED_ROWS / len(rows)
 
 
 def seconds_of_default(problem: Problem) -> float:

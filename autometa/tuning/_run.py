@@ -23,11 +23,10 @@ from autometa.recommendation import Recommendation, Recommendations, recommend_f
 from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
 from autometa.task import Task
 from autometa.tuning._assembly import (
-    TIMES_DEFAULT,
     Assembly,
     build_model,
     choose,
-    seconds_of_default,
+    predict_limit,
     single_members,
 )
 from autometa.tuning._candidate import Candidate, Problem
@@ -322,7 +321,7 @@ class SearchRun:
         assembly: Assembly | None = None
         if search is not None and search.usable:
             if max_predict_seconds is None:
-                max_predict_seconds = TIMES_DEFAULT * seconds_of_default(problem)
+                max_predict_seconds = predict_limit(problem, search.usable, self._preparations, self._default)
             assembly = choose(
                 problem,
                 search.usable,

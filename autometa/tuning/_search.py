@@ -174,6 +174,8 @@ class Search:
         for candidate in self.candidates:
             if candidate.state == "running" and (fold := self._next_fold(candidate)) is not None:
                 return candidate, fold
+        if (promoted := self._next_with_more_rows()) is not None:
+            return promoted, 0
         if self._is_time_to_deepen and (deeper := self._next_deeper()) is not None:
             return deeper
         if (found := self._next_candidate()) is not None:
@@ -223,8 +225,6 @@ class Search:
         return None
 
     def _next_candidate(self) -> Candidate | None:
-        if (promoted := self._next_with_more_rows()) is not None:
-            return promoted
         if self._n_left < 1:
             return None
         if self._deadline.seconds is not None and self._n_idle_proposals >= self._schedule.patience:

@@ -1,0 +1,197 @@
+"""The search itself, with a clock and hands that only pretend: who gets which folds, and what the study is told."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from optuna.trial import TrialState
+
+from autometa.evaluation import Failure, FoldFit, Job, target_codes
+from autometa.space import Configuration, SearchSpace
+from autometa.task import Task
+from autometa.tuning._assembly import choose
+from autometa.tuning._candidate import Candidate, Problem
+from autometa.tuning._deadline import Deadline
+from autometa.tuning._schedule import Schedule
+from autometa.tuning._search import Search
+
+N_ROWS = 400
+SPACE = SearchSpace.for_kind("regression")
+DESIGN = list(dict.fromkeys(SPACE.design(3)))
+
+
+class Clock(Deadline):
+    """Time passes only where somebody says so."""
+
+    now = 0.0
+
+    @property
+    def spent(self) -> float:
+        return self.now
+
+
+class Pretending:
+    """Answers each job with the truth and an error of a given size, after the seconds that it is said to take."""
+
+    n_workers = 1
+
+    def __init__(self, problem: Problem, clock: Clock, errors: list[float], seconds: list[float]) -> None:
+        self._problem, self._clock = problem, clock
+        self._errors, self._seconds = errors, seconds
+        self._done: list[tuple[Any, Any, float]] = []
+        self.jobs: list[Job] = []
+
+    @property
+    def n_idle(self) -> int:
+        return 0 if self._done else 1
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._done)
+
+    def submit(self, key: Any, job: Job, limit: float) -> None:
+        self.jobs.append(job)
+        i = DESIGN.index(job.configuration)
+        train, test = self._problem.splits[job.fold or 0]
+        n_train = min(len(train), job.max_rows or len(train))
+        seconds = self._seconds[i] * n_train / len(train)
+        if seconds > limit:
+            self._clock.now += limit
+            self._done.append((key, Failure("timeout", "longer than its share of the time"), limit))
+            return
+        self._clock.now += seconds
+        noise = np.random.default_rng(100 * i + (job.fold or 0)).normal(size=len(test))
+        error = self._errors[i] * np.sqrt(len(train) / n_train)
+        prediction = self._problem.y[test] + error * noise
+        fit = FoldFit(
+            prediction, b"model", ("prepared",), {}, 0.9 * seconds, 0.1 * seconds, n_train, None, 1e-6
+        )
+        self._done.append((key, fit, seconds))
+
+    def wait(self) -> list[tuple[Any, Any, float]]:
+        done, self._done = self._done, []
+        return done
+
+    def stop(self) -> None:
+        self._done = []
+
+
+class InOrder:
+    """Gives the configurations of the design in their order."""
+
+    def __init__(self, study: optuna.Study, n: int) -> None:
+        self._study, self._left = study, list(DESIGN[:n])
+
+    def next(self, allows: Any) -> Candidate | None:
+        if not self._left:
+            return None
+        configuration = self._left.pop(0)
+        self._study.enqueue_trial(configuration.joint_params())
+        trial = self._study.ask()
+        return Candidate(SPACE.suggest(trial), "recommended", trial, trial.number)
+
+
+def searched(
+    errors: list[float], seconds: list[float], limit: float | None, **options: Any
+) -> tuple[Search, Pretending, optuna.Study, Problem, Clock]:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=N_ROWS)})
+    task = Task.from_frame(X, pd.Series(rng.normal(size=N_ROWS), name="y"), metric="r2")
+    parts = np.array_split(rng.permutation(N_ROWS), 4)
+    splits = [(np.setdiff1d(np.arange(N_ROWS), part), np.sort(part)) for part in parts]
+    problem = Problem(task, splits, target_codes(task))
+    clock = Clock(limit)
+    hands = Pretending(problem, clock, errors, seconds)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    search = Search(
+        study, problem, hands, InOrder(study, len(errors)), clock, Schedule(), n_trials=len(errors), **options
+    )
+    search.run()
+    return search, hands, study, problem, clock
+
+
+def folds_of(hands: Pretending, configuration: Configuration) -> list[int | None]:
+    return [job.fold for job in hands.jobs if job.configuration == configuration]
+
+
+def test_candidates_are_compared_on_one_fold_and_members_get_the_others() -> None:
+    errors = [0.5, 0.45, 3.0, 3.0, 0.4]
+    search, hands, study, _, clock = searched(errors, [1.0] * 5, 60.0, is_broad=True)
+    assert clock.spent < 60
+    first = [job.configuration for job in hands.jobs[:5]]
+    assert first == DESIGN[:5]
+    assert {job.fold for job in hands.jobs[:5]} == {0}
+    for i, error in enumerate(errors):
+        assert folds_of(hands, DESIGN[i]) == ([0] if error > 1 else [0, 1, 2, 3])
+    states = [trial.state for trial in study.get_trials()]
+    assert states.count(TrialState.PRUNED) == 2
+    assert states.count(TrialState.COMPLETE) == 3
+    assert all(len(t.user_attrs["run"]["folds"]) == 4 for t in study.get_trials(states=[TrialState.COMPLETE]))
+    assert search.depth == 1
+
+
+def test_members_get_their_folds_before_the_time_is_up() -> None:
+    """The heaviest first; that others were not tried any more is the price."""
+    n = 12
+    search, hands, _, problem, clock = searched([0.5] * n, [1.0] * n, 16.0, is_broad=True)
+    assert clock.spent <= 16
+    tried = {job.configuration for job in hands.jobs if job.fold == 0}
+    assert 1 < len(tried) < n
+    members, weights = search._present
+    heaviest = members[int(np.argmax(weights))]
+    assert heaviest.depth == len(problem.splits)
+
+
+def test_what_members_lack_is_done_without() -> None:
+    """Weights come from the fold that all have; the score from those that all members have."""
+    search, _, _, problem, clock = searched([0.5, 0.5], [1.0, 1.0], 5.5, is_broad=True)
+    assert clock.spent <= 5.5
+    depths = sorted(c.depth for c in search.complete)
+    assert depths[0] < depths[-1]
+    assembly = choose(problem, search.usable, size=25, depth=search.depth)
+    assert assembly is not None
+    members = [candidate for candidate, _ in assembly.members]
+    assert len(members) == 2
+    assert assembly.depth == depths[0]
+    assert len(assembly.rows) == len(problem.rows(depths[0]))
+
+
+def test_members_that_began_on_fewer_rows_are_fitted_on_all_before_they_get_folds() -> None:
+    _, hands, _, problem, clock = searched([0.5, 0.5], [4.0, 4.0], 40.0, is_broad=True, max_rows=100)
+    assert clock.spent <= 40
+    assert all(job.fold == 0 for job in hands.jobs if job.max_rows is not None)
+    whole = [job for job in hands.jobs if job.max_rows is None]
+    assert {job.fold for job in whole} == set(range(len(problem.splits)))
+
+
+def test_without_it_a_candidate_is_done_before_the_next_begins() -> None:
+    _, hands, _, problem, _ = searched([0.5, 0.4, 3.0], [1.0] * 3, 100.0)
+    n_folds = len(problem.splits)
+    assert [job.fold for job in hands.jobs[: 2 * n_folds]] == [*range(n_folds)] * 2
+    assert folds_of(hands, DESIGN[2]) == [0]
+
+
+@pytest.mark.parametrize("is_broad", [False, True])
+def test_what_took_too_long_makes_others_of_its_algorithm_expected_to(is_broad: bool) -> None:
+    search, *_ = searched([0.5, 0.5], [0.5, 500.0], 20.0, is_broad=is_broad)
+    slow = next(c for c in search.candidates if c.state == "timeout")
+    slow.expected_seconds = 0.01
+    search._note_slow(slow, Failure("timeout", ""), 10.0)
+    assert search._fit_expected(slow.configuration, 0.01, None) > 10
+    other = next(c for c in DESIGN if c.algorithm != slow.configuration.algorithm)
+    search._speed_of[other.algorithm] = [1.0]
+    assert search._fit_expected(other, 0.01, None) == pytest.approx(0.01 * 300 / N_ROWS)
+
+
+def test_only_dear_folds_of_large_tables_are_compared_one_by_one() -> None:
+    schedule = Schedule()
+    assert not schedule.is_broad(schedule.broad_rows - 1, 4, 10.0, (2_000, 5.0))
+    assert not schedule.is_broad(10_000, 1, 10.0, (2_000, 5.0))
+    assert schedule.is_broad(10_000, 4, 10.0, (2_000, 0.1))
+    assert not schedule.is_broad(10_000, 4, 600.0, (2_000, 0.1))
+    assert not schedule.is_broad(10_000, 4, math.inf, (2_000, 0.1))
