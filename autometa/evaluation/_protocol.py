@@ -309,12 +309,21 @@ def _evaluate_fold(
             weights = None if sample_weight is None else sample_weight[train]
             frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
             prediction, rounds = fit_by_halves(
-                pipeline, (frame.iloc[train], y[train]), (frame.iloc[test], y[test]), weights, seed=random_state
+                pipeline,
+                (frame.iloc[train], y[train]),
+                (frame.iloc[test], y[test]),
+                weights,
+                seed=random_state,
             )
             fitted = time.process_time()
         else:
             pipeline = fit_pipeline(
-                task, configuration, train, sample_weight=sample_weight, random_state=random_state, n_jobs=n_jobs
+                task,
+                configuration,
+                train,
+                sample_weight=sample_weight,
+                random_state=random_state,
+                n_jobs=n_jobs,
             )
             fitted = time.process_time()
             predict = pipeline.predict if classes is None else pipeline.predict_proba

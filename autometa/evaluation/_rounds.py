@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 # After so many CPU seconds boosting ends with the rounds that it has: slower models are of no use to a search.
-MOST_SECONDS: Final = 15.0
+MOST_SECONDS: Final = 6.0
 
 
 def patience_of(rate: float) -> int:
@@ -37,7 +37,7 @@ def fit_by_halves(
         With LightGBM as its last step; fitted in place.
     train, test : (X, y)
     sample_weight : ndarray of shape (n_train,), optional
-    most_seconds : float, default=15
+    most_seconds : float, default=6
         CPU seconds of boosting.
     seed : int, default=0
         Deals the rows left out into halves.
@@ -72,7 +72,7 @@ def fit_by_halves(
 
 
 class _Watch:
-    """Ends boosting when neither half has gained for a while, or the time is up."""
+    """Ends boosting when neither half gains any more, or the time is up."""
 
     order = 40
     before_iteration = False
@@ -81,15 +81,17 @@ class _Watch:
         self._patience = patience
         self._end = end
         self._best = [np.inf, np.inf]
+        self._is_done = [False, False]
         self.rounds = [1, 1]
 
     def __call__(self, env: Any) -> None:
         from lightgbm import EarlyStopException
 
-        losses = [entry[2] for entry in env.evaluation_result_list]
-        for number, loss in enumerate(losses):
-            if loss < self._best[number]:
-                self._best[number], self.rounds[number] = loss, env.iteration + 1
-        late = env.iteration + 1 - max(self.rounds) >= self._patience
-        if (late or time.process_time() >= self._end) and env.iteration + 1 < env.end_iteration:
+        made = env.iteration + 1
+        for number, entry in enumerate(env.evaluation_result_list):
+            # A half that has waited long enough has chosen, however long the other one takes.
+            if not self._is_done[number] and entry[2] < self._best[number]:
+                self._best[number], self.rounds[number] = entry[2], made
+            self._is_done[number] |= made - self.rounds[number] >= self._patience
+        if (all(self._is_done) or time.process_time() >= self._end) and made < env.end_iteration:
             raise EarlyStopException(env.iteration, env.evaluation_result_list)

@@ -9,6 +9,7 @@ from autometa.metabase._metabase import MetaBase
 from autometa.metabase._regret import LEAST_LEVEL, MAX_REGRET, level_of, regret_of
 from autometa.metabase._schema import (
     BASELINE_PREFIX,
+    DENSE_ORIGINS,
     RUN_COLUMNS,
     TUNED,
     describe_for_study,
@@ -17,6 +18,7 @@ from autometa.metabase._schema import (
 
 __all__ = [
     "BASELINE_PREFIX",
+    "DENSE_ORIGINS",
     "LEAST_LEVEL",
     "MAX_REGRET",
     "RUN_COLUMNS",

@@ -136,7 +136,7 @@ def recommend_for_task(
     metafeatures = describe_task(task, random_state=random_state or 0)
     clock.lap("metafeatures")
     seen = model.seen_families(task.fingerprint(), task.kind) if exclude_seen else []
-    near = model.about(metafeatures, task.kind, exclude=seen)
+    near = model.about(metafeatures, task.kind, exclude=seen, n_train=task.n_rows)
     sizes = (task.n_rows, task.X.shape[1], len(task.classes))
     prediction = near.predict(task.metric.stored, sizes)
     allowed = np.array([suits(c) for c in near.known.configurations.values()])
@@ -256,9 +256,10 @@ def _leading(
     n = 2 * MOST_MEMBERS + MOST_OF_AN_ALGORITHM
     in_turn = zip(*(p.portfolio(n, allowed, time_budget) for p in found), strict=True)
     chosen = list(dict.fromkeys(chain.from_iterable(in_turn)))
-    configurations = list(near.known.configurations.values())
     return Candidates(
-        tuple(configurations[i] for i in chosen), found[0].regret[chosen], found[0].seconds[chosen]
+        tuple(near.known.configuration(i, sizes) for i in chosen),
+        found[0].regret[chosen],
+        found[0].seconds[chosen],
     )
 
 
@@ -266,7 +267,7 @@ def _items(
     task: Task, near: Neighbourhood, prediction: Prediction, chosen: Sequence[int]
 ) -> list[Recommendation]:
     scale = Scale.of(task.metric.stored, task.kind, task.y)
-    configurations = list(near.known.configurations.values())
+    sizes = (task.n_rows, task.X.shape[1], len(task.classes))
     reasons = near.reasons(prediction, task.metric.stored, chosen)
     items = []
     for rank, (i, reason) in enumerate(zip(chosen, reasons, strict=True), 1):
@@ -274,7 +275,7 @@ def _items(
         items.append(
             Recommendation(
                 rank=rank,
-                configuration=configurations[i],
+                configuration=near.known.configuration(i, sizes),
                 expected_score=scale.score(float(prediction.level[i])),
                 lower=lower,
                 upper=upper,
