@@ -38,7 +38,19 @@ from autometa.space import Configuration, SearchSpace
 from autometa.training._report import DEPTHS, clustered_error
 
 RESULTS = Path(__file__).parent / "results" / "larger.csv"
-FIELDS = ("table", "family", "half", "kind", "n_train", "who", "algorithm", "params", "metric", "level", "cpu_seconds")
+FIELDS = (
+    "table",
+    "family",
+    "half",
+    "kind",
+    "n_train",
+    "who",
+    "algorithm",
+    "params",
+    "metric",
+    "level",
+    "cpu_seconds",
+)
 MOST_TRAIN, MOST_TEST, LEAST_ROWS = 20_000, 4_000, 4_000
 # Of the way from the constant to a perfect prediction: what is so far below the default is a failure.
 FAR = 0.03
@@ -60,7 +72,10 @@ def replay(base: MetaBase, models: Sequence[tuple[str, MetaModel]], fidelity: in
             regrets, levels = (t(metric, target, fidelity) for t in (base.regrets, base.levels))
             for name, model in models:
                 part = model.part(target)
-                for method, known in ((f"{name}, usual size", part), (f"{name}, its size", part.at(fidelity))):
+                for method, known in (
+                    (f"{name}, usual size", part),
+                    (f"{name}, its size", part.at(fidelity)),
+                ):
                     if known is part and method.endswith("its size"):
                         continue
                     rows += list(_replayed(known, method, metric, regrets, levels))
@@ -100,7 +115,9 @@ def tell(table: pd.DataFrame) -> None:
     for target, part in table.groupby("target"):
         means = part.groupby(["method", "task_id", "family"])[[*names]].mean().reset_index()
         print(f"\n{target}, {means['task_id'].nunique()} tasks")
-        first = part[part["metric"].isin(["log_loss", "r2"])].pivot(index="task_id", columns="method", values="level")
+        first = part[part["metric"].isin(["log_loss", "r2"])].pivot_table(
+            index="task_id", columns="method", values="level"
+        )
         for method, own in means.groupby("method", sort=False):
             lead = (first[method] - first["lightgbm default"]).dropna()
             print(
@@ -109,7 +126,7 @@ def tell(table: pd.DataFrame) -> None:
                 + f"   above the default on {(lead > 1e-6).mean():4.0%}, below by more than {FAR:.0%} of the way on"
                 f" {(lead < -FAR).mean():4.0%}, worst {lead.min():+.3f}"
             )
-        wide = means.pivot(index=["task_id", "family"], columns="method", values=names[0]).dropna()
+        wide = means.pivot_table(index=["task_id", "family"], columns="method", values=names[0]).dropna()
         reference = next(m for m in wide if m.endswith("usual size"))
         for method in wide:
             more = wide[method] - wide[reference]
@@ -122,7 +139,11 @@ def tell(table: pd.DataFrame) -> None:
 
 def fit(directory: str, models: Sequence[tuple[str, MetaModel]], half: str, most: int) -> None:
     """Fit first picks and the default on larger tables, and note what came."""
-    done = set(pd.read_csv(RESULTS)[["table", "who"]].itertuples(index=False, name=None)) if RESULTS.is_file() else set()
+    done = (
+        set(pd.read_csv(RESULTS)[["table", "who"]].itertuples(index=False, name=None))
+        if RESULTS.is_file()
+        else set()
+    )
     sources = [s for s in read_catalog(directory) if s.n_rows > LEAST_ROWS]
     sources.sort(key=lambda s: hashlib.sha256(s.task_id.encode()).hexdigest())
     for source in [s for s in sources if half_of(_family(s)) == half][:most]:
@@ -131,12 +152,16 @@ def fit(directory: str, models: Sequence[tuple[str, MetaModel]], half: str, most
         task = source.load()
         strata = None if task.kind == "regression" else task.y
         n_test = min(MOST_TEST, task.n_rows // 3)
-        train, test = train_test_split(np.arange(task.n_rows), test_size=n_test, random_state=1, stratify=strata)
+        train, test = train_test_split(
+            np.arange(task.n_rows), test_size=n_test, random_state=1, stratify=strata
+        )
         part = task.subset(np.sort(train[:MOST_TRAIN]))
         metric = "r2" if task.kind == "regression" else "log_loss"
         metafeatures = describe_task(part)
         picks = [("lightgbm default", SearchSpace.for_kind(task.kind)["lightgbm"].default_configuration())]
-        picks += [(name, _first(model, part, metafeatures, metric, _family(source))) for name, model in models]
+        picks += [
+            (name, _first(model, part, metafeatures, metric, _family(source))) for name, model in models
+        ]
         constant = baseline_scores(task.kind, task.y.iloc[test])[metric]
         for who, configuration in picks:
             if (source.task_id, who) in done:
@@ -152,14 +177,20 @@ def fit(directory: str, models: Sequence[tuple[str, MetaModel]], half: str, most
                 prediction = align_probabilities(pipeline.predict_proba(X), pipeline.classes_, classes)
             score = score_predictions(task.kind, y, prediction, classes)[metric]
             level = float(level_of([score], constant, perfect_score(metric))[0])
-            row = [source.task_id, _family(source), half, task.kind, part.n_rows, who, configuration.algorithm]
+            row = [
+                source.task_id,
+                _family(source),
+                half,
+                task.kind,
+                part.n_rows,
+                who,
+                configuration.algorithm,
+            ]
             _note([*row, dict(configuration.params), metric, f"{level:.5f}", f"{spent:.2f}"])
     _tell_fits(half)
 
 
-def _first(
-    model: MetaModel, task: Any, metafeatures: pd.Series, metric: str, family: str
-) -> Configuration:
+def _first(model: MetaModel, task: Any, metafeatures: pd.Series, metric: str, family: str) -> Configuration:
     near = model.about(metafeatures, task.kind, exclude=(family,), n_train=task.n_rows)
     suits, sizes = Suitable(task, None), (task.n_rows, task.X.shape[1], len(task.classes))
     allowed = np.array([suits(c) for c in near.known.configurations.values()])
@@ -182,7 +213,7 @@ def _note(row: Sequence[Any]) -> None:
 
 def _tell_fits(half: str) -> None:
     table = pd.read_csv(RESULTS)
-    wide = table[table["half"] == half].pivot(index="table", columns="who", values="level")
+    wide = table[table["half"] == half].pivot_table(index="table", columns="who", values="level")
     for who in wide.columns.drop("lightgbm default"):
         lead = (wide[who] - wide["lightgbm default"]).dropna()
         print(
@@ -193,11 +224,15 @@ def _tell_fits(half: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=["replay", "fit"])
     parser.add_argument("directory", nargs="?", help="of the tables to fit on")
     parser.add_argument("--base", help="a metadata base, for the replay; the bundled one by default")
-    parser.add_argument("--model", nargs="*", default=[], help="directories of meta-models; the bundled one by default")
+    parser.add_argument(
+        "--model", nargs="*", default=[], help="directories of meta-models; the bundled one by default"
+    )
     parser.add_argument("--fidelity", type=int, default=8_000)
     parser.add_argument("--half", choices=["develop", "report"], default="develop")
     parser.add_argument("--most", type=int, default=20, help="tables")

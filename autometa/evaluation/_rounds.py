@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import Any, Final
 
 import numpy as np
@@ -57,14 +58,17 @@ def fit_by_halves(
     halves = [is_first & is_known, ~is_first & is_known]
     watch = _Watch(patience_of(model.learning_rate), time.process_time() + most_seconds)
     balanced = getattr(model, "class_weight", None) == "balanced"
-    model.fit(
-        ready,
-        y_train,
-        eval_set=[(left_out[half], y_test[half]) for half in halves],
-        callbacks=[watch],
-        **({"eval_class_weight": ["balanced"] * 2} if balanced else {}),
-        **({} if sample_weight is None else {"sample_weight": sample_weight}),
-    )
+    with warnings.catch_warnings():
+        # LightGBM 4.7 calls eval_set deprecated; those before know no other name.
+        warnings.simplefilter("ignore", FutureWarning)
+        model.fit(
+            ready,
+            y_train,
+            eval_set=[(left_out[half], y_test[half]) for half in halves],
+            callbacks=[watch],
+            **({"eval_class_weight": ["balanced"] * 2} if balanced else {}),
+            **({} if sample_weight is None else {"sample_weight": sample_weight}),
+        )
     predict = model.predict_proba if is_classifier else model.predict
     first, second = (np.asarray(predict(left_out, num_iteration=n)) for n in watch.rounds)
     chosen = is_first if first.ndim == 1 else is_first[:, None]
