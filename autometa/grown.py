@@ -85,3 +85,8 @@ def with_rounds(configuration: Configuration, rounds: float) -> Configuration:
     """
     kept = int(min(max(round(rounds), 50), MAX_ROUNDS - 1))
     return replace(configuration, params={**configuration.params, "n_estimators": kept})
+
+
+def but_for_rounds(configuration: Configuration) -> Configuration:
+    """Return a configuration as it is whatever its number of rounds: two with the same are one to early stopping."""
+    return with_rounds(configuration, MAX_ROUNDS) if configuration.algorithm == BOOSTER else configuration
