@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from autometa.algorithms import MAX_ROUNDS, Configuration, built_in
@@ -72,21 +71,3 @@ def grown_configurations(target: str) -> list[Configuration]:
 def finds_rounds(configuration: Configuration) -> bool:
     """Whether a configuration leaves its number of rounds to early stopping."""
     return configuration.algorithm == BOOSTER and configuration.params.get("n_estimators") == MAX_ROUNDS
-
-
-def with_rounds(configuration: Configuration, rounds: float) -> Configuration:
-    """Return a configuration with a number of rounds in place of those that early stopping would find.
-
-    Parameters
-    ----------
-    configuration : Configuration
-    rounds : float
-        Rounded, and kept within the space.
-    """
-    kept = int(min(max(round(rounds), 50), MAX_ROUNDS - 1))
-    return replace(configuration, params={**configuration.params, "n_estimators": kept})
-
-
-def but_for_rounds(configuration: Configuration) -> Configuration:
-    """Return a configuration as it is whatever its number of rounds: two with the same are one to early stopping."""
-    return with_rounds(configuration, MAX_ROUNDS) if configuration.algorithm == BOOSTER else configuration

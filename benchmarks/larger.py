@@ -194,7 +194,8 @@ def _first(model: MetaModel, task: Any, metafeatures: pd.Series, metric: str, fa
     near = model.about(metafeatures, task.kind, exclude=(family,), n_train=task.n_rows)
     suits, sizes = Suitable(task, None), (task.n_rows, task.X.shape[1], len(task.classes))
     allowed = np.array([suits(c) for c in near.known.configurations.values()])
-    return near.known.configuration(near.predict(metric, sizes).portfolio(1, allowed)[0], sizes)
+    configurations = list(near.known.configurations.values())
+    return configurations[near.predict(metric, sizes).portfolio(1, allowed)[0]]
 
 
 def _family(source: Any) -> str:

@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.errors import StorageError
-from autometa.grown import finds_rounds, with_rounds
 from autometa.metabase import DENSE_ORIGINS, LEAST_LEVEL, MAX_REGRET, MetaBase
 from autometa.metamodel.belief import TaskMixture, fill_rows
 from autometa.metamodel.costs import PowerLaw
@@ -136,8 +135,6 @@ class KnownTasks:
         What is known of larger training sets; see :meth:`at`.
     whole : KnownTasks or None
         Of a view on larger training sets, what it was made from.
-    rounds : PowerLaw or None
-        Of a view on larger training sets, the rounds of boosting that early stopping keeps.
     """
 
     target: str
@@ -154,7 +151,6 @@ class KnownTasks:
     widths: dict[str, float] = field(default_factory=dict)
     larger: tuple[Larger, ...] = ()
     whole: KnownTasks | None = None
-    rounds: PowerLaw | None = None
 
     @classmethod
     def fit(cls, metabase: MetaBase, target: str, random_state: int = 0) -> KnownTasks:
@@ -220,7 +216,8 @@ class KnownTasks:
         n_train : float
             Training rows. The nearest number counts, by ratio.
         """
-        usual = float(np.median(self.sizes[:, 0]))
+        # Small tables have fewer, and some of one's own may have more.
+        usual = float(np.quantile(self.sizes[:, 0], 0.9))
         ways = [
             abs(np.log(max(n_train, 1.0) / rows)) for rows in (usual, *(part.n_train for part in self.larger))
         ]
@@ -271,7 +268,6 @@ class KnownTasks:
             widths=part.widths,
             larger=(),
             whole=self,
-            rounds=part.rounds.extended(mixing),
         )
 
     def calibrated(self, part: Larger) -> Larger:
@@ -308,20 +304,6 @@ class KnownTasks:
         return np.asarray(
             (1.0 - SHARE_OF_ALL) * own + SHARE_OF_ALL * speaks / speaks.sum(axis=1, keepdims=True)
         )
-
-    def configuration(self, position: int, sizes: Sequence[float]) -> Configuration:
-        """Return a stored configuration for a table of a size, with the rounds that boosting is expected to need.
-
-        Parameters
-        ----------
-        position : int
-        sizes : sequence of three numbers
-            Training rows, columns and classes.
-        """
-        configuration = list(self.configurations.values())[position]
-        if self.rounds is None or not finds_rounds(configuration):
-            return configuration
-        return with_rounds(configuration, float(self.rounds.predict(*sizes)[position]))
 
     @property
     def families(self) -> NDArray[np.str_]:

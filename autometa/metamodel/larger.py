@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autometa.grown import finds_rounds
 from autometa.metabase import MetaBase
 from autometa.metamodel.costs import PowerLaw
 from autometa.metrics import stored_metrics
@@ -41,8 +42,6 @@ class Larger:
     n_train : float
         Training rows behind them.
     seconds : PowerLaw
-    rounds : PowerLaw
-        Rounds of boosting that early stopping keeps, for the configurations that leave them to it.
     widths : dict of str to float
         As those of all tasks.
     """
@@ -53,7 +52,6 @@ class Larger:
     levels: dict[str, FloatArray]
     n_train: float
     seconds: PowerLaw
-    rounds: PowerLaw
     widths: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -63,10 +61,12 @@ class Larger:
         made = metabase.seconds(target, fidelity).reindex(task_ids).notna()
         tasks = np.flatnonzero(made.any(axis=1))
         is_common = made.iloc[tasks].mean() >= LEAST_SHARE if len(tasks) else made.any()
-        ids = is_common.index[is_common].tolist()
+        known = metabase.configurations_of(target)
+        # A pipeline that is fitted on all rows has nothing to find its rounds by, and they cannot be foretold well
+        # enough (docs/research/meta-model.md): what leaves them to early stopping is for searches.
+        ids = [i for i in is_common.index[is_common] if not finds_rounds(known[i])]
         if len(tasks) < LEAST_TASKS or len(ids) < LEAST_CONFIGURATIONS:
             return None
-        known = metabase.configurations_of(target)
         configurations = {i: known[i] for i in ids}
         runs = metabase.runs[
             (metabase.runs["fidelity"] == fidelity) & metabase.runs["task_id"].isin(task_ids)
@@ -81,7 +81,6 @@ class Larger:
             },
             float(runs["n_train"].median()),
             learn_law(metabase, task_ids, configurations, ("fit_seconds", "predict_seconds")),
-            learn_law(metabase, task_ids, configurations, ("rounds",)),
         )
 
 
@@ -125,9 +124,7 @@ def to_arrays(larger: Larger) -> dict[str, NDArray[Any]]:
     for metric, table in larger.regrets.items():
         arrays[f"regrets/{metric}"] = table.astype(np.float32)
         arrays[f"levels/{metric}"] = larger.levels[metric].astype(np.float32)
-    for name in ("seconds", "rounds"):
-        arrays |= {f"{name}/{key}": value for key, value in getattr(larger, name).to_arrays().items()}
-    return arrays
+    return arrays | {f"seconds/{key}": value for key, value in larger.seconds.to_arrays().items()}
 
 
 def to_description(larger: Larger) -> dict[str, Any]:
@@ -157,6 +154,5 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], description: Mapping[str, An
         {m: table.astype("float64") for m, table in own("levels").items()},
         float(arrays["n_train"]),
         PowerLaw.from_arrays(own("seconds")),
-        PowerLaw.from_arrays(own("rounds")),
         dict(description["widths"]),
     )

@@ -256,10 +256,9 @@ def _leading(
     n = 2 * MOST_MEMBERS + MOST_OF_AN_ALGORITHM
     in_turn = zip(*(p.portfolio(n, allowed, time_budget) for p in found), strict=True)
     chosen = list(dict.fromkeys(chain.from_iterable(in_turn)))
+    configurations = list(near.known.configurations.values())
     return Candidates(
-        tuple(near.known.configuration(i, sizes) for i in chosen),
-        found[0].regret[chosen],
-        found[0].seconds[chosen],
+        tuple(configurations[i] for i in chosen), found[0].regret[chosen], found[0].seconds[chosen]
     )
 
 
@@ -267,7 +266,7 @@ def _items(
     task: Task, near: Neighbourhood, prediction: Prediction, chosen: Sequence[int]
 ) -> list[Recommendation]:
     scale = Scale.of(task.metric.stored, task.kind, task.y)
-    sizes = (task.n_rows, task.X.shape[1], len(task.classes))
+    configurations = list(near.known.configurations.values())
     reasons = near.reasons(prediction, task.metric.stored, chosen)
     items = []
     for rank, (i, reason) in enumerate(zip(chosen, reasons, strict=True), 1):
@@ -275,7 +274,7 @@ def _items(
         items.append(
             Recommendation(
                 rank=rank,
-                configuration=near.known.configuration(i, sizes),
+                configuration=configurations[i],
                 expected_score=scale.score(float(prediction.level[i])),
                 lower=lower,
                 upper=upper,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from autometa.grown import but_for_rounds
 from autometa.space import Configuration
 
 # Rows of the first, cheap fit that there is something to return after. A default LightGBM takes a tenth of a second.
@@ -114,12 +113,7 @@ class Schedule:
         found = [(c, o) for c, o in found if c != default]
         found.insert(0 if n_rows >= self.grown_places[-1][0] else min(1, len(found)), (default, "default"))
         places = next((places for limit, places in self.grown_places if n_rows >= limit), ())
-        own = grown(default)[: len(places)]
-        if own:
-            # Early stopping makes one of two that differ in their rounds alone.
-            known = {but_for_rounds(c) for c in (default, *own)}
-            found = [(c, o) for c, o in found if o == "default" or but_for_rounds(c) not in known]
-        for place, configuration in zip(places, own, strict=True):
+        for place, configuration in zip(places, grown(default), strict=False):
             found.insert(min(place + 1, len(found)), (configuration, "default"))
         return found
 

@@ -8,7 +8,7 @@ import pytest
 
 from autometa.evaluation import evaluate
 from autometa.evaluation._rounds import fit_by_halves
-from autometa.grown import finds_rounds, grown_configurations, with_rounds
+from autometa.grown import finds_rounds, grown_configurations
 from autometa.pipelines import build_pipeline
 from autometa.space import SearchSpace
 from autometa.task import Task
@@ -63,9 +63,3 @@ def test_grown_configurations_are_of_the_space_and_differ(target):
     for configuration in found:
         assert space.problems(configuration) == []
         assert finds_rounds(configuration)
-        fixed = with_rounds(configuration, 317.4)
-        assert fixed.params["n_estimators"] == 317
-        assert not finds_rounds(fixed)
-        for rounds in (1.0, 1e9):
-            assert space.problems(with_rounds(configuration, rounds)) == []
-            assert not finds_rounds(with_rounds(configuration, rounds))

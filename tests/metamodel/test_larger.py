@@ -79,7 +79,7 @@ def test_what_wins_depends_on_the_rows(base, model, kind, metric):
     names = []
     for near in (small, large):
         first = near.predict(metric).portfolio(1)[0]
-        names.append(near.known.configuration(first, (LARGE, 10, 2)).algorithm)
+        names.append(list(near.known.configurations.values())[first].algorithm)
     assert names[0] in ("linear", "svm", "mlp")
     assert names[1] == "lightgbm"
 
@@ -115,14 +115,6 @@ def test_only_tasks_with_runs_of_the_size_speak(base):
     shot = near.few_shot("log_loss")
     assert len(shot.weights) == n - 1
     assert shot.order([0, 1, 2], {3: 0.5})[0] in (0, 1, 2)
-
-
-def test_rounds_grow_with_the_rows_and_stay_in_the_space(base, model):
-    large = model.part("regression").at(LARGE)
-    position = next(i for i, c in enumerate(large.configurations.values()) if finds_rounds(c))
-    rounds = [large.configuration(position, (n, 10, 1)).params["n_estimators"] for n in (8e3, 3e4, 1e9)]
-    assert rounds[0] < rounds[1] < rounds[2] < 2000
-    assert rounds[0] == pytest.approx(0.1 * LARGE**0.9, rel=0.3)
 
 
 def test_a_model_read_back_says_the_same(base, model, tmp_path):

@@ -8,7 +8,6 @@ import optuna
 import pytest
 
 from autometa.evaluation import Failure, Job
-from autometa.grown import but_for_rounds, grown_configurations, with_rounds
 from autometa.space import SearchSpace
 from autometa.tuning._hands import Children, Here
 from autometa.tuning._schedule import Schedule, grown
@@ -49,17 +48,6 @@ def test_the_default_is_tried_early_and_once():
         assert configurations.index(DEFAULT) < 3
         assert len(set(configurations)) == len(configurations)
     assert [c for c, _ in Schedule().order(DESIGN, None, 100)] == DESIGN
-
-
-def test_what_early_stopping_makes_the_same_is_tried_once():
-    recommended = [with_rounds(c, 300 + i) for i, c in enumerate(grown_configurations("classification"))]
-    order = [c for c, _ in Schedule().order([*DESIGN, *recommended], DEFAULT, 20_000)]
-    alike = [but_for_rounds(c) for c in order if c not in DESIGN or c == DEFAULT]
-    assert len(set(alike)) == len(alike)
-    # The others of them stay.
-    assert any(c in order for c in recommended)
-    # Small tables stop at the rounds that are named.
-    assert set(recommended) < {c for c, _ in Schedule().order(recommended, DEFAULT, 1_000)}
 
 
 def test_larger_boosted_models_are_in_the_space():
