@@ -24,6 +24,8 @@ Preprocessing = Literal["scaled", "ordinal", "native"]
 CALIBRATION_FOLDS: Final = 3
 # A kernel matrix of so many rows takes 7 GB.
 KERNEL_ROWS: Final = 30_000
+# The most rounds of boosting. A configuration that names them leaves it to early stopping how many are kept.
+MAX_ROUNDS: Final = 2_000
 
 
 def target_of(kind: str) -> str:
@@ -104,6 +106,9 @@ class Algorithm:
         Not offered for larger tables.
     is_calibrated : bool, default=False
         Whether its probabilities come from folds of the training rows, each of which needs every class.
+    design : mapping of str to optuna distribution, optional
+        Narrower ranges in which the points of a space-filling design are drawn: what small tables need, and the ranges
+        of the first version of the space, so that its points stay the same.
     """
 
     name: str
@@ -119,6 +124,7 @@ class Algorithm:
     min_leaf: str | None = None
     max_rows: int | None = None
     is_calibrated: bool = False
+    design: Mapping[str, BaseDistribution] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problems = [name for name in self.default if name not in self.distributions]
@@ -185,9 +191,10 @@ class Algorithm:
         Configuration
             With the parameters that are active.
         """
+        axes = {**self.axes, **{name: Axis.of(distribution) for name, distribution in self.design.items()}}
         values = {
             name: axis.draw(u, self.default.get(name, ...))
-            for (name, axis), u in zip(self.axes.items(), unit, strict=True)
+            for (name, axis), u in zip(axes.items(), unit, strict=True)
         }
         return Configuration(self.name, self._only_active(values), origin)
 
@@ -257,7 +264,7 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
     no_weight: dict[str, Value] = {"class_weight": None} if classify else {}
     scaler: dict[str, BaseDistribution] = {"scaler": CategoricalDistribution(("standard", "quantile"))}
     forest: dict[str, BaseDistribution] = {
-        "n_estimators": IntDistribution(50, 200, log=True),
+        "n_estimators": IntDistribution(50, 500, log=True),
         "max_features": CategoricalDistribution(("sqrt", 0.2, 0.4, 0.6, 0.8, 1.0)),
         "min_samples_leaf": IntDistribution(1, 32, log=True),
         **({"criterion": CategoricalDistribution(("gini", "entropy"))} if classify else {}),
@@ -272,6 +279,7 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
         **({"criterion": "gini"} if classify else {}),
         **no_weight,
     }
+    forest_design = {"n_estimators": IntDistribution(50, 200, log=True)}
     bagged: dict[str, tuple[str, tuple[Value, ...]]] = {"max_samples": ("bootstrap", (True,))}
     suffix = "Classifier" if classify else "Regressor"
     algorithms = [
@@ -279,9 +287,9 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
             "lightgbm",
             f"lightgbm:LGBM{suffix}",
             {
-                "n_estimators": IntDistribution(50, 400, log=True),
+                "n_estimators": IntDistribution(50, MAX_ROUNDS, log=True),
                 "learning_rate": FloatDistribution(0.01, 0.3, log=True),
-                "num_leaves": IntDistribution(4, 128, log=True),
+                "num_leaves": IntDistribution(4, 512, log=True),
                 "min_child_samples": IntDistribution(1, 100, log=True),
                 "colsample_bytree": FloatDistribution(0.3, 1.0),
                 "subsample": FloatDistribution(0.4, 1.0),
@@ -300,14 +308,18 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
             },
             fixed={"subsample_freq": 1, "verbosity": -1},
             min_leaf="min_child_samples",
+            design={
+                "n_estimators": IntDistribution(50, 400, log=True),
+                "num_leaves": IntDistribution(4, 128, log=True),
+            },
         ),
         Algorithm(
             "hist_gradient_boosting",
             f"sklearn.ensemble:HistGradientBoosting{suffix}",
             {
-                "max_iter": IntDistribution(50, 300, log=True),
+                "max_iter": IntDistribution(50, 1000, log=True),
                 "learning_rate": FloatDistribution(0.01, 0.3, log=True),
-                "max_leaf_nodes": IntDistribution(4, 128, log=True),
+                "max_leaf_nodes": IntDistribution(4, 512, log=True),
                 "min_samples_leaf": IntDistribution(1, 100, log=True),
                 "max_features": FloatDistribution(0.3, 1.0),
                 "l2_regularization": FloatDistribution(1e-4, 30.0, log=True),
@@ -324,6 +336,10 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
             },
             preprocessing="native",
             min_leaf="min_samples_leaf",
+            design={
+                "max_iter": IntDistribution(50, 300, log=True),
+                "max_leaf_nodes": IntDistribution(4, 128, log=True),
+            },
         ),
         Algorithm(
             "random_forest",
@@ -332,6 +348,7 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
             {**forest_default, "bootstrap": True, "max_samples": 1.0},
             conditions=bagged,
             min_leaf="min_samples_leaf",
+            design=forest_design,
         ),
         Algorithm(
             "extra_trees",
@@ -340,6 +357,7 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
             {**forest_default, "bootstrap": False},
             conditions=bagged,
             min_leaf="min_samples_leaf",
+            design=forest_design,
         ),
         Algorithm(
             "linear",

@@ -39,7 +39,7 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
-SPACE_VERSION: Final = 1
+SPACE_VERSION: Final = 2
 
 # How columns of words become numbers (see autometa/encoding.py). Every configuration may say it, whatever its
 # algorithm; one that does not means "auto", so that configurations recorded before stay valid.

@@ -54,6 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also with so many training rows, on larger tables, N configurations of each algorithm",
     )
     parser.add_argument(
+        "--grown",
+        metavar="ROWS",
+        nargs="+",
+        type=whole_number,
+        default=[],
+        help="with so many training rows also boosted models whose rounds early stopping finds",
+    )
+    parser.add_argument(
         "--tuned",
         metavar="N",
         type=whole_number,
@@ -113,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
             args.storage,
             n_configurations=args.configurations,
             fidelities={rows: n or args.configurations for rows, n in args.fidelities},
+            grown=args.grown,
             n_tuned=args.tuned,
             known=MetaBase.load(args.known) if args.known else None,
             retry_failed=args.retry_failed,

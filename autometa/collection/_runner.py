@@ -24,9 +24,10 @@ from autometa.collection._predictions import PredictionReport, record
 from autometa.collection._station import Source, Station
 from autometa.errors import AutometaError, EvaluationError, with_code
 from autometa.evaluation import Protocol, Run
+from autometa.grown import grown_configurations
 from autometa.metabase import MetaBase
 from autometa.metafeatures import METAFEATURES_VERSION
-from autometa.space import Configuration, SearchSpace
+from autometa.space import Configuration, SearchSpace, target_of
 from autometa.storage import open_storage, quiet_optuna
 from autometa.task import KINDS
 
@@ -87,6 +88,7 @@ def collect(
     *,
     n_configurations: int = 8,
     fidelities: Iterable[int] | Mapping[int, int] = (),
+    grown: Iterable[int] = (),
     n_tuned: int = 0,
     known: MetaBase | None = None,
     retry_failed: bool = False,
@@ -118,6 +120,9 @@ def collect(
         Further numbers of training rows per fold, and how many configurations of each algorithm to run at each;
         `n_configurations` by default. One at which a task would train on less than 1.25 times as many rows as at a
         smaller one is left out for that task. Above the protocol's own, a fold tests on up to twice as many rows.
+    grown : iterable of int, default=()
+        Numbers of training rows at which the boosted models whose rounds early stopping finds are run as well; see
+        :func:`autometa.grown.grown_configurations`.
     n_tuned : int, default=0
         Runs of each task near the best found: Optuna's TPE on its three best algorithms, after the others.
     known : MetaBase, optional
@@ -166,8 +171,9 @@ def collect(
     if not isinstance(fidelities, Mapping):
         fidelities = dict.fromkeys(fidelities, n_configurations)
     protocol = protocol or Protocol()
-    counts = {protocol.max_train_rows: n_configurations, **fidelities}
-    plan = _Plan(protocol, counts, n_tuned, time_limit, seed, retry_failed)
+    grown = frozenset(grown)
+    counts = {**dict.fromkeys(grown, 0), protocol.max_train_rows: n_configurations, **fidelities}
+    plan = _Plan(protocol, counts, n_tuned, time_limit, seed, retry_failed, grown)
     with quiet_optuna(), _stations(n_jobs, cluster, memory_limit) as stations:
         collection = _Collection(open_storage(storage), plan, lease, Known(known, retry_failed), on_run)
         collection.queue(sources)
@@ -211,6 +217,7 @@ class _Plan:
     time_limit: float | None
     seed: int
     retry_failed: bool = False
+    grown: frozenset[int] = frozenset()
 
     @property
     def main(self) -> int:
@@ -227,6 +234,11 @@ class _Plan:
             if steps.min() >= LEAST_STEP:
                 chosen.append(fidelity)
         return chosen
+
+    def design(self, space: SearchSpace, target: str, fidelity: int) -> list[Configuration]:
+        """Return the configurations of a target to run at a fidelity."""
+        design = space.design(self.n_configurations[fidelity], self.seed)
+        return design + (grown_configurations(target) if fidelity in self.grown else [])
 
     def seconds(self, fidelity: int) -> float | None:
         """Return the limit on the time of a run at a fidelity."""
@@ -264,8 +276,10 @@ class _Collection:
         """Queue what is missing: the main fidelity of all tasks, then the others, then the tuned runs."""
         places = self._places(sources)
         for fidelity in dict.fromkeys([self._plan.main, *sorted(self._plan.n_configurations)]):
-            n, seed = self._plan.n_configurations[fidelity], self._plan.seed
-            designs = {kind: space.design(n, seed) for kind, space in self._spaces.items()}
+            designs = {
+                kind: self._plan.design(space, target_of(kind), fidelity)
+                for kind, space in self._spaces.items()
+            }
             for place in places:
                 if fidelity in self._plan.fidelities(place.n_rows):
                     self._queue_design(place, fidelity, designs[place.source.kind])

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from autometa.errors import DataError
+from autometa.evaluation._rounds import fit_by_halves
 from autometa.evaluation._scoring import align_probabilities, score_predictions
+from autometa.grown import finds_rounds
 from autometa.metrics import stored_metrics
 from autometa.pipelines import build_pipeline
 from autometa.space import Configuration
@@ -61,6 +63,8 @@ class Run:
         The scores of each fold.
     fit_seconds, predict_seconds : float
         CPU seconds per fold, of one thread.
+    rounds : float
+        Rounds of boosting, mean over folds, where early stopping found them.
     n_train : int
         Training rows per fold.
     reason : str
@@ -74,6 +78,7 @@ class Run:
     folds: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
     fit_seconds: float = float("nan")
     predict_seconds: float = float("nan")
+    rounds: float = float("nan")
     n_train: int = 0
     n_folds: int = 0
     reason: str = ""
@@ -85,7 +90,7 @@ class Run:
 
     def to_record(self) -> dict[str, Any]:
         """Return everything but the configuration as one flat mapping of plain types."""
-        names = ("status", "reason", "fit_seconds", "predict_seconds", "n_train", "n_folds")
+        names = ("status", "reason", "fit_seconds", "predict_seconds", "n_train", "n_folds", "rounds")
         spread = {f"{name}_std": value for name, value in self.spread.items()}
         return {**{name: getattr(self, name) for name in names}, **self.scores, **spread}
 
@@ -217,10 +222,11 @@ def evaluate(
     """
     folds: list[dict[str, float]] = []
     seconds: list[tuple[float, float]] = []
+    rounds: list[float] = []
     n_train = round(float(np.mean([len(train) for train, _ in splits])))
     for number, (train, test) in enumerate(splits):
         try:
-            scores, spent = _evaluate_fold(
+            scores, spent, kept = _evaluate_fold(
                 task, configuration, train, test, scorer, sample_weight, random_state, n_jobs
             )
         except MemoryError as error:
@@ -232,6 +238,7 @@ def evaluate(
             return Run(configuration, "failed", n_train=n_train, reason=reason)
         folds.append(scores)
         seconds.append(spent)
+        rounds.append(kept)
         if on_fold is not None:
             on_fold(number, scores)
     values = {name: np.array([fold[name] for fold in folds]) for name in folds[0]}
@@ -247,6 +254,7 @@ def evaluate(
         folds={name: tuple(v.tolist()) for name, v in values.items()},
         fit_seconds=float(np.mean([fit for fit, _ in seconds])),
         predict_seconds=float(np.mean([predict for _, predict in seconds])),
+        rounds=float(np.mean(rounds)),
         n_train=n_train,
         n_folds=len(folds),
     )
@@ -288,23 +296,42 @@ def _evaluate_fold(
     sample_weight: NDArray[Any] | None,
     random_state: int,
     n_jobs: int,
-) -> tuple[dict[str, float], tuple[float, float]]:
+) -> tuple[dict[str, float], tuple[float, float], float]:
+    """Return the scores, the CPU seconds to fit and to predict, and the rounds that early stopping kept."""
     y = task.y.to_numpy()
+    classes = None if task.kind == "regression" else np.unique(y[np.concatenate([train, test])])
+    rounds = float("nan")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         start = time.process_time()
-        pipeline = fit_pipeline(
-            task, configuration, train, sample_weight=sample_weight, random_state=random_state, n_jobs=n_jobs
-        )
-        fitted = time.process_time()
-        if task.kind == "regression":
-            prediction, classes = pipeline.predict(task.X.iloc[test]), None
+        if finds_rounds(configuration) and scorer is None:
+            pipeline = build_pipeline(configuration, task, random_state=random_state, n_jobs=n_jobs)
+            weights = None if sample_weight is None else sample_weight[train]
+            frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
+            prediction, rounds = fit_by_halves(
+                pipeline,
+                (frame.iloc[train], y[train]),
+                (frame.iloc[test], y[test]),
+                weights,
+                seed=random_state,
+            )
+            fitted = time.process_time()
         else:
-            classes = np.unique(y[np.concatenate([train, test])])
-            proba = pipeline.predict_proba(task.X.iloc[test])
-            prediction = align_probabilities(proba, pipeline.classes_, classes)
+            pipeline = fit_pipeline(
+                task,
+                configuration,
+                train,
+                sample_weight=sample_weight,
+                random_state=random_state,
+                n_jobs=n_jobs,
+            )
+            fitted = time.process_time()
+            predict = pipeline.predict if classes is None else pipeline.predict_proba
+            prediction = predict(task.X.iloc[test])
+        if classes is not None:
+            prediction = align_probabilities(prediction, pipeline.classes_, classes)
         done = time.process_time()
         scores = score_predictions(task.kind, y[test], prediction, classes)
         if scorer is not None:
             scores["scorer"] = float(scorer(pipeline, task.X.iloc[test], y[test]))
-    return scores, (fitted - start, done - fitted)
+    return scores, (fitted - start, done - fitted), rounds

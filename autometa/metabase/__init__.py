@@ -6,6 +6,7 @@ nowhere else.
 
 from autometa.metabase._files import (
     BASELINE_PREFIX,
+    DENSE_ORIGINS,
     RUN_COLUMNS,
     TUNED,
     describe_for_study,
@@ -20,6 +21,7 @@ from autometa.metabase._scores import LEAST_LEVEL, MAX_REGRET, level_of, regret_
 
 __all__ = [
     "BASELINE_PREFIX",
+    "DENSE_ORIGINS",
     "LEAST_LEVEL",
     "MAX_REGRET",
     "RUN_COLUMNS",

@@ -18,6 +18,7 @@ import pandas as pd
 
 from autometa.errors import StorageError
 from autometa.files import write_file
+from autometa.grown import CHOSEN
 from autometa.metafeatures import METAFEATURES_VERSION, describe_task
 from autometa.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, baseline_scores
 from autometa.space import SPACE_VERSION, Configuration, SearchSpace, target_of
@@ -47,12 +48,13 @@ RUN_COLUMNS: Final = (
     "reason",
     "fit_seconds",
     "predict_seconds",
+    "rounds",
     *METRICS,
     *(f"{name}_std" for name in METRICS),
 )
 METAFEATURE_PREFIX: Final = "mf_"
 BASELINE_PREFIX: Final = "baseline_"
-DENSE_ORIGINS: Final = ("default", "space-filling")
+DENSE_ORIGINS: Final = ("default", "space-filling", CHOSEN)
 TUNED: Final = "tuned"
 # Binary digits kept of the fractions of stored numbers: five decimal digits of a score, three of what only estimates.
 SCORE_BITS: Final = 17
@@ -144,7 +146,9 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
     """Numbers as float32 without digits that are noise, or as integers; the rest as strings."""
     bits = {
         **dict.fromkeys(METRICS, SCORE_BITS),
-        **dict.fromkeys((*(f"{m}_std" for m in METRICS), "fit_seconds", "predict_seconds"), ESTIMATE_BITS),
+        **dict.fromkeys(
+            (*(f"{m}_std" for m in METRICS), "fit_seconds", "predict_seconds", "rounds"), ESTIMATE_BITS
+        ),
     }
     integers = {"fidelity": "int32", "n_train": "int32", "n_folds": "int8"}
     result = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, Self
@@ -14,10 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.errors import StorageError
-from autometa.metabase import LEAST_LEVEL, MAX_REGRET, MetaBase
+from autometa.metabase import DENSE_ORIGINS, LEAST_LEVEL, MAX_REGRET, MetaBase
 from autometa.metamodel.belief import TaskMixture, fill_rows
 from autometa.metamodel.costs import PowerLaw
 from autometa.metamodel.forest import ProximityForest, weighted_mean
+from autometa.metamodel.larger import Larger, larger_fidelities, learn_law
 from autometa.metamodel.similarity import Similarity
 from autometa.metrics import stored_metrics
 from autometa.space import Configuration
@@ -28,6 +29,9 @@ FloatArray = NDArray[np.float64]
 COVERAGE: Final = 0.8
 # Half of what holds 80 % of a Gaussian, for where no results are left to calibrate by.
 Z_80: Final = 1.2816
+# Where only some tasks have runs of a size, each of them counts with this share of what all together say: their weights
+# alone rest on a few of them. Between none and a half makes no difference beyond the errors.
+SHARE_OF_ALL: Final = 0.25
 # Scores are known to about a hundredth: an interval is never narrower than that.
 MIN_SPREAD: Final = 0.01
 
@@ -128,6 +132,10 @@ class KnownTasks:
         Of configurations that stand on single tasks, beside the tables.
     widths : dict of str to float
         Half-width of the 80 % interval in spreads, calibrated on unseen families.
+    larger : tuple of Larger
+        What is known of larger training sets; see :meth:`at`.
+    whole : KnownTasks or None
+        Of a view on larger training sets, what it was made from.
     """
 
     target: str
@@ -142,6 +150,8 @@ class KnownTasks:
     seconds: PowerLaw
     tuned: TunedRuns
     widths: dict[str, float] = field(default_factory=dict)
+    larger: tuple[Larger, ...] = ()
+    whole: KnownTasks | None = None
 
     @classmethod
     def fit(cls, metabase: MetaBase, target: str, random_state: int = 0) -> KnownTasks:
@@ -163,9 +173,12 @@ class KnownTasks:
         metafeatures = metabase.metafeatures.loc[task_ids].dropna(axis=1, how="all").sort_index(axis=1)
         X = metafeatures.to_numpy(dtype="float64")
         metrics, families = stored_metrics(target), metabase.families(task_ids)
-        regrets = {m: metabase.regrets(m, target).to_numpy() for m in metrics}
-        levels = {m: metabase.levels(m, target).to_numpy() for m in metrics}
-        configurations = metabase.configurations_of(target)
+        run = set(metabase.regrets(metrics[0], target).dropna(axis=1, how="all").columns)
+        # What was run with other numbers of rows alone has a table of its own.
+        configurations = {i: c for i, c in metabase.configurations_of(target).items() if i in run}
+        columns = list(configurations)
+        regrets = {m: metabase.regrets(m, target)[columns].to_numpy() for m in metrics}
+        levels = {m: metabase.levels(m, target)[columns].to_numpy() for m in metrics}
         n_train = _training_rows(metabase).reindex(task_ids).to_numpy(dtype="float64")
         shape = table[["n_features", "n_classes"]].astype("float64").fillna(1.0).to_numpy()
         # Beyond the median of the defaults, how bad a configuration is does not matter for what is alike.
@@ -185,10 +198,113 @@ class KnownTasks:
                 families,
                 random_state=random_state + 1,
             ),
-            seconds=_learn_seconds(metabase, task_ids, shape, configurations),
+            seconds=learn_law(metabase, task_ids, configurations, ("fit_seconds", "predict_seconds")),
             tuned=TunedRuns.of(metabase, target, task_ids),
         )
-        return replace(known, widths=known.calibrate()[0])
+        known = replace(known, widths=known.calibrate()[0])
+        found = [Larger.of(metabase, target, task_ids, f) for f in larger_fidelities(metabase)]
+        larger = [known._view(part).calibrated(part) for part in found if part is not None]
+        return replace(known, larger=tuple(larger))
+
+    def at(self, n_train: float) -> KnownTasks:
+        """Return what is known about training sets of a size: this, or a view on the results of larger ones.
+
+        A view has the same tasks, of which those say nothing that have no runs of the size, and the configurations that
+        were run there.
+
+        Parameters
+        ----------
+        n_train : float
+            Training rows. The nearest number counts, by ratio.
+        """
+        # Small tables have fewer, and some of one's own may have more.
+        usual = float(np.quantile(self.sizes[:, 0], 0.9))
+        ways = [
+            abs(np.log(max(n_train, 1.0) / rows)) for rows in (usual, *(part.n_train for part in self.larger))
+        ]
+        nearest = int(np.argmin(ways))
+        if nearest == 0:
+            return self
+        if nearest not in self._views:
+            self._views[nearest] = self._view(self.larger[nearest - 1])
+        return self._views[nearest]
+
+    @cached_property
+    def _views(self) -> dict[int, KnownTasks]:
+        return {}
+
+    def _view(self, part: Larger) -> KnownTasks:
+        """Put the results of larger training sets in the place of the others."""
+        # Configurations of one's own that were learned on this machine were run on one's own sizes.
+        own = np.flatnonzero(self.sizes[:, 0] >= part.n_train / 2.0)
+        added = [i for i, c in self.configurations.items() if len(own) and c.origin not in DENSE_ORIGINS]
+        position = {i: number for number, i in enumerate(self.configurations)}
+        configurations = {**part.configurations, **{i: self.configurations[i] for i in added}}
+        shared = [(new, position[i]) for new, i in enumerate(configurations) if i in position]
+
+        def table(values: FloatArray, whole: FloatArray) -> FloatArray:
+            found = np.full((len(self.tasks), len(configurations)), np.nan)
+            found[part.tasks, : values.shape[1]] = values
+            for new, old in shared:
+                found[own, new] = whole[own, old]
+                if new >= values.shape[1]:
+                    found[part.tasks, new] = whole[part.tasks, old]
+            return found
+
+        algorithms = [c.algorithm for c in part.configurations.values()]
+        alike = np.array(
+            [[c == configurations[i].algorithm for c in algorithms] for i in added], dtype="float64"
+        )
+        mixing = alike.reshape(len(added), len(algorithms))
+        mixing = mixing / np.maximum(mixing.sum(axis=1, keepdims=True), 1.0)
+        sizes = self.sizes.copy()
+        sizes[part.tasks, 0] = part.n_train
+        return replace(
+            self,
+            configurations=configurations,
+            regrets={m: table(values, self.regrets[m]) for m, values in part.regrets.items()},
+            levels={m: table(values, self.levels[m]) for m, values in part.levels.items()},
+            sizes=sizes,
+            seconds=part.seconds.extended(mixing),
+            widths=part.widths,
+            larger=(),
+            whole=self,
+        )
+
+    def calibrated(self, part: Larger) -> Larger:
+        """Return what this view was made from, with the width at which its intervals hold."""
+        return replace(part, widths=self.calibrate()[0])
+
+    @cached_property
+    def knows(self) -> NDArray[np.bool_]:
+        """Tell the tasks that have results; in a view not all."""
+        if self.whole is None:
+            return np.ones(len(self.tasks), dtype=bool)
+        return np.any([np.isfinite(levels).any(axis=1) for levels in self.levels.values()], axis=0)
+
+    def only_knowing(self, shares: FloatArray, exclude: Sequence[Collection[str]]) -> FloatArray:
+        """Return how much each task says where those of a view alone can speak.
+
+        Parameters
+        ----------
+        shares : ndarray of shape (n_new_tasks, n_tasks)
+            Rows sum to 1.
+        exclude : sequence of collections of str, one for each new task
+            Families that must not speak.
+
+        Returns
+        -------
+        ndarray of shape (n_new_tasks, n_tasks)
+            Rows sum to 1; as given, where this is no view. See ``SHARE_OF_ALL``.
+        """
+        if self.whole is None:
+            return shares
+        speaks = np.array([self.speaking(families) for families in exclude])
+        own = np.where(speaks, shares, 0.0) + 1e-9 * speaks
+        own = own / own.sum(axis=1, keepdims=True)
+        return np.asarray(
+            (1.0 - SHARE_OF_ALL) * own + SHARE_OF_ALL * speaks / speaks.sum(axis=1, keepdims=True)
+        )
 
     @property
     def families(self) -> NDArray[np.str_]:
@@ -236,8 +352,8 @@ class KnownTasks:
 
     def speaking(self, exclude: Collection[str]) -> NDArray[np.bool_]:
         """Tell the tasks that may speak: all but those of some families, or all where none would be left."""
-        speaks = ~np.isin(self.families, list(exclude))
-        return speaks if speaks.any() else np.ones_like(speaks)
+        speaks = self.knows & ~np.isin(self.families, list(exclude))
+        return speaks if speaks.any() else self.knows
 
     def predict_levels(
         self, X: FloatArray, metric: str, exclude: Sequence[Collection[str]]
@@ -247,7 +363,7 @@ class KnownTasks:
         if self.similarity.importance is not None:
             shares = shares * self.similarity.importance
             shares = shares / shares.sum(axis=1, keepdims=True)
-        mean, spread = weighted_mean(shares, self.filled[metric][1])
+        mean, spread = weighted_mean(self.only_knowing(shares, exclude), self.filled[metric][1])
         return mean, np.maximum(spread, MIN_SPREAD)
 
     def calibrate(self) -> tuple[dict[str, float], dict[str, float]]:
@@ -285,20 +401,3 @@ def _training_rows(metabase: MetaBase) -> pd.Series:
     runs = metabase.runs
     is_main = runs["fidelity"] == runs["task_id"].map(metabase.main_fidelities)
     return runs[is_main].groupby("task_id")["n_train"].max()
-
-
-def _learn_seconds(
-    metabase: MetaBase,
-    task_ids: Sequence[str],
-    shape: FloatArray,
-    configurations: Mapping[str, Configuration],
-) -> PowerLaw:
-    """Learn what a fit and prediction take from the runs at every fidelity."""
-    runs = metabase.runs
-    rows = pd.Index(task_ids).get_indexer(runs["task_id"])
-    columns = pd.Index(list(configurations)).get_indexer(runs["configuration_id"])
-    kept = (rows >= 0) & (columns >= 0) & (runs["status"] == "ok").to_numpy()
-    runs, rows, columns = runs[kept], rows[kept], columns[kept]
-    sizes = np.column_stack([runs["n_train"].to_numpy(dtype="float64"), shape[rows]])
-    seconds = runs[["fit_seconds", "predict_seconds"]].sum(axis=1, min_count=1).to_numpy(dtype="float64")
-    return PowerLaw.fit(seconds, columns, sizes, [c.algorithm for c in configurations.values()])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from autometa.errors import DataIssue, StorageError, UsageError
 from autometa.metabase import MetaBase, metabase_directory, read_manifest, write_manifest
+from autometa.metamodel import larger as larger_sets
 from autometa.metamodel.costs import PowerLaw
 from autometa.metamodel.forest import ProximityForest
 from autometa.metamodel.known import KnownTasks, TunedRuns
@@ -23,7 +24,9 @@ from autometa.space import Configuration, target_of
 
 FloatArray = NDArray[np.float64]
 
-MODEL_SCHEMA: Final = 3
+MODEL_SCHEMA: Final = 4
+# The last schema without larger training sets, which is read as well.
+OLDEST_SCHEMA: Final = 3
 
 
 class MetaModel:
@@ -99,7 +102,14 @@ class MetaModel:
             )
         return self.parts[target]
 
-    def about(self, metafeatures: pd.Series, kind: str, *, exclude: Collection[str] = ()) -> Neighbourhood:
+    def about(
+        self,
+        metafeatures: pd.Series,
+        kind: str,
+        *,
+        exclude: Collection[str] = (),
+        n_train: float | None = None,
+    ) -> Neighbourhood:
         """Return what the known tasks say about a new one, their weights worked out once.
 
         Parameters
@@ -110,6 +120,9 @@ class MetaModel:
             Of the task.
         exclude : collection of str, default=()
             Families whose runs must not count.
+        n_train : float, optional
+            Training rows of the new task: runs with about as many speak; see :meth:`KnownTasks.at`. By default those of
+            the tables that all tasks have.
 
         Raises
         ------
@@ -117,6 +130,8 @@ class MetaModel:
             AM507 when the model was trained without tasks of this kind.
         """
         part = self.part(kind)
+        if n_train is not None:
+            part = part.at(n_train)
         return Neighbourhood(part, part.row(metafeatures), exclude)
 
     def predict(
@@ -240,7 +255,7 @@ class MetaModel:
                 raise StorageError(
                     "AM606", f"{directory} was written by a newer autometa.", "Update autometa."
                 )
-            if description["schema"] < MODEL_SCHEMA:
+            if description["schema"] < OLDEST_SCHEMA:
                 raise StorageError(
                     "AM608",
                     f"{directory} was written by an older autometa.",
@@ -278,6 +293,8 @@ def _arrays(part: KnownTasks) -> dict[str, Any]:
         arrays[f"tuned/{metric}"] = part.tuned.levels[metric].astype(np.float32)
     for name in ("similarity", "levelling", "seconds"):
         arrays |= {f"{name}/{key}": value for key, value in getattr(part, name).to_arrays().items()}
+    for number, larger in enumerate(part.larger):
+        arrays |= {f"larger/{number}/{k}": v for k, v in larger_sets.to_arrays(larger).items()}
     return arrays
 
 
@@ -291,6 +308,7 @@ def _description(part: KnownTasks) -> dict[str, Any]:
         },
         "metrics": list(part.regrets),
         "widths": part.widths,
+        "larger": [larger_sets.to_description(larger) for larger in part.larger],
     }
 
 
@@ -322,6 +340,10 @@ def _read_part(directory: Path, target: str) -> KnownTasks:
         seconds=PowerLaw.from_arrays(own("seconds")),
         tuned=TunedRuns(arrays["tuned"], _tuned_file(directory, target).read_bytes(), tables("tuned")),
         widths=description["widths"],
+        larger=tuple(
+            larger_sets.from_arrays(own(f"larger/{number}"), larger)
+            for number, larger in enumerate(description.get("larger", []))
+        ),
     )
 
 

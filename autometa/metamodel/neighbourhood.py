@@ -204,6 +204,10 @@ class Neighbourhood:
 
     def _of_those_that_know(self, metric: str) -> tuple[FloatArray, FloatArray]:
         """Return shares and signed weights without the tasks on which nothing is known under a metric."""
+        if self.known.whole is not None:
+            # Of few tasks, how much each speaks against is too uncertain to count.
+            shares = self.known.only_knowing(self.shares[None, :], [self.exclude])[0]
+            return shares, shares
         knows = np.isfinite(self.known.regrets[metric]).any(axis=1)
         shares, signed = self.shares * knows, self.signed * knows
         if knows.all() or shares.sum() <= 0.0:
@@ -218,15 +222,20 @@ class Neighbourhood:
         Performance is the level: 0 that of the best constant prediction, 1 perfect.
         """
         speaks = self.known.speaking(self.exclude)
-        return FewShot(self.known.mixture(metric, self.exclude), self.shares[speaks])
+        shares = self.known.only_knowing(self.shares[None, :], [self.exclude])[0]
+        return FewShot(self.known.mixture(metric, self.exclude), shares[speaks])
 
     def past_runs(self, metric: str, n_tasks: int = N_PAST_TASKS) -> PastRuns:
-        """Return what was run on the known tasks that say most, tuned configurations included."""
+        """Return what was run on the known tasks that say most, tuned configurations included.
+
+        Of their main runs: where only few tasks have runs of the size, others say more.
+        """
+        known = self.known.whole or self.known
         order = [i for i in np.argsort(-self.shares, kind="stable")[:n_tasks].tolist() if self.shares[i] > 0]
-        others = [self.known.tuned.on(i, metric) for i in order]
+        others = [known.tuned.on(i, metric) for i in order]
         return PastRuns(
-            list(self.known.configurations.values()),
-            self.known.levels[metric][order].astype("float32"),
+            list(known.configurations.values()),
+            known.levels[metric][order].astype("float32"),
             [(lines, levels.astype("float32")) for lines, levels in others],
         )
 
@@ -260,7 +269,7 @@ class Neighbourhood:
     def reasons(self, prediction: Prediction, metric: str, columns: Sequence[int]) -> list[str]:
         """Say why some stored configurations stand where they stand, a sentence each."""
         added = self.contributions(metric, columns)
-        likely = np.argsort(-self.shares, kind="stable")[:N_SIMILAR]
+        likely = np.argsort(-prediction.weights, kind="stable")[:N_SIMILAR]
         near_best = (prediction.scenarios[likely][:, list(columns)] <= NEAR_BEST).mean(axis=0)
         nearest = self.known.tasks["name"].iloc[int(likely[0])]
         said = []

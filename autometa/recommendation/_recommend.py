@@ -138,7 +138,7 @@ def recommend_for_task(
     metafeatures = describe_task(task, random_state=random_state or 0)
     clock.lap("metafeatures")
     seen = model.seen_families(task.fingerprint(), task.kind) if exclude_seen else []
-    near = model.about(metafeatures, task.kind, exclude=seen)
+    near = model.about(metafeatures, task.kind, exclude=seen, n_train=task.n_rows)
     sizes = (task.n_rows, task.X.shape[1], len(task.classes))
     prediction = near.predict(task.metric.stored, sizes)
     allowed = np.array([suits(c) for c in near.known.configurations.values()])
