@@ -26,9 +26,12 @@ _NAMES: list[Any] = [
 ]  # fmt: skip
 _WORDS = ["", "x", "yes", "no", "NA", "1", "-2.5", "1e3", "2024-01-02", "=1+1", "\u00fc", "9" * 25, " pad "]
 _HABITS = [
-    "1,163.74", "1.163,74", "$1,200", "12.5%", "(1,234)", "1.5M", "10 kg", "250 g", "-", "n.a.", "<5", "09:30", "1:05 PM",
-    "3 days 04:05:06", "PT5M", "1h 30m", "12-Jan-2024", "31/12/2024", "01/02/2024", "2020Q3", "2020-W05", "1st May 2024",
-    "2024-01-05 10:00 CET", "~5", "\u00a07\u00a0", "TRUE", "false", "0123", "9" * 400, "1e400", "inf", "\u0663", "a\ud800",
+    "1,163.74", "1.163,74", "$1,200", "12.5%", "(1,234)", "1.5M", "10 kg", "250 g", "-", "n.a.", "<5",
+    "09:30", "1:05 PM",
+    "3 days 04:05:06", "PT5M", "1h 30m", "12-Jan-2024", "31/12/2024", "01/02/2024", "2020Q3", "2020-W05",
+    "1st May 2024",
+    "2024-01-05 10:00 CET", "~5", "\u00a07\u00a0", "TRUE", "false", "0123", "9" * 400, "1e400", "inf",
+    "\u0663", "a\ud800",
 ]  # fmt: skip
 _OBJECTS = [
     None, True, 1, -2.5, float("nan"), float("inf"), "x", "7", b"\xff", b"a", 1j, (1, "a"), [1], {"a": 1}, {2},
@@ -70,7 +73,9 @@ def _column(n: int) -> st.SearchStrategy[Any]:
         "words": _of(st.sampled_from(_WORDS), n, lambda v: pd.Series(v, dtype=object)),
         "habits": _of(st.sampled_from(_HABITS), n, lambda v: pd.Series(v, dtype=object)),
         "one habit": st.sampled_from(_HABITS).flatmap(
-            lambda habit: _of(st.sampled_from([habit, habit, habit, "7", None]), n, lambda v: pd.Series(v, dtype=object))
+            lambda habit: _of(
+                st.sampled_from([habit, habit, habit, "7", None]), n, lambda v: pd.Series(v, dtype=object)
+            )
         ),
         "text": _of(st.text(max_size=6), n, lambda v: pd.Series(v, dtype=object)),
         "category": _of(st.sampled_from("uvw"), n, lambda v: pd.Series(v, dtype="category")),

@@ -77,6 +77,15 @@ class Assembly:
         order = np.argsort(-self.weights, kind="stable")
         return [(self.candidates[i], float(self.weights[i])) for i in order if self.weights[i] > 0]
 
+    @property
+    def by_number(self) -> dict[int, tuple[float, float]]:
+        """Weight and gain of each trial."""
+        found: dict[int, tuple[float, float]] = {}
+        for candidate, weight, adds in zip(self.candidates, self.weights, self.adds, strict=True):
+            before = found.get(candidate.number, (0.0, 0.0))
+            found[candidate.number] = before[0] + float(weight), before[1] + float(adds)
+        return found
+
 
 def choose(
     problem: Problem,
@@ -247,6 +256,15 @@ def _fold_scores(
     return scores
 
 
+def out_of_fold(problem: Problem, assembly: Assembly | None) -> Array:
+    """Return what the ensemble says of each row that it was not fitted on; NaN for the others."""
+    width = () if problem.task.kind == "regression" else (len(problem.task.classes),)
+    found = np.full((problem.task.n_rows, *width), np.nan)
+    if assembly is not None:
+        found[assembly.rows] = assembly.prediction
+    return found
+
+
 def build_model(
     problem: Problem,
     members: Sequence[tuple[FoldFit, float]],
@@ -348,3 +366,26 @@ def seconds_of_default(problem: Problem) -> float:
     start = time.process_time()
     (model.predict if problem.task.kind == "regression" else model.predict_proba)(rows)
     return 5 * (time.process_time() - start)
+
+
+def bag(candidate: Candidate, weight: float) -> list[tuple[FoldFit, float]]:
+    """Return the models of a candidate's folds, which share its weight."""
+    return [(fit, weight / len(candidate.fits)) for fit in candidate.fits.values()]
+
+
+def mean_rounds(candidate: Candidate) -> int | None:
+    """Return the rounds of boosting that its folds kept on average, if early stopping chose them."""
+    rounds = [fit.rounds for fit in candidate.fits.values() if fit.rounds]
+    return round(float(np.mean(rounds))) if rounds else None
+
+
+def constant_model(problem: Problem) -> Any:
+    """The best constant prediction, where the time was too short for anything else."""
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+    from sklearn.preprocessing import FunctionTransformer
+
+    X = np.zeros((len(problem.y), 1))
+    is_regression = problem.task.kind == "regression"
+    model = (DummyRegressor() if is_regression else DummyClassifier(strategy="prior")).fit(X, problem.y)
+    fit = FoldFit(None, pickle.dumps(model), ("",), {}, 0.0, 0.0, len(X))
+    return build_model(problem, [(fit, 1.0)], {"": pickle.dumps(FunctionTransformer().fit(problem.task.X))})

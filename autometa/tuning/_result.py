@@ -26,8 +26,8 @@ from autometa.recommendation import Recommendation, code_of
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.tuning._deadline import TimeReport
-from autometa.tuning._search import INTERRUPTED
 from autometa.tuning._strategy import origin_of
+from autometa.tuning._telling import INTERRUPTED
 
 # Recommendations come with an interval that holds 80 % of a Gaussian.
 _INTERVAL_WIDTH: Final = 2 * 1.2815515655446004
@@ -362,3 +362,12 @@ def _noise(folds: FloatArray) -> FloatArray:
 
 def _spread(values: Any) -> float:
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
+def best_by_cv(leaderboard: pd.DataFrame, sign: int) -> Configuration | None:
+    """Return the configuration with the best mean over its folds, if any has one."""
+    done = leaderboard[leaderboard["state"] == "complete"]
+    if done.empty:
+        return None
+    best = done.loc[(sign * done["score"]).idxmax()]
+    return Configuration(best["algorithm"], best["params"])

@@ -24,19 +24,24 @@ from autometa.space import Configuration, SearchSpace, registered_algorithms, ta
 from autometa.task import Task
 from autometa.tuning._assembly import (
     Assembly,
+    bag,
     build_model,
     choose,
+    constant_model,
+    mean_rounds,
+    out_of_fold,
     predict_limit,
     single_members,
 )
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Hands
-from autometa.tuning._result import TuneResult, make_leaderboard
+from autometa.tuning._result import TuneResult, best_by_cv, make_leaderboard
 from autometa.tuning._sampler import MetaSampler, sampler_seed
 from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, Schedule
-from autometa.tuning._search import Callback, Search
+from autometa.tuning._search import Search
 from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, Strategy
+from autometa.tuning._telling import Callback
 
 _LEAST_FIT_BUDGET: Final = 1e-3
 # Defaults of algorithms that the user registered come after so many recommendations.
@@ -333,7 +338,7 @@ class SearchRun:
             )
         if assembly is None and interrupted and not self._zero_shot and self._floor is None:
             raise KeyboardInterrupt
-        members = {} if assembly is None else self._members(assembly)
+        members = {} if assembly is None else assembly.by_number
         leaderboard = make_leaderboard(self._study, self._space, task.metric, self._recommendations, members)
         model, best, note = self._model(assembly, leaderboard, max_predict_seconds or math.inf)
         return TuneResult(
@@ -341,7 +346,7 @@ class SearchRun:
             leaderboard=leaderboard,
             study=self._study,
             best_configuration=best,
-            best_by_cv=_best_by_cv(leaderboard, task.metric.sign),
+            best_by_cv=best_by_cv(leaderboard, task.metric.sign),
             metric=task.metric,
             deadline=self._deadline.report(),
             interrupted=interrupted,
@@ -350,20 +355,13 @@ class SearchRun:
             fold_scores=[] if assembly is None else assembly.fold_scores,
             baselines=self._baselines(leaderboard),
             history=pd.DataFrame(search.history if search else [], columns=["seconds", "trial", "score"]),
-            oof=self._out_of_fold(assembly),
+            oof=out_of_fold(self._problem, assembly),
             recommendations=self._recommendations,
             task=task,
             rounds=self._rounds(best),
             sample_weight=weights,
             random_state=self._seed,
         )
-
-    def _members(self, assembly: Assembly) -> dict[int, tuple[float, float]]:
-        found: dict[int, tuple[float, float]] = {}
-        for candidate, weight, adds in zip(assembly.candidates, assembly.weights, assembly.adds, strict=True):
-            before = found.get(candidate.number, (0.0, 0.0))
-            found[candidate.number] = before[0] + float(weight), before[1] + float(adds)
-        return found
 
     def _model(
         self, assembly: Assembly | None, leaderboard: pd.DataFrame, limit: float
@@ -374,7 +372,7 @@ class SearchRun:
             if self._size == 1 and (fit := self._refit(best, is_pipeline=True)) is not None:
                 return pickle.loads(fit.model), best.configuration, ""
             note = "" if self._size > 1 else "no time was left to fit the best pipeline on all rows."
-            fits = self._fits(assembly, limit) if self._size > 1 else _bag(best, 1.0)
+            fits = self._fits(assembly, limit) if self._size > 1 else bag(best, 1.0)
             if assembly.depth < len(self._problem.splits) and not self._is_broad:
                 note = f"only {assembly.depth} of {len(self._problem.splits)} folds were fitted in time."
             return build_model(self._problem, fits, self._preparations, assembly), best.configuration, note
@@ -400,7 +398,7 @@ class SearchRun:
             raise EvaluationError(
                 "AM803", f"none of the recommendations could be fitted: {self._failure}.", "Check the data."
             )
-        return _constant(self._problem), self._default, "the time allowed a constant prediction only."
+        return constant_model(self._problem), self._default, "the time allowed a constant prediction only."
 
     def _fits(self, assembly: Assembly, limit: float) -> list[tuple[FoldFit, float]]:
         """Return the models of the members with their weights: those of the folds, or one where these take too long."""
@@ -409,11 +407,11 @@ class SearchRun:
         found: list[tuple[FoldFit, float]] = []
         for candidate, weight in assembly.members:
             if candidate not in singles:
-                found += _bag(candidate, weight)
+                found += bag(candidate, weight)
             elif (fit := self._refit(candidate)) is not None:
                 found.append((fit, weight))
             elif is_small:
-                found += _bag(candidate, weight)
+                found += bag(candidate, weight)
             else:
                 # One fold's model has seen most of the rows.
                 found.append((candidate.fits[0], weight))
@@ -429,7 +427,7 @@ class SearchRun:
         left = self._deadline.remaining
         if 1.2 * candidate.seconds / len(candidate.fits) > left:
             return None
-        rounds = _mean_rounds(candidate)
+        rounds = mean_rounds(candidate)
         job = Job(candidate.configuration, None, candidate.max_rows, left, rounds, is_pipeline)
         self._hands.submit("refit", job, left)
         for _, outcome, _ in self._hands.wait():
@@ -441,7 +439,7 @@ class SearchRun:
 
     def _rounds(self, configuration: Configuration) -> int | None:
         candidates = self._search.complete if self._search else []
-        return next((_mean_rounds(c) for c in candidates if c.configuration == configuration), None)
+        return next((mean_rounds(c) for c in candidates if c.configuration == configuration), None)
 
     def _baselines(self, leaderboard: pd.DataFrame) -> dict[str, float]:
         constants = baseline_scores(self._task.kind, self._task.y)
@@ -452,39 +450,3 @@ class SearchRun:
             if Configuration(row["algorithm"], row["params"]) == self._default:
                 found["default"] = row["score"]
         return found
-
-    def _out_of_fold(self, assembly: Assembly | None) -> NDArray[np.float64]:
-        width = () if self._task.kind == "regression" else (len(self._task.classes),)
-        found = np.full((self._task.n_rows, *width), np.nan)
-        if assembly is not None:
-            found[assembly.rows] = assembly.prediction
-        return found
-
-
-def _bag(candidate: Candidate, weight: float) -> list[tuple[FoldFit, float]]:
-    return [(fit, weight / len(candidate.fits)) for fit in candidate.fits.values()]
-
-
-def _mean_rounds(candidate: Candidate) -> int | None:
-    rounds = [fit.rounds for fit in candidate.fits.values() if fit.rounds]
-    return round(float(np.mean(rounds))) if rounds else None
-
-
-def _constant(problem: Problem) -> Any:
-    """The best constant prediction, where the time was too short for anything else."""
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-    from sklearn.preprocessing import FunctionTransformer
-
-    X = np.zeros((len(problem.y), 1))
-    is_regression = problem.task.kind == "regression"
-    model = (DummyRegressor() if is_regression else DummyClassifier(strategy="prior")).fit(X, problem.y)
-    fit = FoldFit(None, pickle.dumps(model), ("",), {}, 0.0, 0.0, len(X))
-    return build_model(problem, [(fit, 1.0)], {"": pickle.dumps(FunctionTransformer().fit(problem.task.X))})
-
-
-def _best_by_cv(leaderboard: pd.DataFrame, sign: int) -> Configuration | None:
-    done = leaderboard[leaderboard["state"] == "complete"]
-    if done.empty:
-        return None
-    best = done.loc[(sign * done["score"]).idxmax()]
-    return Configuration(best["algorithm"], best["params"])

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna.trial import FrozenTrial, TrialState
 
 from autometa.errors import EvaluationError
-from autometa.evaluation import Failure, FoldFit, Job
+from autometa.evaluation import FoldFit, Job
 from autometa.space import Configuration
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Hands, Outcome
+from autometa.tuning._pace import Pace
 from autometa.tuning._schedule import Schedule
-from autometa.tuning._selection import can_help, select
+from autometa.tuning._selection import Present
 from autometa.tuning._strategy import Strategy
+from autometa.tuning._telling import INTERRUPTED, Callback, Reporter
 
 Array = NDArray[np.float64]
-Callback = Callable[[optuna.Study, FrozenTrial], object]
-
 FIRST_FAILURES: Final = 5
-INTERRUPTED: Final = "interrupted"
 # A sampler that gives so many known configurations in a row has nothing else to give.
 MAX_REPETITIONS: Final = 20
 # Share of the time left that one fit may take, in a process that has the table prepared and in one that has not.
@@ -39,11 +36,6 @@ BOOSTING_SHARE: Final = 0.7
 DEEPENING_MARGIN: Final = 1.2
 # Bytes of fitted models that are kept: beyond, those of the worst candidates go.
 MODEL_BYTES: Final = 500_000_000
-# Rows that the present ensemble is chosen on while the search goes on, by how quick the metric is.
-_SELECTION_ROWS: Final = 4_000
-_SLOW_SELECTION_ROWS: Final = 2_000
-# Steps of the choice while the search goes on: the last choice takes more.
-_SELECTION_STEPS: Final = 12
 # What is kept of the time for the choice at the end and for putting the model together: a share, and seconds.
 _RESERVE: Final = (0.03, 0.2)
 # A share that this and the last fits together do not exceed.
@@ -101,15 +93,12 @@ class Search:
         self._n_workers = hands.n_workers
         self._max_rows = max_rows
         self.depth = 1 if is_broad else len(problem.splits)
-        self._callbacks = callbacks
+        self._reporter = Reporter(study, problem, callbacks)
         self._spared = spared
-        self._rng = np.random.default_rng(seed)
         self._more_rows: list[Candidate] | None = None
-        self._speed_of: dict[str, list[float]] = {}
-        self._seconds_by_algorithm: dict[str, list[float]] = {}
+        self._pace = Pace(problem)
         self._n_idle_proposals = 0
-        self._present: tuple[list[Candidate], Array] | None = None
-        self._present_oof: Array | None = None
+        self._present = Present(problem, self.depth, seed)
         self._refit_seconds = 0.0
         self._is_cold = True
         self.candidates: list[Candidate] = []
@@ -205,13 +194,10 @@ class Search:
     @property
     def _shallow(self) -> list[Candidate]:
         """Members of the present ensemble that lack folds, the heaviest first."""
-        if self._present is None or self.depth == len(self._problem.splits):
+        if self.depth == len(self._problem.splits):
             return []
-        candidates, weights = self._present
         return [
-            candidates[i]
-            for i in np.argsort(-weights, kind="stable")
-            if weights[i] > 0 and candidates[i].fits and not candidates[i].is_settled
+            candidate for candidate in self._present.members if candidate.fits and not candidate.is_settled
         ]
 
     def _next_deeper(self) -> tuple[Candidate, int] | None:
@@ -252,33 +238,30 @@ class Search:
             candidate.state, candidate.scores = same.state, list(same.scores)
             candidate.reason = f"the same as trial {same.number}"
             self._n_left -= 1
-            self._tell(candidate, duplicate_of=same.number)
+            self._reporter.tell(candidate, duplicate_of=same.number)
             self.candidates.append(candidate)
 
     def _next_with_more_rows(self) -> Candidate | None:
         """Return a member of the ensemble to be fitted on all rows, once it is time."""
         limit = self._deadline.seconds
-        if self._max_rows is None or limit is None or self._present is None:
+        if self._max_rows is None or limit is None or not self._present.members:
             return None
         if self._more_rows is None:
             if self._deadline.spent < self._schedule.more_rows_at * limit and self._n_left > 0:
                 return None
-            members, weights = self._present
-            order = np.argsort(-weights)
             self._more_rows = [
                 Candidate(
-                    members[i].configuration,
+                    member.configuration,
                     "more rows",
-                    number=members[i].number,
-                    rank=members[i].rank,
-                    expected_seconds=members[i].expected_seconds,
+                    number=member.number,
+                    rank=member.rank,
+                    expected_seconds=member.expected_seconds,
                 )
-                for i in order
-                if weights[i] > 0
+                for member in self._present.members
             ]
         while self._more_rows:
             candidate = self._more_rows.pop(0)
-            expected = self._fit_expected(candidate.configuration, candidate.expected_seconds, None)
+            expected = self._pace.expected(candidate.configuration, candidate.expected_seconds, None)
             if expected * self._n_rounds <= self.left:
                 self.candidates.append(candidate)
                 return candidate
@@ -287,7 +270,7 @@ class Search:
     def _is_affordable(self, configuration: Configuration, seconds: float, share: float) -> bool:
         """Whether all folds of a configuration should be done in a share of the time that is left."""
         return (
-            self._fit_expected(configuration, seconds, self._max_rows) * self._n_rounds <= share * self.left
+            self._pace.expected(configuration, seconds, self._max_rows) * self._n_rounds <= share * self.left
         )
 
     @property
@@ -295,21 +278,12 @@ class Search:
         """Fits of one candidate that follow each other."""
         return math.ceil(self.depth / self._n_workers)
 
-    def _fit_expected(self, configuration: Configuration, seconds: float, max_rows: int | None) -> float:
-        """Seconds that a fit on one fold should take, by experience and by what was seen here; 0 if nothing says."""
-        n_train = min(self._problem.n_train, max_rows or self._problem.n_train)
-        if math.isfinite(seconds):
-            speed = self._speed_of.get(configuration.algorithm) or [
-                s for speeds in self._speed_of.values() for s in speeds
-            ]
-            return float(np.median(speed or [1.0])) * seconds * n_train / len(self._problem.y)
-        seen = self._seconds_by_algorithm.get(configuration.algorithm, [0.0])
-        return float(np.median(seen)) * n_train
-
     def _submit(self, candidate: Candidate, fold: int) -> None:
         left = self.left
         # A slow one leaves room for others, and what takes much longer than it should is not waited for.
-        expected = self._fit_expected(candidate.configuration, candidate.expected_seconds, candidate.max_rows)
+        expected = self._pace.expected(
+            candidate.configuration, candidate.expected_seconds, candidate.max_rows
+        )
         # A process that was just started prepares the table first.
         share = COLD_SHARE if self._is_cold else WARM_SHARE
         limit = left if math.isinf(left) else min(left, max(share * left, 4 * expected))
@@ -330,35 +304,35 @@ class Search:
         if candidate.state != "running":
             return
         if not isinstance(outcome, FoldFit):
-            self._note_slow(candidate, outcome, seconds)
+            self._pace.note_failure(candidate, outcome, seconds)
             is_last = outcome.status == "timeout" and self.left <= 0
             candidate.state = "interrupted" if is_last else outcome.status
             candidate.reason = "the time of the search ran out" if is_last else outcome.reason
             candidate.fits = candidate.fits if is_last else {}
-            self._tell(candidate)
+            self._reporter.tell(candidate)
             self._check_failures()
             return
         self.preparations |= outcome.preparations
         candidate.fits[fold] = outcome
-        self._note_speed(candidate, outcome, seconds)
+        self._pace.note(candidate, outcome, seconds)
         n_done = len(candidate.fits)
         if n_done == self.depth:
             self._finish(candidate)
         elif (
             n_done in self._schedule.race_after
             and candidate.configuration != self._spared
-            and not self._may_help(candidate)
+            and not self._present.may_gain(candidate)
         ):
             candidate.state, candidate.reason = (
                 "stopped",
                 f"after {n_done} fold(s) it could not help the ensemble",
             )
-            self._tell(candidate)
+            self._reporter.tell(candidate)
             candidate.fits = {}
             self._count_idle(candidate)
         elif self.complete and self._seconds_to_come(candidate) > self.left:
             candidate.state, candidate.reason = "stopped", "no time was left for its other folds"
-            self._tell(candidate)
+            self._reporter.tell(candidate)
             candidate.fits = {}
 
     def _take_deeper(self, candidate: Candidate, fold: int, outcome: Outcome, seconds: float) -> None:
@@ -379,44 +353,15 @@ class Search:
         n_done = len(candidate.fits)
         return candidate.seconds / n_done * (len(self._problem.splits) - n_done) / self._n_workers
 
-    def _note_speed(self, candidate: Candidate, fit: FoldFit, seconds: float) -> None:
-        """Note how much longer than expected a fit took, but for preparations, which others share."""
-        spent = fit.fit_seconds + fit.predict_seconds
-        seconds *= 1 - fit.prepare_seconds / spent if spent > 0 else 1.0
-        share = fit.n_train / len(self._problem.y)
-        algorithm = candidate.configuration.algorithm
-        if math.isfinite(candidate.expected_seconds) and candidate.expected_seconds > 0:
-            self._speed_of.setdefault(algorithm, []).append(seconds / (candidate.expected_seconds * share))
-        self._seconds_by_algorithm.setdefault(algorithm, []).append(seconds / fit.n_train)
-
-    def _note_slow(self, candidate: Candidate, outcome: Failure, seconds: float) -> None:
-        """Note a fit that took so long that it was ended: others of the algorithm will hardly be quicker."""
-        if outcome.status == "timeout" and candidate.expected_seconds > 0:
-            n_train = min(self._problem.n_train, candidate.max_rows or self._problem.n_train)
-            ratio = seconds * len(self._problem.y) / (candidate.expected_seconds * n_train)
-            self._speed_of.setdefault(candidate.configuration.algorithm, []).append(2 * ratio)
-
-    def _may_help(self, candidate: Candidate) -> bool:
-        if self._present_oof is None:
-            return True
-        depth = candidate.depth
-        if depth < len(candidate.fits):
-            return True
-        rows, tested = self._problem.rows(self.depth), self._problem.rows(depth)
-        objective = self._problem.objective
-        present = self._present_oof[np.searchsorted(rows, tested)]
-        newcomer = self._problem.out_of_fold(candidate, depth)
-        return can_help(objective, objective.view(present, tested), objective.view(newcomer, tested), tested)
-
     def _finish(self, candidate: Candidate) -> None:
         candidate.scores = self._problem.fold_scores(candidate)
         if not all(map(math.isfinite, candidate.scores)):
             candidate.state, candidate.reason = "failed", f"{self._problem.task.metric.name} is not finite"
             candidate.fits = {}
-            self._tell(candidate)
+            self._reporter.tell(candidate)
             self._check_failures()
             return
-        helps = self._may_help(candidate)
+        helps = self._present.may_gain(candidate)
         candidate.state = "complete"
         if candidate.origin == "more rows":
             # It stands for what was fitted on fewer rows.
@@ -430,46 +375,28 @@ class Search:
             candidate.fits = {}
         # What may get more folds is told when they are there.
         if is_final or not helps:
-            self._tell(candidate)
+            self._reporter.tell(candidate)
         if helps:
-            self._reconsider()
+            self._present.choose(self.complete)
+            if len(self._problem.y) < self._schedule.refit_below:
+                # Members are fitted once more at the end, on a few more rows than in a fold.
+                spent = [member.seconds / len(member.fits) for member in self._present.members]
+                self._refit_seconds = 1.2 * float(np.sum(spent))
         self._count_idle(candidate, helps)
-        if self._present_oof is not None:
-            rows = self._problem.rows(self.depth)
-            score = self._problem.objective.score(self._present_oof, rows)
-            self.history.append((self._deadline.spent, candidate.number, score))
+        if self._present.members:
+            self.history.append((self._deadline.spent, candidate.number, self._present.score))
         self._forget()
 
     def _count_idle(self, candidate: Candidate, helps: bool = False) -> None:
         if candidate.origin in ("proposed", "search"):
             self._n_idle_proposals = 0 if helps else self._n_idle_proposals + 1
 
-    def _reconsider(self) -> None:
-        """Choose the present ensemble anew."""
-        objective, depth = self._problem.objective, self.depth
-        rows = self._problem.rows(depth)
-        candidates = self.complete
-        predictions = [self._problem.out_of_fold(c, depth) for c in candidates]
-        is_slow = objective.is_about_labels or objective.metric.stored == "roc_auc"
-        limit = _SLOW_SELECTION_ROWS if is_slow else _SELECTION_ROWS
-        some = np.arange(len(rows))
-        if len(rows) > limit:
-            some = np.sort(self._rng.choice(len(rows), limit, replace=False))
-        views = [objective.view(p[some], rows[some]) for p in predictions]
-        weights = select(objective, views, rows[some], size=_SELECTION_STEPS)
-        self._present = candidates, weights
-        if len(self._problem.y) < self._schedule.refit_below:
-            # Members are fitted once more at the end, on a few more rows than in a fold.
-            spent = [c.seconds / len(c.fits) for c, w in zip(candidates, weights, strict=True) if w > 0]
-            self._refit_seconds = 1.2 * float(np.sum(spent))
-        self._present_oof = np.asarray(sum(w * p for w, p in zip(weights, predictions, strict=True) if w > 0))
-
     def _forget(self) -> None:
         """Drop the models of the worst candidates where they take too much memory."""
         candidates = self.complete
-        if sum(c.n_bytes for c in candidates) <= MODEL_BYTES or self._present is None:
+        if sum(c.n_bytes for c in candidates) <= MODEL_BYTES or not self._present.members:
             return
-        members = {id(c) for c, w in zip(*self._present, strict=True) if w > 0}
+        members = set(map(id, self._present.members))
         sign = self._problem.task.metric.sign
         others = sorted(
             (c for c in candidates if id(c) not in members), key=lambda c: sign * float(np.mean(c.scores))
@@ -481,55 +408,7 @@ class Search:
             total -= candidate.n_bytes
             candidate.fits = {}
 
-    # -- what the study is told ---------------------------------------------------------------------------------
-
-    def _tell(self, candidate: Candidate, duplicate_of: int | None = None, *, is_last: bool = False) -> None:
-        """Tell the study what came of a trial, and the callbacks, unless the search is being ended."""
-        trial = candidate.trial
-        if trial is None:
-            return
-        record = self._record(candidate)
-        if duplicate_of is not None:
-            record["duplicate_of"] = duplicate_of
-        trial.set_user_attr("configuration_id", candidate.configuration.id)
-        trial.set_user_attr("fidelity", record["n_train"])
-        trial.set_user_attr("run", record)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if candidate.state == "complete":
-                frozen = self._study.tell(trial, float(np.mean(candidate.scores)))
-            elif candidate.state == "stopped":
-                frozen = self._study.tell(trial, state=TrialState.PRUNED)
-            else:
-                frozen = self._study.tell(trial, state=TrialState.FAIL)
-        for callback in () if is_last else self._callbacks:
-            callback(self._study, frozen)
-
-    def _record(self, candidate: Candidate) -> dict[str, Any]:
-        """Return the run of a candidate as plain types, as experience keeps it."""
-        fits = list(candidate.fits.values())
-        status = {"complete": "ok", "interrupted": "failed"}.get(candidate.state, candidate.state)
-        record: dict[str, Any] = {
-            "status": status,
-            "reason": INTERRUPTED if candidate.state == "interrupted" else candidate.reason,
-            "fit_seconds": _mean([fit.fit_seconds for fit in fits]),
-            "predict_seconds": _mean([fit.predict_seconds for fit in fits]),
-            "n_train": fits[0].n_train if fits else self._problem.n_train,
-            "n_folds": len(fits),
-            "folds": list(candidate.scores),
-            "seconds": candidate.seconds,
-        }
-        if candidate.state == "complete" and fits:
-            rounds = [fit.rounds for fit in fits if fit.rounds]
-            if rounds:
-                record["rounds"] = round(float(np.mean(rounds)))
-            scores = self._problem.all_scores(candidate)
-            for name in scores[0]:
-                values = np.array([score[name] for score in scores])
-                if np.isfinite(values).all():
-                    record[name] = float(values.mean())
-                    record[f"{name}_std"] = float(values.std())
-        return record
+    # -- how it ends ---------------------------------------------------------------------------------------------
 
     @property
     def _failures(self) -> list[Candidate]:
@@ -557,12 +436,8 @@ class Search:
                 candidate.scores = (
                     self._problem.fold_scores(candidate) if candidate.fits else candidate.scores
                 )
-                self._tell(candidate, is_last=self.interrupted)
+                self._reporter.tell(candidate, is_last=self.interrupted)
             elif candidate.state == "running":
                 candidate.state = "interrupted"
                 candidate.reason = INTERRUPTED if self.interrupted else "the time of the search ran out"
-                self._tell(candidate, is_last=True)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else math.nan
+                self._reporter.tell(candidate, is_last=True)

@@ -1,4 +1,4 @@
-"""Which candidates the ensemble is made of, with which weights: pure functions of out-of-fold predictions."""
+"""Which candidates the ensemble is made of, with which weights: functions of out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autometa.ensemble import calibrate
+from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._objective import Objective
 
 Array = NDArray[np.float64]
@@ -23,6 +24,11 @@ _SMOOTHINGS: Final = (0.0, 0.0005, 0.002, 0.01, 0.03)
 POOL: Final = 30
 # Steps without a gain after which the choice ends.
 PATIENCE: Final = 4
+# Rows that the present ensemble is chosen on while the search goes on, by how quick the metric is.
+_SELECTION_ROWS: Final = 4_000
+_SLOW_SELECTION_ROWS: Final = 2_000
+# Steps of the choice while the search goes on: the last choice takes more.
+_SELECTION_STEPS: Final = 12
 
 
 def select(objective: Objective, views: Sequence[Array], rows: NDArray[np.intp], *, size: int) -> Array:
@@ -125,3 +131,58 @@ def choose_calibration(objective: Objective, proba: Array, rows: NDArray[np.intp
     gain = plain - found[best]
     error = float(gain.std() / np.sqrt(len(gain)))
     return best if float(gain.mean()) > error else (1.0, _SMOOTHINGS[1])
+
+
+class Present:
+    """The ensemble that a search has now.
+
+    Parameters
+    ----------
+    problem : Problem
+    depth : int
+        Folds that candidates are compared on.
+    seed : int
+        Of the rows that are looked at, where there are many.
+
+    Attributes
+    ----------
+    members : list of Candidate
+        The heaviest first; none before the first choice.
+    score : float
+        Of its mean on the rows left out, in natural units of the metric.
+    """
+
+    def __init__(self, problem: Problem, depth: int, seed: int) -> None:
+        self._problem = problem
+        self._depth = depth
+        self._rng = np.random.default_rng(seed)
+        self._mean: Array | None = None
+        self.members: list[Candidate] = []
+        self.score = float("nan")
+
+    def choose(self, candidates: Sequence[Candidate]) -> None:
+        """Choose anew among candidates that are fitted on the folds that are compared."""
+        objective, rows = self._problem.objective, self._problem.rows(self._depth)
+        predictions = [self._problem.out_of_fold(c, self._depth) for c in candidates]
+        is_slow = objective.is_about_labels or objective.metric.stored == "roc_auc"
+        limit = _SLOW_SELECTION_ROWS if is_slow else _SELECTION_ROWS
+        some = np.arange(len(rows))
+        if len(rows) > limit:
+            some = np.sort(self._rng.choice(len(rows), limit, replace=False))
+        views = [objective.view(p[some], rows[some]) for p in predictions]
+        weights = select(objective, views, rows[some], size=_SELECTION_STEPS)
+        order = [int(i) for i in np.argsort(-weights, kind="stable") if weights[i] > 0]
+        self.members = [candidates[i] for i in order]
+        self._mean = np.asarray(sum(weights[i] * predictions[i] for i in order))
+        self.score = objective.score(self._mean, rows)
+
+    def may_gain(self, candidate: Candidate) -> bool:
+        """Whether mixing a candidate in lowers the loss on the folds that it was fitted on."""
+        depth = candidate.depth
+        if self._mean is None or depth < len(candidate.fits):
+            return True
+        rows, tested = self._problem.rows(self._depth), self._problem.rows(depth)
+        objective = self._problem.objective
+        present = self._mean[np.searchsorted(rows, tested)]
+        newcomer = self._problem.out_of_fold(candidate, depth)
+        return can_help(objective, objective.view(present, tested), objective.view(newcomer, tested), tested)

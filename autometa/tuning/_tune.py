@@ -31,8 +31,8 @@ from autometa.tuning._progress import Watch, Watched
 from autometa.tuning._result import TuneResult
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Schedule
-from autometa.tuning._search import Callback
 from autometa.tuning._splits import resolve_splits, resolve_weights
+from autometa.tuning._telling import Callback
 
 _IDENTITY: Final = "autometa:search"
 

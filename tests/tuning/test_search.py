@@ -17,6 +17,7 @@ from autometa.task import Task
 from autometa.tuning._assembly import choose
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._deadline import Deadline
+from autometa.tuning._pace import Pace
 from autometa.tuning._schedule import Schedule
 from autometa.tuning._search import Search
 
@@ -142,8 +143,7 @@ def test_members_get_their_folds_before_the_time_is_up() -> None:
     assert clock.spent <= 16
     tried = {job.configuration for job in hands.jobs if job.fold == 0}
     assert 1 < len(tried) < n
-    members, weights = search._present
-    heaviest = members[int(np.argmax(weights))]
+    heaviest = search._present.members[0]
     assert heaviest.depth == len(problem.splits)
 
 
@@ -176,16 +176,19 @@ def test_without_it_a_candidate_is_done_before_the_next_begins() -> None:
     assert folds_of(hands, DESIGN[2]) == [0]
 
 
-@pytest.mark.parametrize("is_broad", [False, True])
-def test_what_took_too_long_makes_others_of_its_algorithm_expected_to(is_broad: bool) -> None:
-    search, *_ = searched([0.5, 0.5], [0.5, 500.0], 20.0, is_broad=is_broad)
+def test_what_took_too_long_makes_others_of_its_algorithm_expected_to() -> None:
+    search, *_ = searched([0.5, 0.5], [0.5, 500.0], 20.0)
     slow = next(c for c in search.candidates if c.state == "timeout")
     slow.expected_seconds = 0.01
-    search._note_slow(slow, Failure("timeout", ""), 10.0)
-    assert search._fit_expected(slow.configuration, 0.01, None) > 10
-    other = next(c for c in DESIGN if c.algorithm != slow.configuration.algorithm)
-    search._speed_of[other.algorithm] = [1.0]
-    assert search._fit_expected(other, 0.01, None) == pytest.approx(0.01 * 300 / N_ROWS)
+    pace = Pace(search._problem)
+    assert pace.expected(slow.configuration, 0.01, None) == pytest.approx(0.01 * 300 / N_ROWS)
+    pace.note_failure(slow, Failure("timeout", ""), 10.0)
+    assert pace.expected(slow.configuration, 0.01, None) > 10
+    other = next(c for c in search.complete if c.configuration.algorithm != slow.configuration.algorithm)
+    other.expected_seconds = 0.5 * N_ROWS / 300
+    pace.note(other, other.fits[0], 0.5)
+    assert pace.expected(other.configuration, 0.01, None) == pytest.approx(0.01 * 300 / N_ROWS)
+    assert pace.expected(slow.configuration, 0.01, None) > 10
 
 
 def test_only_dear_folds_of_large_tables_are_compared_one_by_one() -> None:
