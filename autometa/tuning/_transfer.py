@@ -44,8 +44,8 @@ _NEGLIGIBLE: Final = 1e-3
 _PATIENCE: Final = 10
 _MAX_STAGNATION: Final = 0.8
 _PROGRESS: Final = 0.05
-# The sixth trial. As the fourth it costs .011 +- .006 of regret after five trials (all tasks of rbv2_xgboost); the later it
-# is, the longer a past that is wrong goes unnoticed.
+# The sixth trial. As the fourth it costs .011 +- .006 of regret after five trials (all tasks of rbv2_xgboost); the
+# later it is, the longer a past that is wrong goes unnoticed.
 CONTROL_PLACE: Final = 5
 
 
