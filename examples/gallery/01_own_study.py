@@ -31,12 +31,21 @@ def objective(trial: optuna.Trial) -> float:
 
 
 # %%
-# ``warm_start`` enqueues recommendations. What does not fit into your ranges is clipped, and the report says so. No
+# ``warm_start`` enqueues recommendations. Your space is a part of LightGBM's: they are good beside your 60 rounds, and
+# beside the library's defaults of the rest. What does not fit into your ranges is clipped, and the report says so. No
 # score of another table enters the study.
 space = {"lr": FloatDistribution(0.01, 0.3, log=True), "num_leaves": IntDistribution(4, 64)}
 study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
 report = autometa.warm_start(
-    study, X, y, algorithm="lightgbm", k=4, space=space, rename={"learning_rate": "lr"}, metric="log_loss"
+    study,
+    X,
+    y,
+    algorithm="lightgbm",
+    k=4,
+    space=space,
+    rename={"learning_rate": "lr"},
+    fixed={"n_estimators": 60},
+    metric="log_loss",
 )
 report
 

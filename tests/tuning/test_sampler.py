@@ -526,7 +526,7 @@ def test_a_misleading_past_costs_little(how) -> None:
 
     def regrets(make: Callable[[int], BaseSampler]) -> Any:
         found = []
-        for seed in range(4):
+        for seed in range(8):
             study, loss = optuna.create_study(sampler=make(seed)), bowl(seed)
             study.optimize(
                 lambda t, loss=loss: loss({n: t.suggest_float(n, 0, 1) for n in AXES}), n_trials=40
