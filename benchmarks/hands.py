@@ -106,9 +106,9 @@ def kills(arguments: argparse.Namespace, client: Any) -> None:
     rng = np.random.default_rng([arguments.seed, done])
     for number in [-1, *range(done, arguments.searches)]:
         X, y = make_table(arguments.rows, number + 1)
-        client.wait_for_workers(N_WORKERS, timeout=300)
+        client.wait_for_workers(N_WORKERS - 1, timeout=300)
         victims = sorted(client.run(os.getpid).values())
-        wait, choice = rng.uniform(0.0, 1.0) * last, rng.integers(N_WORKERS)
+        wait, choice = rng.uniform(0.0, 0.9) * last, rng.integers(len(victims))
         start = time.perf_counter()
         row: dict[str, Any] = {"search": number, "killed_after": wait}
         killed: list[float] = []
