@@ -1,7 +1,7 @@
 """Candidates per minute of a search by what fits them, and what becomes of a search whose workers are killed.
 
     python benchmarks/hands.py speed [--seconds 30] [--rounds 2]   one job, two jobs, four Dask workers
-    python benchmarks/hands.py kills [--searches 20]               a Dask worker killed at random in each search
+    python benchmarks/hands.py kills [--searches 20]               a Dask worker killed at random in each; resumable
     python benchmarks/hands.py data                                what travels to a worker, by the size of the table
 
 Each prints its figures and writes them to ``benchmarks/results/hands_NAME.csv``. Speeds are of the machine in the
@@ -97,16 +97,18 @@ def speed(arguments: argparse.Namespace, client: Any) -> None:
 def kills(arguments: argparse.Namespace, client: Any) -> None:
     """Kill a worker at a random moment of each search, and count what is lost and what is fitted twice.
 
-    A search ends after so many candidates; the moment is drawn from the time that the search before it took.
+    A search ends after so many candidates; the moment is drawn from the time that the search before it took. Searches
+    whose lines stand in the file of results are not made again.
     """
-    rng = np.random.default_rng(arguments.seed)
-    rows: list[dict[str, Any]] = []
-    last = math.nan
-    for number in range(-1, arguments.searches):
+    file = RESULTS / "hands_kills.csv"
+    rows: list[dict[str, Any]] = pd.read_csv(file).to_dict("records") if file.exists() else []
+    done, last = len(rows), math.nan
+    rng = np.random.default_rng([arguments.seed, done])
+    for number in [-1, *range(done, arguments.searches)]:
         X, y = make_table(arguments.rows, number + 1)
-        client.wait_for_workers(N_WORKERS, timeout=300)
+        client.wait_for_workers(N_WORKERS - 1, timeout=300)
         victims = sorted(client.run(os.getpid).values())
-        wait, choice = rng.uniform(0.0, 1.0) * last, rng.integers(N_WORKERS)
+        wait, choice = rng.uniform(0.0, 0.9) * last, rng.integers(len(victims))
         start = time.perf_counter()
         row: dict[str, Any] = {"search": number, "killed_after": wait}
         killed: list[float] = []
@@ -131,9 +133,8 @@ def kills(arguments: argparse.Namespace, client: Any) -> None:
             timer.join()
             row["during"] = int(bool(killed) and killed[0] < last)
             rows.append(row)
+            pd.DataFrame(rows).to_csv(file, index=False, float_format="%.4g")
         print(row, flush=True)
-        if rows:
-            write("kills", rows)
 
 
 def kill(pid: int, start: float, killed: list[float]) -> None:
