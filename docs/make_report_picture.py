@@ -1,6 +1,6 @@
 """Take the picture of a report for the README: ``python docs/make_report_picture.py [PAGE.html]``.
 
-Without a page, twenty-five trials on ``examples/subscriptions.csv`` make one. Needs Chromium; writes
+Without a page, sixteen trials on ``examples/subscriptions.csv`` make one. Needs Chromium; writes
 ``docs/figures/report.png``.
 """
 
@@ -25,7 +25,7 @@ def make_page(path: Path) -> None:
     from autometa.report.search import write_search
 
     data = pd.read_csv(ROOT / "examples" / "subscriptions.csv")
-    result = autometa.tune(data.drop(columns="churned"), data["churned"], n_trials=25, random_state=0)
+    result = autometa.tune(data.drop(columns="churned"), data["churned"], n_trials=16, random_state=0)
     write_search(result, path, title="Search on subscriptions.csv")
 
 

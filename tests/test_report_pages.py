@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
@@ -199,6 +200,15 @@ def test_the_least_of_more_draws_is_less_from_the_mean_to_the_least(losses, n_dr
     assert (np.diff(found) <= 1e-9).all()
     if n_draws >= len(losses):
         assert np.isclose(found[-1], min(losses))
+
+
+def test_a_gain_on_every_fold_is_no_chance_however_much_the_folds_differ():
+    search = make_search(make_task(80, 3), 5, n_members=1)
+    folds = np.array([0.6, 0.7, 0.8, 0.9])
+    changes = {"score": 0.75, "fold_scores": folds, "baselines": {"default": 0.73, "constant": 0.5}}
+    assert "may be chance" in render_search(replace(search, **changes))
+    assert "may be chance" not in render_search(replace(search, **changes, default_folds=folds - 0.02))
+    assert "may be chance" in render_search(replace(search, **changes, default_folds=folds[::-1] - 0.02))
 
 
 def test_a_search_from_nothing_starts_behind_and_catches_up():

@@ -15,6 +15,7 @@ from scipy.special import gammaln
 from autometa.report._charts import MIDDLE, against_seconds, bars, draw, over_time
 from autometa.report._importance import measure_hyperparameters
 from autometa.report._page import Cell, Column, Part, make_figure, make_table
+from autometa.space import SearchSpace
 from autometa.wording import algorithm_name, brief_seconds, counted, listed, number
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class SearchReport:
         With ``predict``.
     to_code : callable
         Returns a script that makes the model.
+    default_folds : sequence of float, default=()
+        The score of the default on the same folds; empty where it is not known.
     """
 
     task: Task
@@ -89,6 +92,7 @@ class SearchReport:
     deadline: Times
     model: Any
     to_code: Callable[[], str]
+    default_folds: Sequence[float] = ()
 
     @classmethod
     def of(cls, result: Any) -> Self:
@@ -98,7 +102,15 @@ class SearchReport:
         ----------
         result : object
         """
-        found = cls(**{item.name: getattr(result, item.name) for item in fields(cls)})
+        known = {f.name: getattr(result, f.name) for f in fields(cls) if hasattr(result, f.name)}
+        found = cls(**known)
+        board, default = found.leaderboard, found.baselines.get("default", math.nan)
+        trials = set(board.loc[(board["score"] == default) & (board["origin"] != "search"), "trial"])
+        for trial in result.study.get_trials(deepcopy=False) if hasattr(result, "study") else ():
+            if trial.number in trials and trial.user_attrs["configuration_id"] == _default_id(
+                found.task.kind
+            ):
+                found = replace(found, default_folds=trial.user_attrs["run"]["folds"])
         # Where there was no time for experience, or no algorithm that it knows, there is an empty sequence.
         return (
             found if hasattr(found.recommendations, "similar_tasks") else replace(found, recommendations=None)
@@ -111,6 +123,11 @@ def members_of(board: pd.DataFrame) -> pd.DataFrame:
 
 def complete_of(board: pd.DataFrame) -> pd.DataFrame:
     return board[(board["state"] == "complete") & np.isfinite(board["score"].astype("float64"))]
+
+
+def _default_id(kind: str) -> str:
+    """Return the id of LightGBM at its defaults."""
+    return SearchSpace.for_kind(kind)["lightgbm"].default_configuration().id
 
 
 def origin_name(origin: str) -> str:

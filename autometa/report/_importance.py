@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 2_000
 _REPEATS: Final = 3
-_SECONDS: Final = 0.4  # of CPU time, for shuffling; so much again, as the trial tells, for the one fit
+_SECONDS: Final = 0.3  # of CPU time, for shuffling; so much again, as the trial tells, for the one fit
 _COLUMNS: Final = 60
 _SHUFFLED_ROWS: Final = 500
 _FIRST: Final = 4  # columns that are shuffled in the first call
@@ -70,7 +70,7 @@ def measure_columns(
     params : mapping of str to value
     seconds : float
         What one fit on all rows took, about; fewer rows are taken where it was long.
-    limit : float, default=0.4
+    limit : float, default=0.3
         CPU seconds for the shuffles.
 
     Returns

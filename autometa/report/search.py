@@ -225,18 +225,23 @@ def _headline(report: SearchReport, name: str) -> str:
     else:
         text = f"{name} reaches {metric.name} {number(report.score)} on rows that it was not fitted on"
         gain = metric.sign * (report.score - default)
-        low, high = fold_interval(report.score, report.fold_scores)
-        half = (high - low) / 2
         if not math.isfinite(gain):
             text += "."
-        elif math.isfinite(half) and abs(gain) <= half:
-            text += (
-                f"; that is {significant(abs(gain))} {'better' if gain >= 0 else 'worse'} than the library default. "
-                "The difference is smaller than the uncertainty of the score, so it may be chance."
-            )
         else:
             text += f"; that is {significant(abs(gain))} {'better' if gain >= 0 else 'worse'} than the library default."
+            if abs(gain) <= _uncertainty(report):
+                text += " The difference is smaller than its uncertainty, so it may be chance."
     return f'<p class="lead">{escape(text)}</p>'
+
+
+def _uncertainty(report: SearchReport) -> float:
+    """Return half of the 95 % interval: of the difference to the default on the same folds, or else of the score."""
+    scores, default = np.asarray(report.fold_scores, dtype="float64"), np.asarray(report.default_folds)
+    if len(scores) == len(default):
+        low, high = fold_interval(float(np.mean(scores - default)), scores - default)
+    else:
+        low, high = fold_interval(report.score, scores)
+    return (high - low) / 2
 
 
 def _against(score: float, other: float, sign: int, name: str) -> str:
