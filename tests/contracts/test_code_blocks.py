@@ -39,12 +39,12 @@ BLOCKS = {
 }
 # What a number is made, so that a block takes seconds.
 SMALL = {
-    r"\btimeout=\d+": "timeout=3",
+    r"\btimeout=\d+": "timeout=5",
     r"\bn_trials=\d+": "n_trials=2",
     r"\bn_configurations=\d+": "n_configurations=1",
     r"\bn_jobs=\d+": "n_jobs=1",
     r"\bpause=\d+": "pause=0",
-    r"--timeout \d+": "--timeout 3",
+    r"--timeout \d+": "--timeout 5",
     r"--trials \d+": "--trials 2",
     r"--configurations \d+": "--configurations 1",
     r"--tuned \d+": "--tuned 1",
