@@ -39,12 +39,12 @@ BLOCKS = {
 }
 # What a number is made, so that a block takes seconds.
 SMALL = {
-    r"\btimeout=\d+": "timeout=3",
+    r"\btimeout=\d+": "timeout=5",
     r"\bn_trials=\d+": "n_trials=2",
     r"\bn_configurations=\d+": "n_configurations=1",
     r"\bn_jobs=\d+": "n_jobs=1",
     r"\bpause=\d+": "pause=0",
-    r"--timeout \d+": "--timeout 3",
+    r"--timeout \d+": "--timeout 5",
     r"--trials \d+": "--trials 2",
     r"--configurations \d+": "--configurations 1",
     r"--tuned \d+": "--tuned 1",
@@ -96,7 +96,7 @@ def runs(people: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture
-def world(people, runs, tmp_path, monkeypatch, visit):
+def world(people, tmp_path, monkeypatch, visit, request):
     """Go to a folder with the files that the pages name, and return the names that their code takes for granted."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AUTOMETA_HOME", str(tmp_path / "home"))
@@ -105,10 +105,15 @@ def world(people, runs, tmp_path, monkeypatch, visit):
         people.to_csv(name, index=False)
     for name in ("march.csv", "april.csv"):
         people.rename(columns={"churned": "left"}).to_csv(name, index=False)
-    for name in ("my_tasks", "DIR", "CHEAP"):
-        shutil.copytree(runs / "my_tasks", name)
-    for name in ("runs.journal", "machine_1.journal", "machine_2.journal"):
-        shutil.copy(runs / "runs.journal", name)
+    if any(
+        "my_tasks" in text or "machine_1" in text or "DIR" in text
+        for _, text in BLOCKS[request.node.callspec.params["page"]]
+    ):
+        runs = request.getfixturevalue("runs")
+        for name in ("my_tasks", "DIR", "CHEAP"):
+            shutil.copytree(runs / "my_tasks", name)
+        for name in ("runs.journal", "machine_1.journal", "machine_2.journal"):
+            shutil.copy(runs / "runs.journal", name)
     known = MetaBase.load()  # a few tables stand for the bundled base where one is trained on
     few = known.only([*known.task_ids("classification")[:3], *known.task_ids("regression")[:3]])
     load = MetaBase.load

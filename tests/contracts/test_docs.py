@@ -137,6 +137,14 @@ def test_figures_are_what_their_scripts_draw(root, script):
     assert made["PATH"].read_text(encoding="utf-8") == made["draw"]()
 
 
+def test_the_table_of_installing_is_what_its_results_say(root, pages):
+    """To regenerate it, put what ``python benchmarks/install.py --report`` prints between the marks."""
+    made = runpy.run_path(str(root / "benchmarks" / "install.py"))["report"]()
+    assert (
+        f"<!-- install: begin -->\n{made}\n<!-- install: end -->" in pages[root / "docs" / "comparisons.md"]
+    )
+
+
 def test_versions_of_the_citation_and_the_package_agree(root):
     assert f"\nversion: {autometa.__version__}\n" in (root / "CITATION.cff").read_text(encoding="utf-8")
 
