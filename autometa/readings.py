@@ -31,6 +31,9 @@ _ZONES: Final = {
     **{"CDT": "-0500", "MST": "-0700", "MDT": "-0600", "PST": "-0800", "PDT": "-0700"},
 }
 
+# No number that people write is longer, and a longer cell could keep these patterns busy for hours.
+_SHORT: Final = r"^(?=[^\n]{0,64}$)"
+
 Function = tuple[Callable[..., Any], Mapping[str, Any]]
 Reading = tuple[str, ...]
 
@@ -61,10 +64,10 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "missing to NaN": (pd.DataFrame.fillna, {"value": math.nan}),
         "text to numbers": (pd.DataFrame.apply, {"func": pd.to_numeric, "errors": "coerce"}),
         # Numbers as people write them: each makes one habit into what to_numeric reads.
-        "without outer spaces": _replace(r"^\s+|\s+$", ""),
+        "without outer spaces": _replace(r"^\s+|(?<!\s)\s+$", ""),
         "about to plain": _replace(r"^\s*[~\u2248]\s*(?=\D?[\d.,])", ""),
-        "brackets to minus": _replace(r"^\s*\(\s*([^()]*\d[^()]*?)\s*\)\s*$", r"-\1"),
-        "long minus to minus": _replace("^([^\\d]*)[\u2212\u2013\u2014](?=[^\\d]*\\d)", r"\1-"),
+        "brackets to minus": _replace(_SHORT + r"\s*\(\s*([^()]*\d[^()]*?)\s*\)\s*$", r"-\1"),
+        "long minus to minus": _replace(_SHORT + "([^\\d]*)[\u2212\u2013\u2014](?=[^\\d]*\\d)", r"\1-"),
         "minus at the end to minus": _replace(r"^\s*([^-]*\d)\s*-\s*$", r"-\1"),
         "without grouping by commas": _replace(_groups(","), ""),
         "without grouping by points": _replace(_groups("."), ""),

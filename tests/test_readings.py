@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pandas as pd
 import pytest
 
+from autometa.columns import look_at
 from autometa.pipelines import FUNCTIONS as OF_PIPELINES, find_function, name_function
 from autometa.readings import FUNCTIONS, read
 
@@ -44,3 +47,24 @@ def test_a_reading_leaves_the_table_itself_alone(name):
     except (TypeError, ValueError, AttributeError):
         return  # not meant for text
     pd.testing.assert_frame_equal(frame, before)
+
+
+N = 200_000
+HOSTILE = [
+    "(" + "1" * N,
+    "-" * N,
+    "\u2013" * N,
+    "1" + " " * N + "x",
+    *(part * N for part in ("1,", "1.1", "1:", "P", "Jan ", "1d")),
+]
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *WITH_PARAMETER])
+def test_no_cell_keeps_a_reading_busy(name):
+    with contextlib.suppress(TypeError, ValueError, AttributeError, OverflowError):  # not meant for text
+        read(pd.DataFrame({"c": HOSTILE}), [name])
+
+
+def test_no_cell_keeps_the_judgement_of_a_column_busy():
+    for cell in HOSTILE:
+        look_at(pd.Series([cell, "1", "2", "x"] * 9, name="c"))
