@@ -229,6 +229,20 @@ def _name_power(pattern: str, value: str) -> str:
     return f"unit to power: {unit} {value}"
 
 
+_WORTH_COUNTING: Final = 10_000
+_PARSERS: Final = ("text to numbers", "to dates", "to ISO dates", "to spans")
+# No number, date or span is longer, and parsers take the square of the length.
+_MAX_CELL: Final = 1_000
+
+
+def _without_long_cells(column: pd.Series) -> pd.Series:
+    """Put a word in place of cells that are too long to be numbers or dates."""
+    if not isinstance(column.dtype, pd.StringDtype) and column.dtype != object:
+        return column
+    is_long = column.map(lambda cell: isinstance(cell, str) and len(cell) > _MAX_CELL).astype("bool")
+    return column.mask(is_long, "(long text)") if is_long.any() else column
+
+
 def read(frame: pd.DataFrame, reading: Iterable[str]) -> pd.DataFrame:
     """Apply a reading to all columns of a table, as a pipeline does."""
     for name in reading:
@@ -238,10 +252,19 @@ def read(frame: pd.DataFrame, reading: Iterable[str]) -> pd.DataFrame:
 
 
 def read_column(column: pd.Series, reading: Iterable[str]) -> pd.Series:
-    """Apply a reading to one column."""
-    frame = column.to_frame(name="column")
-    result = read(frame, reading)
-    return result["column"].rename(column.name)
+    """Apply a reading to one column; what stands several times in text is read once."""
+    reading = tuple(reading)
+    if any(step.startswith(_PARSERS) for step in reading):
+        column = _without_long_cells(column)
+    if isinstance(column.dtype, pd.StringDtype) and len(column) > _WORTH_COUNTING:
+        codes, levels = pd.factorize(column)
+        if len(levels) < len(column) / 2:
+            # A missing value at the end, which the code -1 of the missing ones finds.
+            once = pd.Series([*levels, None], dtype=column.dtype)
+            result = read(once.to_frame(name="column"), reading)["column"]
+            return result.take(codes).set_axis(column.index).rename(column.name)
+    result = read(column.to_frame(name="column"), reading)["column"]
+    return result.rename(column.name)
 
 
 # Bytes as Python writes them; a half character as its number.

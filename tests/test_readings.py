@@ -9,7 +9,7 @@ import pytest
 
 from autometa.columns import look_at
 from autometa.pipelines import FUNCTIONS as OF_PIPELINES, find_function, name_function
-from autometa.readings import FUNCTIONS, read
+from autometa.readings import FUNCTIONS, read, read_column
 
 WITH_PARAMETER = [
     "without unit: km/h",
@@ -62,9 +62,26 @@ HOSTILE = [
 @pytest.mark.parametrize("name", [*FUNCTIONS, *WITH_PARAMETER])
 def test_no_cell_keeps_a_reading_busy(name):
     with contextlib.suppress(TypeError, ValueError, AttributeError, OverflowError):  # not meant for text
-        read(pd.DataFrame({"c": HOSTILE}), [name])
+        read_column(pd.Series(HOSTILE), [name])
 
 
 def test_no_cell_keeps_the_judgement_of_a_column_busy():
     for cell in HOSTILE:
         look_at(pd.Series([cell, "1", "2", "x"] * 9, name="c"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "reading"),
+    [
+        ("$1,200", ("without currency: $", "without grouping by commas", "text to numbers", "to numbers")),
+        ("31.12.2024", ("to dates written: %d.%m.%Y",)),
+        ("1:05", ("to text", "clock to span", "to spans", "to nanoseconds")),
+        ("1.0", ("to text", "whole numbers without point")),
+    ],
+)
+def test_a_long_column_is_read_like_its_rows(cell, reading):
+    column = pd.Series([cell, None, "x", cell], name="c", index=[3, 1, 1, 0])
+    long = pd.concat([column] * 5_000)
+    pd.testing.assert_series_equal(
+        read_column(long, reading), pd.concat([read_column(column, reading)] * 5_000)
+    )
