@@ -237,9 +237,12 @@ _MAX_CELL: Final = 1_000
 
 def _without_long_cells(column: pd.Series) -> pd.Series:
     """Put a word in place of cells that are too long to be numbers or dates."""
-    if not isinstance(column.dtype, pd.StringDtype) and column.dtype != object:
+    if isinstance(column.dtype, pd.StringDtype):
+        is_long = column.str.len().fillna(0) > _MAX_CELL
+    elif column.dtype == object:
+        is_long = column.map(lambda cell: isinstance(cell, str) and len(cell) > _MAX_CELL).astype("bool")
+    else:
         return column
-    is_long = column.map(lambda cell: isinstance(cell, str) and len(cell) > _MAX_CELL).astype("bool")
     return column.mask(is_long, "(long text)") if is_long.any() else column
 
 
