@@ -11,6 +11,9 @@ import pandas as pd
 from autometa._content import Table, check_unique, duplicate, encoding_of, reason
 from autometa.errors import DataError, DataIssue, DependencyError, how_to_install
 
+# As floats they take 4 GB, which is the limit of other files.
+MAX_CELLS: Final = 500_000_000
+
 
 def _read_binary(stream: BinaryIO, name: str, reader: Callable[[BinaryIO], pd.DataFrame], kind: str) -> Table:
     try:
@@ -41,7 +44,14 @@ def _read_parquet(stream: BinaryIO, name: str) -> Table:
         import pyarrow.parquet
 
         # A dataset, by which pandas reads, refuses names that stand twice in words of its own.
-        check_unique(list(pyarrow.parquet.ParquetFile(stream).schema_arrow.names), name)
+        opened = pyarrow.parquet.ParquetFile(stream)
+        check_unique(list(opened.schema_arrow.names), name)
+        if opened.metadata.num_rows * opened.metadata.num_columns > MAX_CELLS:
+            # A column that is the same in all rows takes no room in the file, and all of it in memory.
+            what = (
+                f"{name!r} has {opened.metadata.num_rows:,} rows of {opened.metadata.num_columns:,} columns."
+            )
+            raise DataError("AM115", what, "Take a sample of its rows.")
         stream.seek(0)
         return pd.read_parquet(stream)
 
@@ -126,7 +136,7 @@ def _plain_attributes(text: str) -> str:
 
 
 # A quoted value, in which a percent sign is one, or a comment.
-_COMMENT: Final = re.compile(r"""('(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")|[ \t]*%[^\n]*""")
+_COMMENT: Final = re.compile(r"""('(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")|%[^\n]*""")
 _WEIGHT: Final = re.compile(r"(?m)(?<=[^\s,{]),[ \t]*\{[ \t]*\d+(?:\.\d*)?[ \t]*\}[ \t]*(?=\r?$)")
 _DATA: Final = re.compile(r"(?im)^\s*@data\b")
 _NAME: Final = r"""(?:'[^'\n]*'|"[^"\n]*"|[^\s'"{]+)"""

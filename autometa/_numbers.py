@@ -92,12 +92,12 @@ def is_word_for_missing(text: str) -> bool:
 
 def is_no_value(text: str) -> bool:
     """Whether a cell among numbers says that its value is missing, or only which side of a bound it lies on."""
-    return is_word_for_missing(text) or _BOUND.match(text) is not None
+    return is_word_for_missing(text) or (len(text) <= _MAX_LENGTH and _BOUND.match(text) is not None)
 
 
 def is_clock(text: str) -> bool:
     """Whether a cell is a time of day, or a span of hours, minutes and seconds."""
-    return _CLOCK.match(text) is not None
+    return len(text) <= _MAX_LENGTH and _CLOCK.match(text) is not None
 
 
 def span_reading(levels: Sequence[str], weights: Any, *, least: float) -> Reading | None:
@@ -122,7 +122,7 @@ def span_reading(levels: Sequence[str], weights: Any, *, least: float) -> Readin
         for level, weight in zip(levels[:_MAX_LOOKED_AT], weights[:_MAX_LOOKED_AT], strict=True)
         if not is_word_for_missing(level)
     ]
-    found = [(level, weight) for level, weight in cells if _WRITTEN_SPAN.match(level)]
+    found = [(w, n) for w, n in cells if len(w) <= _MAX_LENGTH and _WRITTEN_SPAN.match(w)]
     if not found or sum(weight for _, weight in found) < least * sum(weight for _, weight in cells):
         return None
     kinds = {" ".join(unit[0] for unit in _UNITS_OF_TIME.findall(level)) for level, _ in found}

@@ -31,6 +31,9 @@ _ZONES: Final = {
     **{"CDT": "-0500", "MST": "-0700", "MDT": "-0600", "PST": "-0800", "PDT": "-0700"},
 }
 
+# No number that people write is longer, and a longer cell could keep these patterns busy for hours.
+_SHORT: Final = r"^(?=[^\n]{0,64}$)"
+
 Function = tuple[Callable[..., Any], Mapping[str, Any]]
 Reading = tuple[str, ...]
 
@@ -61,10 +64,10 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "missing to NaN": (pd.DataFrame.fillna, {"value": math.nan}),
         "text to numbers": (pd.DataFrame.apply, {"func": pd.to_numeric, "errors": "coerce"}),
         # Numbers as people write them: each makes one habit into what to_numeric reads.
-        "without outer spaces": _replace(r"^\s+|\s+$", ""),
+        "without outer spaces": _replace(r"^\s+|(?<!\s)\s+$", ""),
         "about to plain": _replace(r"^\s*[~\u2248]\s*(?=\D?[\d.,])", ""),
-        "brackets to minus": _replace(r"^\s*\(\s*([^()]*\d[^()]*?)\s*\)\s*$", r"-\1"),
-        "long minus to minus": _replace("^([^\\d]*)[\u2212\u2013\u2014](?=[^\\d]*\\d)", r"\1-"),
+        "brackets to minus": _replace(_SHORT + r"\s*\(\s*([^()]*\d[^()]*?)\s*\)\s*$", r"-\1"),
+        "long minus to minus": _replace(_SHORT + "([^\\d]*)[\u2212\u2013\u2014](?=[^\\d]*\\d)", r"\1-"),
         "minus at the end to minus": _replace(r"^\s*([^-]*\d)\s*-\s*$", r"-\1"),
         "without grouping by commas": _replace(_groups(","), ""),
         "without grouping by points": _replace(_groups("."), ""),
@@ -226,6 +229,23 @@ def _name_power(pattern: str, value: str) -> str:
     return f"unit to power: {unit} {value}"
 
 
+_WORTH_COUNTING: Final = 10_000
+_PARSERS: Final = ("text to numbers", "to dates", "to ISO dates", "to spans")
+# No number, date or span is longer, and parsers take the square of the length.
+_MAX_CELL: Final = 1_000
+
+
+def _without_long_cells(column: pd.Series) -> pd.Series:
+    """Put a word in place of cells that are too long to be numbers or dates."""
+    if isinstance(column.dtype, pd.StringDtype):
+        is_long = column.str.len().fillna(0) > _MAX_CELL
+    elif column.dtype == object:
+        is_long = column.map(lambda cell: isinstance(cell, str) and len(cell) > _MAX_CELL).astype("bool")
+    else:
+        return column
+    return column.mask(is_long, "(long text)") if is_long.any() else column
+
+
 def read(frame: pd.DataFrame, reading: Iterable[str]) -> pd.DataFrame:
     """Apply a reading to all columns of a table, as a pipeline does."""
     for name in reading:
@@ -235,10 +255,19 @@ def read(frame: pd.DataFrame, reading: Iterable[str]) -> pd.DataFrame:
 
 
 def read_column(column: pd.Series, reading: Iterable[str]) -> pd.Series:
-    """Apply a reading to one column."""
-    frame = column.to_frame(name="column")
-    result = read(frame, reading)
-    return result["column"].rename(column.name)
+    """Apply a reading to one column; what stands several times in text is read once."""
+    reading = tuple(reading)
+    if any(step.startswith(_PARSERS) for step in reading):
+        column = _without_long_cells(column)
+    if isinstance(column.dtype, pd.StringDtype) and len(column) > _WORTH_COUNTING:
+        codes, levels = pd.factorize(column)
+        if len(levels) < len(column) / 2:
+            # A missing value at the end, which the code -1 of the missing ones finds.
+            once = pd.Series([*levels, None], dtype=column.dtype)
+            result = read(once.to_frame(name="column"), reading)["column"]
+            return result.take(codes).set_axis(column.index).rename(column.name)
+    result = read(column.to_frame(name="column"), reading)["column"]
+    return result.rename(column.name)
 
 
 # Bytes as Python writes them; a half character as its number.

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Final, cast
 from autometa._content import Table, listed_names, reason, shown, too_wide
 from autometa._delimited import Wanted, read_text
 from autometa._formats import READERS
-from autometa.errors import DataError
+from autometa.errors import DataError, without_passwords
 
 __all__ = ["Table", "read_table"]
 
@@ -93,7 +93,8 @@ def read_table(
 
 def _find(name: str) -> Path:
     if re.match(r"^[A-Za-z][A-Za-z0-9+.-]+://", name):
-        raise DataError("AM116", f"{name!r} is an address; only local files are read.", "Download it first.")
+        shown = without_passwords(repr(name))
+        raise DataError("AM116", f"{shown} is an address; only local files are read.", "Download it first.")
     path = Path(name)
     try:
         if path.is_dir():
@@ -170,6 +171,8 @@ def _one_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
         raise DataError(
             "AM113", f"{name!r} holds {len(members)} files ({shown}), not one table.", "Unpack it first."
         )
+    if members[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2):
+        raise DataError("AM113", f"{name!r} is packed in an unusual way.", "Pack it as zip usually does.")
     return members[0]
 
 
@@ -204,10 +207,42 @@ def _copy(stream: BinaryIO, packing: str, name: str, target: Any, max_bytes: int
 # What the modules of the standard library raise on damaged files; an encrypted one is a RuntimeError.
 _DAMAGE: Final = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, lzma.LZMAError, zlib.error)
 
+# Of the dictionary that an xz file asks for; the highest preset of xz takes 65 MB.
+_XZ_MEMORY: Final = 300_000_000
+
+
+class _Xz(contextlib.AbstractContextManager["_Xz"]):
+    """Reads xz within a limit of memory: LZMAFile takes what the file asks for, up to 4 GB."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._rest = b""
+        self._decompressor = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes; none at the end."""
+        while True:
+            if self._decompressor.eof:
+                self._rest = (self._decompressor.unused_data or self._stream.read(_BLOCK_BYTES)).lstrip(b"\0")
+                if not self._rest:
+                    return b""
+                self._decompressor = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)  # files one after another
+            elif self._decompressor.needs_input and not self._rest:
+                self._rest = self._stream.read(_BLOCK_BYTES)
+                if not self._rest:
+                    raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+            packed, self._rest = self._rest, b""
+            if block := self._decompressor.decompress(packed, max_length=size):
+                return block
+
+
 _OPENERS: Final[dict[str, Callable[[BinaryIO], Any]]] = {
     ".gz": lambda stream: gzip.GzipFile(fileobj=stream),
     ".bz2": bz2.BZ2File,
-    ".xz": lzma.LZMAFile,
+    ".xz": lambda stream: _Xz(stream),
 }
 
 

@@ -20,18 +20,16 @@ from hypothesis import strategies as st
 from autometa.cli import main
 from autometa.errors import AutometaError
 
-ROWS = st.integers(1, 24)
+ROWS = st.integers(1, 24) | st.integers(8, 24)
 _NAMES: list[Any] = [
     "a", "b c", "\u00fc", "=x", "<b>", "1", "Unnamed: 0", "y_", 1, 1.5, ("p", "q"), None, "a\nb", "x" * 300
 ]  # fmt: skip
 _WORDS = ["", "x", "yes", "no", "NA", "1", "-2.5", "1e3", "2024-01-02", "=1+1", "\u00fc", "9" * 25, " pad "]
 _HABITS = [
     "1,163.74", "1.163,74", "$1,200", "12.5%", "(1,234)", "1.5M", "10 kg", "250 g", "-", "n.a.", "<5",
-    "09:30", "1:05 PM",
-    "3 days 04:05:06", "PT5M", "1h 30m", "12-Jan-2024", "31/12/2024", "01/02/2024", "2020Q3", "2020-W05",
-    "1st May 2024",
-    "2024-01-05 10:00 CET", "~5", "\u00a07\u00a0", "TRUE", "false", "0123", "9" * 400, "1e400", "inf",
-    "\u0663", "a\ud800",
+    "09:30", "1:05 PM", "3 days 04:05:06", "PT5M", "1h 30m", "12-Jan-2024", "31/12/2024", "01/02/2024",
+    "2020Q3", "2020-W05", "1st May 2024", "2024-01-05 10:00 CET", "~5", "\u00a07\u00a0", "TRUE", "false",
+    "0123", "9" * 400, "1e400", "inf", "\u0663", "a\ud800",
 ]  # fmt: skip
 _OBJECTS = [
     None, True, 1, -2.5, float("nan"), float("inf"), "x", "7", b"\xff", b"a", 1j, (1, "a"), [1], {"a": 1}, {2},
@@ -73,9 +71,7 @@ def _column(n: int) -> st.SearchStrategy[Any]:
         "words": _of(st.sampled_from(_WORDS), n, lambda v: pd.Series(v, dtype=object)),
         "habits": _of(st.sampled_from(_HABITS), n, lambda v: pd.Series(v, dtype=object)),
         "one habit": st.sampled_from(_HABITS).flatmap(
-            lambda habit: _of(
-                st.sampled_from([habit, habit, habit, "7", None]), n, lambda v: pd.Series(v, dtype=object)
-            )
+            lambda habit: _of(st.sampled_from([habit] * 3 + ["7", None]), n, lambda v: pd.Series(v, dtype=object))
         ),
         "text": _of(st.text(max_size=6), n, lambda v: pd.Series(v, dtype=object)),
         "category": _of(st.sampled_from("uvw"), n, lambda v: pd.Series(v, dtype="category")),
@@ -118,7 +114,9 @@ def _target(n: int) -> st.SearchStrategy[Any]:
         except (TypeError, ValueError, OverflowError, NotImplementedError):
             return _objects(values)
 
-    some = st.sampled_from(_LABELS).flatmap(lambda of: st.lists(st.sampled_from(of), min_size=n, max_size=n))
+    drawn = st.sampled_from(_LABELS).flatmap(lambda of: st.lists(st.sampled_from(of), min_size=n, max_size=n))
+    in_turn = st.sampled_from(_LABELS).map(lambda of: [of[i % len(of)] for i in range(n)])
+    some = in_turn | in_turn | drawn
     classes = st.tuples(some, st.none() | st.sampled_from(_TYPES)).map(lambda drawn: typed(*drawn))
     numbers = _of(st.floats(-1e6, 1e6), n)
     odd = _of(st.none() | st.integers(0, 2) | st.text(max_size=2) | st.sampled_from(_OBJECTS), n, _objects)
@@ -129,7 +127,8 @@ def _target(n: int) -> st.SearchStrategy[Any]:
 def tables(draw: Any) -> tuple[pd.DataFrame, pd.Series]:
     """Draw a table of mixed columns and a target."""
     n = draw(ROWS)
-    names = draw(st.lists(st.sampled_from(_NAMES), max_size=4, unique=True))
+    n_names = draw(st.sampled_from([0, 1, 1, 2, 2, 3, 4]))
+    names = draw(st.lists(st.sampled_from(_NAMES), min_size=n_names, max_size=n_names, unique=True))
     columns = [draw(_column(n)) for _ in names]
     frame = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=range(n))
     index = pd.Index(names, dtype=object, tupleize_cols=False) if names else pd.RangeIndex(0)

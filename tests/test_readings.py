@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pandas as pd
 import pytest
 
+from autometa.columns import look_at
 from autometa.preparation import FUNCTIONS as OF_PIPELINES, find_function, name_function
-from autometa.readings import FUNCTIONS, read
+from autometa.readings import FUNCTIONS, read, read_column
 
 WITH_PARAMETER = [
     "without unit: km/h",
@@ -44,3 +47,41 @@ def test_a_reading_leaves_the_table_itself_alone(name):
     except (TypeError, ValueError, AttributeError):
         return  # not meant for text
     pd.testing.assert_frame_equal(frame, before)
+
+
+N = 200_000
+HOSTILE = [
+    "(" + "1" * N,
+    "-" * N,
+    "\u2013" * N,
+    "1" + " " * N + "x",
+    *(part * N for part in ("1,", "1.1", "1:", "P", "Jan ", "1d")),
+]
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *WITH_PARAMETER])
+def test_no_cell_keeps_a_reading_busy(name):
+    with contextlib.suppress(TypeError, ValueError, AttributeError, OverflowError):  # not meant for text
+        read_column(pd.Series(HOSTILE), [name])
+
+
+def test_no_cell_keeps_the_judgement_of_a_column_busy():
+    for cell in HOSTILE:
+        look_at(pd.Series([cell, "1", "2", "x"] * 9, name="c"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "reading"),
+    [
+        ("$1,200", ("without currency: $", "without grouping by commas", "text to numbers", "to numbers")),
+        ("31.12.2024", ("to dates written: %d.%m.%Y",)),
+        ("1:05", ("to text", "clock to span", "to spans", "to nanoseconds")),
+        ("1.0", ("to text", "whole numbers without point")),
+    ],
+)
+def test_a_long_column_is_read_like_its_rows(cell, reading):
+    column = pd.Series([cell, None, "x", cell], name="c", index=[3, 1, 1, 0])
+    long = pd.concat([column] * 5_000)
+    pd.testing.assert_series_equal(
+        read_column(long, reading), pd.concat([read_column(column, reading)] * 5_000)
+    )

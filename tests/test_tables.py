@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import zipfile
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -437,3 +438,37 @@ def test_whole_numbers_of_hundreds_of_digits_are_infinite(write):
     assert Task.from_frame(frame, "y").infinite_columns == ("a",)
     with pytest.raises(DataError, match="AM108"):
         Task.from_frame(frame[["y", "a"]], "a")
+
+
+def test_an_address_is_refused_without_its_password():
+    error = error_of("postgresql://me:s3cret@host/db")
+    assert error.code == "AM116"
+    assert "s3cret" not in str(error)
+
+
+def test_xz_that_asks_for_too_much_memory_is_refused(write):
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 2**24}]
+    content = lzma.compress(b"a,b\n1,2\n", filters=filters)
+    assert read_table(write(content, "t.csv.xz")).frame.shape == (1, 2)
+    # The size of the dictionary is one byte of the block's header, whose checksum follows.
+    header = bytearray(content[12:24])
+    header[4] = 39  # 3 GB
+    header[-4:] = zlib.crc32(bytes(header[:-4])).to_bytes(4, "little")
+    assert error_of(write(content[:12] + bytes(header) + content[24:], "t.csv.xz")).code == "AM113"
+
+
+def test_xz_files_one_after_another_are_one(write):
+    content = b"".join(lzma.compress(part) for part in (b"a,b\n1,2\n", b"3,4\n")) + b"\0" * 4
+    assert read_table(write(content, "t.csv.xz")).frame["a"].tolist() == [1, 3]
+
+
+def test_parquet_of_too_many_cells_is_refused_unread(write):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(1_000_000, dtype="int8")), pa.array(["x"]))
+    table = pa.table({f"c{i}": column for i in range(501)})
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(table, buffer, compression="zstd")
+    assert len(buffer.getvalue()) < 2_000_000
+    assert error_of(write(buffer.getvalue(), "t.parquet")).code == "AM115"

@@ -143,3 +143,13 @@ def test_an_id_that_is_a_word_is_named(tmp_path):
     write(tmp_path, [{"name": "one", "task_type": "regression", "target": "y", "openml_id": "abc"}])
     with refused(DataError, "AM111", match=r"task 'one'.*'abc'"):
         read_catalog(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/tmp/elsewhere", "sub/elsewhere"])
+def test_a_catalog_names_files_beside_it_alone(tmp_path, name):
+    (tmp_path / "here" / "sub").mkdir(parents=True)
+    for place in (tmp_path, tmp_path / "here" / "sub"):
+        pd.DataFrame({"a": range(4), "y": range(4)}).to_parquet(place / "elsewhere.parquet")
+    (tmp_path / "here" / "catalog.csv").write_text(f"name,task_type,target\n{name},regression,y\n")
+    with pytest.raises(DataError, match="AM111"):
+        read_catalog(tmp_path / "here")

@@ -45,7 +45,7 @@ MORE: dict[str, set[str]] = {
     "collect": {"--fidelities", "--tuned", "--known", "--retry-failed", "--cluster", "--predictions"},
     "train": {"--merge"},
     "tune": {"--kind", "--ensemble-size"},
-    "learn": {"--study", "--algorithm", "--kind", "--metric", "--forget", "--json"},
+    "learn": {"--study", "--algorithm", "--kind", "--metric", "--forget", "--json", "--column-type"},
 }
 
 
