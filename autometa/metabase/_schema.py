@@ -140,7 +140,9 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
     """Numbers as float32 without digits that are noise, or as integers; the rest as strings."""
     bits = {
         **dict.fromkeys(METRICS, SCORE_BITS),
-        **dict.fromkeys((*(f"{m}_std" for m in METRICS), "fit_seconds", "predict_seconds", "rounds"), ESTIMATE_BITS),
+        **dict.fromkeys(
+            (*(f"{m}_std" for m in METRICS), "fit_seconds", "predict_seconds", "rounds"), ESTIMATE_BITS
+        ),
     }
     integers = {"fidelity": "int32", "n_train": "int32", "n_folds": "int8"}
     result = {}
