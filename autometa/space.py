@@ -26,6 +26,7 @@ from autometa.errors import UsageError
 
 __all__ = [
     "SPACE_VERSION",
+    "VALID_SPACES",
     "Algorithm",
     "Configuration",
     "SearchSpace",
@@ -40,6 +41,8 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 
 SPACE_VERSION: Final = 2
+# Versions whose every point lies in this one: what was run in them stays valid.
+VALID_SPACES: Final = (1, 2)
 
 # How columns of words become numbers (see autometa/encoding.py). Every configuration may say it, whatever its
 # algorithm; one that does not means "auto", so that configurations recorded before stay valid.

@@ -426,7 +426,7 @@ def test_words_that_were_missing_at_fit_are_so_in_one_row():
         read, issues = match_columns(pd.DataFrame({"price": [word], "x": [0.1]}), task.schema())
         assert not issues
         assert read["price"].isna().all()
-    with pytest.raises(DataError, match="AM407"):
+    with refused(DataError, "AM407"):
         match_columns(pd.DataFrame({"price": ["another"], "x": [0.1]}), task.schema())
 
 

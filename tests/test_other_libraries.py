@@ -198,7 +198,7 @@ def test_extreme_numbers_are_fitted_and_predicted_by_all(name, extreme):
 def test_infinities_in_new_rows_alone_are_missing():
     model = AutoMetaRegressor(n_trials=0, random_state=0).fit(X, X["a"])
     for value in (np.inf, -np.inf):
-        with pytest.warns(UserWarning, match="AM203"):
+        with pytest.warns(UserWarning, match="infinite values are read as missing"):
             found = model.predict(X.assign(a=value, c=value).head(3))
         np.testing.assert_allclose(found, model.predict(X.assign(a=np.nan, c=np.nan).head(3)))
 

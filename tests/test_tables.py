@@ -367,7 +367,7 @@ def test_a_title_above_the_header_is_left_out_and_told(write, title):
 
 
 def test_a_header_shorter_than_the_rows_is_no_title(write):
-    with pytest.raises(DataError, match="AM117"):
+    with refused(DataError, "AM117"):
         read_table(write(b"a\n1,2\n3,4\n", "t.csv"))
 
 
@@ -383,7 +383,7 @@ def test_a_header_shorter_than_the_rows_is_no_title(write):
     ],
 )
 def test_another_format_under_the_name_of_text_is_named(write, content, says):
-    with pytest.raises(DataError, match=f"AM113.*{says}"):
+    with refused(DataError, "AM113", match=says):
         read_table(write(content, "t.csv"))
 
 
@@ -399,7 +399,7 @@ def test_names_that_stand_twice_are_named_in_any_format(write):
     ):
         buffer = io.BytesIO()
         save(table, buffer)
-        with pytest.raises(DataError, match=r"AM301 column name 'a' stands 2 times"):
+        with refused(DataError, "AM301", match=r"column name 'a' stands 2 times"):
             read_table(write(buffer.getvalue(), name))
 
 
@@ -436,7 +436,7 @@ def test_whole_numbers_of_hundreds_of_digits_are_infinite(write):
     text = "a,y\n" + "".join(f"{'9' * 400 if i == 3 else i},{i % 2}\n" for i in range(9))
     frame = read_table(write(text.encode(), "t.csv")).frame
     assert Task.from_frame(frame, "y").infinite_columns == ("a",)
-    with pytest.raises(DataError, match="AM108"):
+    with refused(DataError, "AM108"):
         Task.from_frame(frame[["y", "a"]], "a")
 
 

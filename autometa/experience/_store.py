@@ -21,7 +21,7 @@ from autometa.experience._extension import Addition
 from autometa.metabase import MetaBase, read_manifest, verify_files, write_manifest
 from autometa.metafeatures import METAFEATURES_VERSION
 from autometa.metamodel import MetaModel
-from autometa.space import SPACE_VERSION
+from autometa.space import VALID_SPACES
 
 HOME_VARIABLE: Final = "AUTOMETA_HOME"
 _PREFIX: Final = "metabase-"
@@ -56,12 +56,12 @@ def read(folder: Path) -> MetaBase:
     try:
         manifest = read_manifest(folder)
         problems = verify_files(folder)
-        for name, version in (
-            ("metafeatures_version", METAFEATURES_VERSION),
-            ("space_version", SPACE_VERSION),
+        for name, versions in (
+            ("metafeatures_version", (METAFEATURES_VERSION,)),
+            ("space_version", VALID_SPACES),
         ):
-            if manifest.get(name) != version:
-                problems.append(f"{name} is {manifest.get(name)}, that of this autometa {version}")
+            if manifest.get(name) not in versions:
+                problems.append(f"{name} is {manifest.get(name)}, that of this autometa {versions[-1]}")
         base = None if problems else MetaBase.load(folder)
     except (AutometaError, OSError, ValueError, KeyError) as error:
         problems, base = [str(error)], None

@@ -283,7 +283,7 @@ class Proposer:
         if place < self._n_led and not self._is_contradicted(known[: len(losses)], losses):
             if place == CONTROL_PLACE and self._is_new(self._control, known).any():
                 return self.encoder.decode(self._control.points[0]), 0.0
-            led = self._lead(known, losses, n_ahead)
+            led = self._lead(self._portfolio, known, losses, n_ahead)
             if self._is_new(self._leading[[led]], known)[0]:
                 return self.encoder.decode(self._leading.points[led]), 0.0
         for _ in range(n_ahead + 1):
@@ -299,14 +299,14 @@ class Proposer:
             known = known + pool[[chosen]]
         return self.encoder.decode(pool.points[chosen]), max(posterior.distrust, stagnation(losses, n_given))
 
-    def _lead(self, known: Candidates, losses: Array, n_ahead: int) -> int:
+    def _lead(self, portfolio: Portfolio, known: Candidates, losses: Array, n_ahead: int) -> int:
         """Return which of the portfolio is next, after so many others who choose at the same time."""
         places = self._places(known)
         seen = [i for i in range(len(losses)) if places[i] >= 0]
         tried = [int(places[i]) for i in [*seen, *range(len(losses), len(known))] if places[i] >= 0]
         for _ in range(n_ahead):
-            tried.append(self._portfolio.choose(tried, losses[seen]))
-        return self._portfolio.choose(tried, losses[seen])
+            tried.append(portfolio.choose(tried, losses[seen]))
+        return portfolio.choose(tried, losses[seen])
 
     def _places(self, known: Candidates) -> NDArray[np.int_]:
         """Return which of the portfolio each point is; -1 for another one."""

@@ -151,5 +151,5 @@ def test_a_catalog_names_files_beside_it_alone(tmp_path, name):
     for place in (tmp_path, tmp_path / "here" / "sub"):
         pd.DataFrame({"a": range(4), "y": range(4)}).to_parquet(place / "elsewhere.parquet")
     (tmp_path / "here" / "catalog.csv").write_text(f"name,task_type,target\n{name},regression,y\n")
-    with pytest.raises(DataError, match="AM111"):
+    with refused(DataError, "AM111"):
         read_catalog(tmp_path / "here")
