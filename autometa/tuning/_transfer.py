@@ -280,7 +280,11 @@ class Proposer:
         """
         known = self.candidates(tried)
         place = len(tried) + n_ahead
-        if place < self._n_led and not self._is_contradicted(known[: len(losses)], losses):
+        if (
+            self._portfolio
+            and place < self._n_led
+            and not self._is_contradicted(known[: len(losses)], losses)
+        ):
             if place == CONTROL_PLACE and self._is_new(self._control, known).any():
                 return self.encoder.decode(self._control.points[0]), 0.0
             led = self._lead(self._portfolio, known, losses, n_ahead)
