@@ -49,8 +49,8 @@ _MAX_LEAVES: Final = 40
 _N_VARIED: Final = 300
 _SHARES: Final = (0.1, 0.3, 0.6)
 _STEPS: Final = (0.03, 0.1, 0.3)
-# With fewer studies, what the changes gain is an error of the trees: with 18, known configurations leave .05 +- .02 less
-# regret after ten trials (decision trees, 24 tables); with 72, .11 more after the first (rbv2_xgboost).
+# With fewer studies, what the changes gain is an error of the trees: with 18, known configurations leave .05 +- .02
+# less regret after ten trials (decision trees, 24 tables); with 72, .11 more after the first (rbv2_xgboost).
 _MANY_STUDIES: Final = 40
 # Standard deviations over studies that the first trial is charged for. None costs .03 +- .02 of regret on 24 tables'
 # decision trees, and makes no difference on rbv2_xgboost (development tasks).
