@@ -27,7 +27,7 @@ from autometa.recommendation import Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.tuning._adapt import Part
-from autometa.tuning._past import read_history
+from autometa.tuning._past import N_PART, configurations_beside, read_history
 from autometa.tuning._suggestions import (
     N_CANDIDATES,
     NOTHING,
@@ -386,7 +386,8 @@ class MetaSampler(BaseSampler):
         own = self._part.algorithm
         if outside:
             # No stored configuration is in the space: what is good beside the values outside is worked out.
-            starts = Recommended((self._part.inside(own.default, outside),), limit=1)
+            first = [c.params for c in configurations_beside(found, own, outside, N_PART)[:2]]
+            starts = Recommended(tuple(self._part.inside(p, outside) for p in first), limit=len(first))
         else:
             starts = Recommended.of(known, own_params, found, score)
         return Experience(starts, found, own.distributions, own_params, self._entropy, outside)

@@ -22,15 +22,13 @@ from threadpoolctl import threadpool_limits
 from autometa.axis import Axis
 from autometa.recommendation import Recommendations
 from autometa.space import Configuration, Value, registered_algorithms, target_of
-from autometa.tuning._past import history_of_runs, learn_portfolio
+from autometa.tuning._past import N_PART, history_of_runs, learn_portfolio
 from autometa.tuning._prior import History, fit_prior, moderate
 from autometa.tuning._transfer import Proposer
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
 
 N_SUGGESTIONS: Final = 10
 N_CANDIDATES: Final = 40
-# In a part of an algorithm's space, so many trials after the library's defaults cover what is known.
-N_PART: Final = 4
 # So many running trials are guessed before a proposal; each takes as long as one, and the guesses get worse.
 _MAX_AHEAD: Final = 8
 # The posterior takes the cube of the number of trials: 300 are a tenth of a second.

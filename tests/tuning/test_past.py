@@ -36,10 +36,12 @@ def study_of(values: dict[tuple[str, float], float], direction: str = "minimize"
     return study
 
 
-def select_portfolio(studies: list[optuna.Study], size: int) -> list[dict[str, object]]:
+def select_portfolio(
+    studies: list[optuna.Study], size: int, rounds: int | None = None
+) -> list[dict[str, object]]:
     history = read_history(studies)
     assert history is not None
-    return [history.encoder.decode(point) for point in leading_points(history, size)]
+    return [history.encoder.decode(point) for point in leading_points(history, size, rounds)]
 
 
 def test_the_first_is_the_best_on_average_and_the_second_covers_the_rest() -> None:
@@ -98,7 +100,8 @@ def study_of_six(seed: int) -> optuna.Study:
 
 def test_the_portfolio_goes_beyond_what_was_run() -> None:
     studies = [study_of_six(seed) for seed in range(12)]
-    first = select_portfolio(studies, 3)[0]
+    assert select_portfolio(studies, 3)[0] in [t.params for study in studies for t in study.trials]
+    first = select_portfolio(studies, 3, rounds=10)[0]
     assert -sum(first.values()) < min(study.best_value for study in studies)
 
 

@@ -448,11 +448,19 @@ def test_one_algorithm_is_proposed_under_its_own_names(iris) -> None:
         p = trial.suggest_categorical("p", [1, 2])
         return abs(np.log(trial.suggest_int("n_neighbors", 1, 50, log=True) / 17)) + (p == 1)
 
+    default = {name: SPACE["knn"].default[name] for name in ("p", "n_neighbors")}
     study = optuna.create_study(sampler=MetaSampler(*iris, algorithms="knn", seed=0))
     study.optimize(objective, n_trials=10)
     losses = np.array([t.value for t in study.trials])
-    assert study.trials[0].params == {name: SPACE["knn"].default[name] for name in ("p", "n_neighbors")}
+    assert study.trials[0].params == default
     assert losses[1:8].min() < 0.1
+    told = MetaSampler(
+        *iris, algorithms="knn", space={n: SPACE["knn"].distributions[n] for n in default}, seed=0
+    )
+    study = optuna.create_study(sampler=told)
+    study.optimize(objective, n_trials=3)
+    assert study.trials[0].value < study.trials[1].value
+    assert study.trials[1].params == default
 
 
 @pytest.mark.usefixtures("_runs")

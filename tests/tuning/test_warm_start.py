@@ -211,10 +211,10 @@ def test_in_a_part_of_a_space_suggestions_are_good_beside_what_stands_outside(ir
     study = optuna.create_study()
     report = warm_start(study, *iris, k=4, algorithm="lightgbm", space=PART, fixed=fixed)
     rounds = n_estimators or 100
-    assert report.suggestions[0].params == {"num_leaves": 31, "learning_rate": 0.1}
+    assert report.suggestions[1].params == {"num_leaves": 31, "learning_rate": 0.1}
     losses = [rounds_belong_to_rates({**s.params, "n_estimators": rounds}) for s in report.suggestions]
     assert all(s.params.keys() == PART.keys() for s in report.suggestions)
-    assert min(losses[1:3]) < 0.25
+    assert min(losses[0], losses[2]) < 0.25
     assert f"n_estimators={rounds}" in str(report.to_frame()["changes"][1])
 
 
