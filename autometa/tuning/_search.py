@@ -25,6 +25,8 @@ from autometa.tuning._telling import INTERRUPTED, Callback, Reporter
 
 Array = NDArray[np.float64]
 FIRST_FAILURES: Final = 5
+# Without a limit on time so many are fitted on all folds before any is dropped.
+UNRACED: Final = 5
 # A sampler that gives so many known configurations in a row has nothing else to give.
 MAX_REPETITIONS: Final = 20
 # Share of the time left that one fit may take, in a process that has the table prepared and in one that has not.
@@ -319,14 +321,13 @@ class Search:
         if n_done == self.depth:
             self._finish(candidate)
         elif (
-            n_done in self._schedule.race_after
+            self._is_racing
+            and n_done in self._schedule.race_after
             and candidate.configuration != self._spared
             and not self._present.may_gain(candidate)
         ):
-            candidate.state, candidate.reason = (
-                "stopped",
-                f"after {n_done} fold(s) it could not help the ensemble",
-            )
+            candidate.state = "stopped"
+            candidate.reason = f"after {n_done} fold(s) it could not help the ensemble"
             self._reporter.tell(candidate)
             candidate.fits = {}
             self._count_idle(candidate)
@@ -347,6 +348,11 @@ class Search:
         candidate.seconds += seconds
         if len(candidate.fits) == len(self._problem.splits):
             candidate.is_settled = True
+
+    @property
+    def _is_racing(self) -> bool:
+        """Whether candidates are dropped on the way: where time does not matter, some are done whole first."""
+        return self._deadline.seconds is not None or len(self.complete) >= UNRACED
 
     def _seconds_to_come(self, candidate: Candidate) -> float:
         """Seconds that the other folds of a candidate will take, if they are like the first ones."""
