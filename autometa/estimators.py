@@ -31,7 +31,8 @@ n_trials : int, default=30
 timeout : float or None, default=None
     Seconds of wall-clock time of a fit, everything included.
 metric : str, callable or None, default=None
-    scikit-learn's name, with or without its sign, or a scorer; by default ``roc_auc``, ``log_loss`` or ``r2``.
+    What to be good at: scikit-learn's name, with or without its sign, or a scorer. By default ``roc_auc`` for two
+    classes, ``log_loss`` for more and ``r2`` for numbers.
 cv : int, splitter, iterable or None, default=None
     See :func:`autometa.tune`.
 ensemble_size : int, default=25
@@ -89,7 +90,7 @@ study_ : optuna.Study
 
 def _with_parameters(estimator: _Class) -> _Class:
     """Write what both estimators take into the docstring of one."""
-    estimator.__doc__ = cleandoc(estimator.__doc__ or "").replace("{parameters}", _PARAMETERS.strip())
+    estimator.__doc__ = cleandoc(estimator.__doc__ or "").replace("{parameters}", _PARAMETERS.strip()) + "\n"
     return estimator
 
 

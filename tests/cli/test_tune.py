@@ -64,15 +64,16 @@ def test_json_holds_every_trial_and_the_best(run, data):
 
 
 def test_an_interrupted_search_saves_what_there_is(run, data, monkeypatch):
-    from autometa.tuning._search import Search
+    from autometa.tuning._telling import Reporter
 
-    original = Search._tell
+    original = Reporter.tell
 
-    def interrupted_after_one(self, *arguments):
-        original(self, *arguments)
-        raise KeyboardInterrupt
+    def interrupted_after_one(self, *arguments, **options):
+        original(self, *arguments, **options)
+        if not options.get("is_last"):
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(Search, "_tell", interrupted_after_one)
+    monkeypatch.setattr(Reporter, "tell", interrupted_after_one)
     outcome = run("tune", data, "--target", "left", "--output", "m.skops")
     assert outcome.code == 130
     assert "Leaderboard" in outcome.out

@@ -165,7 +165,7 @@ class TestOwnStudies:
     def lightgbm(self, storage, sign: int = 1, **options) -> None:
         def objective(trial: optuna.Trial) -> float:
             rate = trial.suggest_float("learning_rate", 0.01, 0.3, log=True)
-            trial.suggest_int("num_leaves", 4, 400, log=True)
+            trial.suggest_int("num_leaves", 4, 1_000, log=True)
             return sign * (0.6 + rate)
 
         sampler = optuna.samplers.RandomSampler(seed=0)
