@@ -24,6 +24,11 @@ class Pace:
         # How many times longer than expected fits took, and seconds for each row.
         self._slowness: dict[str, list[float]] = {}
         self._by_row: dict[str, list[float]] = {}
+        self._ended_once: set[str] = set()
+
+    def knows(self, algorithm: str) -> bool:
+        """Whether a fit of an algorithm was seen to its end."""
+        return algorithm in self._by_row
 
     def expected(self, configuration: Configuration, seconds: float, max_rows: int | None) -> float:
         """Seconds that a fit on one fold should take, by experience and by what was seen here; 0 if nothing says.
@@ -55,8 +60,15 @@ class Pace:
         self._by_row.setdefault(algorithm, []).append(seconds / fit.n_train)
 
     def note_failure(self, candidate: Candidate, outcome: Failure, seconds: float) -> None:
-        """Note a fit that was ended since it took so long: others of the algorithm will hardly be quicker."""
+        """Note a fit that was ended since it took so long: others of the algorithm will hardly be quicker.
+
+        The first one of an algorithm may have prepared the table all the time, and does not count.
+        """
+        algorithm = candidate.configuration.algorithm
+        if not self.knows(algorithm) and algorithm not in self._ended_once:
+            self._ended_once.add(algorithm)
+            return
         if outcome.status == "timeout" and candidate.expected_seconds > 0:
             n_train = min(self._problem.n_train, candidate.max_rows or self._problem.n_train)
             ratio = seconds * len(self._problem.y) / (candidate.expected_seconds * n_train)
-            self._slowness.setdefault(candidate.configuration.algorithm, []).append(2 * ratio)
+            self._slowness.setdefault(algorithm, []).append(2 * ratio)

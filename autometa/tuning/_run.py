@@ -163,7 +163,9 @@ class SearchRun:
         strategies: list[Strategy] = [
             Repeated(repeated[:MAX_REPEATED], self._space),
             Listed(self._study, self._space, entries),
-            Sampled(self._study, self._space, self._has_time_for_proposals),
+            Sampled(
+                self._study, self._space, lambda: self._deadline.remaining > self._schedule.proposal_seconds
+            ),
         ]
         self._search = Search(
             self._study,
@@ -183,9 +185,6 @@ class SearchRun:
         self._preparations |= self._search.preparations
         if not self._search.usable and not self._search.interrupted:
             self._fit_without_folds(entries)
-
-    def _has_time_for_proposals(self) -> bool:
-        return self._deadline.remaining > self._schedule.proposal_seconds
 
     def _finished_trials(self) -> list[optuna.trial.FrozenTrial]:
         """Complete trials of a continued study, best first."""

@@ -286,8 +286,9 @@ class Search:
         expected = self._pace.expected(
             candidate.configuration, candidate.expected_seconds, candidate.max_rows
         )
-        # A process that was just started prepares the table first.
-        share = COLD_SHARE if self._is_cold else WARM_SHARE
+        # A process that was just started prepares the table first, and so does an algorithm that was not seen yet.
+        is_cold = self._is_cold or not self._pace.knows(candidate.configuration.algorithm)
+        share = COLD_SHARE if is_cold else WARM_SHARE
         limit = left if math.isinf(left) else min(left, max(share * left, 4 * expected))
         candidate.pending.add(fold)
         # Boosting ends by itself a little before it would be ended, and keeps its rounds.

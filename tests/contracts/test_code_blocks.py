@@ -55,7 +55,7 @@ SMALL = {
     r"autometa tune (?!.*--(?:trials|timeout))": "autometa tune --trials 2 ",
 }
 # Install, start a server, or run all tests: not in a test.
-ELSEWHERE = {"pip", "pytest", "sphinx-build", "dask", "."}
+ELSEWHERE = {"pip", "pytest", "sphinx-build", "dask", "optuna-dashboard", "."}
 # Machines that are not here.
 FAR = re.compile(r"postgresql://|tcp://")
 

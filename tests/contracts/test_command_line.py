@@ -42,7 +42,15 @@ COMMANDS = {
 }
 # What a command takes beyond the contract.
 MORE: dict[str, set[str]] = {
-    "collect": {"--fidelities", "--tuned", "--known", "--retry-failed", "--cluster", "--predictions", "--grown"},
+    "collect": {
+        "--fidelities",
+        "--tuned",
+        "--known",
+        "--retry-failed",
+        "--cluster",
+        "--predictions",
+        "--grown",
+    },
     "describe": {"--metamodel"},
     "train": {"--merge"},
     "tune": {"--kind", "--ensemble-size"},
