@@ -10,6 +10,7 @@ import pandas as pd
 
 from autometa._content import Table, check_unique, duplicate, encoding_of, reason
 from autometa.errors import DataError, DataIssue, DependencyError, how_to_install
+from autometa.frames import with_decoded_text
 
 # As floats they take 4 GB, which is the limit of other files.
 MAX_CELLS: Final = 500_000_000
@@ -17,7 +18,7 @@ MAX_CELLS: Final = 500_000_000
 
 def _read_binary(stream: BinaryIO, name: str, reader: Callable[[BinaryIO], pd.DataFrame], kind: str) -> Table:
     try:
-        frame = reader(stream)
+        frame = with_decoded_text(reader(stream))
     except DataError:
         raise
     except Exception as error:

@@ -174,7 +174,9 @@ class _AutoMeta(BaseEstimator):
             )
         target = self._as_target(y)
         # scikit-learn knows the names of DataFrames alone, and only those that the user gave count.
-        named = X if isinstance(X, pd.DataFrame) else frame if _has_names(X) else frame.to_numpy()
+        has_odd_names = isinstance(X, pd.DataFrame) and len({isinstance(n, str) for n in X.columns}) == 2
+        is_as_given = isinstance(X, pd.DataFrame) and not has_odd_names
+        named = X if is_as_given else frame if _has_names(X) else frame.to_numpy()
         validate_data(self, named, y, skip_check_array=True)
         task = Task.from_frame(
             frame, target, kind=self._kind, metric=self.metric, column_types=self.column_types

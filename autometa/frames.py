@@ -6,6 +6,7 @@ becomes a DataFrame here; nothing is parsed yet. What each column means is decid
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from typing import Any, Final
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from autometa.errors import DataError, DataIssue
+from autometa.readings import read_column, spelling
 
 _HOW_MANY_DIMENSIONS: Final = "Pass a DataFrame or reshape to (n_rows, n_columns)."
 
@@ -48,7 +50,48 @@ def as_frame(X: Any) -> pd.DataFrame:
             for i in range(frame.shape[1])
         ]
         frame = pd.concat(columns, axis=1).set_axis(frame.columns, axis=1)
-    return frame
+    return with_decoded_text(frame)
+
+
+def with_decoded_text(frame: pd.DataFrame) -> pd.DataFrame:
+    r"""Write the bytes of Arrow's text that are no UTF-8 as ``\x80``; whatever reads them as text fails.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Not changed. Arrow does not look at the bytes of text that comes from files and other libraries.
+    """
+    decoded = {i: _decoded(frame.iloc[:, i]) for i, dtype in enumerate(frame.dtypes) if _is_arrow_text(dtype)}
+    if all(column is None for column in decoded.values()):
+        return frame
+    columns = [frame.iloc[:, i] if decoded.get(i) is None else decoded[i] for i in range(frame.shape[1])]
+    return pd.concat(columns, axis=1).set_axis(frame.columns, axis=1)
+
+
+def _is_arrow_text(dtype: Any) -> bool:
+    if isinstance(dtype, pd.StringDtype):
+        return dtype.storage == "pyarrow"
+    return isinstance(dtype, pd.ArrowDtype) and "string" in dtype.name
+
+
+def _decoded(column: pd.Series) -> pd.Series | None:
+    """Return text with its unreadable bytes written out; None where all of them are UTF-8."""
+    import pyarrow as pa
+
+    values = pa.array(column.array)
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid:
+        if isinstance(values, pa.ChunkedArray):
+            values = values.combine_chunks()
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        cells = [
+            None if cell is None else cell.decode("utf-8", "backslashreplace")
+            for cell in values.cast(pa.large_binary()).to_pylist()
+        ]
+        return pd.Series(cells, index=column.index, name=column.name, dtype="str")
+    return None
 
 
 def _convert(X: Any) -> pd.DataFrame:
@@ -61,7 +104,7 @@ def _convert(X: Any) -> pd.DataFrame:
     if hasattr(X, "__arrow_c_stream__") and not isinstance(X, pd.Series) and not hasattr(X, "to_frame"):
         import pyarrow as pa
 
-        return pa.table(X).to_pandas()
+        return _as_pandas(pa.table(X))
     if hasattr(X, "toarray"):
         return pd.DataFrame(X.toarray())
     if isinstance(X, Mapping) or _holds_records(X):
@@ -77,7 +120,16 @@ def is_lazy(X: Any) -> bool:
 
 
 def _as_pandas(X: Any) -> pd.DataFrame:
-    frame = X.to_pandas()
+    import pyarrow as pa
+
+    try:
+        frame = X.to_pandas()
+    except pa.ArrowException as error:  # categories that are no UTF-8, for one
+        raise DataError(
+            "AM109",
+            f"X cannot be turned into a pandas DataFrame: {' '.join(str(error).split())[:150]}.",
+            "Pass one.",
+        ) from error
     if isinstance(frame, pd.Series):
         raise DataError("AM109", "X must be two-dimensional, got 1 dimension(s).", _HOW_MANY_DIMENSIONS)
     return frame
@@ -115,8 +167,11 @@ def _from_values(X: Any) -> pd.DataFrame:
     if values.dtype.kind in "US" and isinstance(X, (list, tuple)):
         # NumPy turns the numbers of mixed rows into text; the rows themselves still know.
         values = np.array([list(row) for row in X], dtype=object)
-    frame = pd.DataFrame(values)
-    return frame.infer_objects() if values.dtype == object else frame
+    frame = pd.DataFrame(values, dtype=values.dtype if values.dtype == object else None)
+    if values.dtype == object:
+        with contextlib.suppress(UnicodeError):  # half characters, which stay objects
+            return frame.infer_objects()
+    return frame
 
 
 def names_of(frame: pd.DataFrame) -> list[str]:
@@ -172,7 +227,8 @@ def as_series(y: Any) -> pd.Series:
     Raises
     ------
     DataError
-        AM105 for complex numbers, lists and mappings; AM109 when it has several columns or dimensions.
+        AM105 for complex numbers, lists and mappings, and for half characters among other values; AM109 when it has
+        several columns or dimensions.
     """
     if is_lazy(y):
         y = y.collect()
@@ -215,6 +271,8 @@ def _series_of_values(y: Any) -> pd.Series:
 def _plain_values(y: pd.Series) -> pd.Series:
     if isinstance(y.dtype, pd.SparseDtype):
         y = y.astype(y.dtype.subtype)
+    if _is_arrow_text(y.dtype) and (decoded := _decoded(y)) is not None:
+        y = decoded
     if isinstance(y.dtype, pd.CategoricalDtype):
         y = y.astype(y.cat.categories.dtype if not y.hasnans else "object")
     if isinstance(y.dtype, pd.ArrowDtype):
@@ -233,6 +291,11 @@ def _plain_objects(y: pd.Series) -> pd.Series:
         raise _unusable(y, "complex numbers")
     if any(isinstance(value, (list, dict, set, np.ndarray)) for value in present):
         raise _unusable(y, "lists or mappings")
+    how = spelling(y)
+    if how is None:
+        raise _unusable(y, "text that cannot be stored (half characters, bytes) among other values")
+    if how:
+        return read_column(y, how).astype("str")
     if kind == "integer" and y.infer_objects().dtype == object:  # beyond 64 bits
         return pd.Series([_as_float(value) for value in y], index=y.index, name=y.name)
     if kind in ("boolean", "integer", "floating", "mixed-integer-float", "string"):

@@ -188,6 +188,11 @@ def needs_frame(task: Task) -> bool:
     return not is_plain or any(_needs_cast(task.X[name]) for name in task.X.columns)
 
 
+def _was_sparse(task: Task, name: str) -> bool:
+    """Whether the user's own column is sparse, of which scikit-learn makes a matrix that few steps take."""
+    return task.dtypes.get(name, "").startswith("Sparse")
+
+
 def _needs_cast(column: pd.Series) -> bool:
     return (not isinstance(column.dtype, np.dtype) and not isinstance(
         column.dtype, pd.CategoricalDtype
@@ -229,7 +234,7 @@ def _numeric_steps(
     steps = [apply(name, "one-to-one") for name in reading]
     if any(task.X[name].dtype.kind == "m" for name in names):
         steps += [apply("times to numbers", "one-to-one"), apply("no time to missing", "one-to-one")]
-    elif not reading and any(_needs_cast(task.X[name]) for name in names):
+    elif not reading and any(_needs_cast(task.X[name]) or _was_sparse(task, name) for name in names):
         steps.append(apply("to numbers", "one-to-one"))
     elif task.is_positional and not takes_all and not reading:
         steps.append(apply("array to numbers", "one-to-one"))

@@ -287,6 +287,8 @@ def spelling(column: pd.Series) -> Reading | None:
     tuple of str or None
         Nothing is needed by most columns; None where nothing helps, as for text and bytes in one column.
     """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = pd.Series(column.cat.categories)
     if column.dtype != object:
         return ()
     try:

@@ -200,6 +200,14 @@ def test_arrays_and_numbered_columns(iris) -> None:
         model.predict(X.to_numpy()[:, :3])
 
 
+def test_names_of_which_some_are_numbers(iris) -> None:
+    X, y = iris
+    table = X.set_axis(["a", 1, "b", 2.5], axis=1)
+    model = AutoMetaClassifier(n_trials=0).fit(table, y)
+    assert model.feature_names_in_.tolist() == ["a", "1", "b", "2.5"]
+    np.testing.assert_array_equal(model.predict(table[[2.5, "b", 1, "a"]]), model.predict(table))
+
+
 def test_groups_weights_and_folds(iris) -> None:
     X, y = iris
     groups = np.arange(90) % 6

@@ -136,3 +136,50 @@ def test_a_target_of_numbers_as_text_must_be_complete():
     y[3] = "n.a."
     with refused(DataError, "AM102", match=r"'n.a.'"):
         Task.from_frame(X, y)
+
+
+def arrow_text(kind):
+    """Text of Arrow that is no UTF-8, as careless programs write it into files."""
+    cells = pa.array([b"\x80", b"a", b"a"] * 4, pa.binary() if kind == pa.string() else pa.large_binary())
+    values = pa.Array.from_buffers(kind, len(cells), cells.buffers())
+    return pd.Series(pd.array(values, dtype=pd.ArrowDtype(kind)))
+
+
+UNREADABLE = {
+    "arrow": arrow_text(pa.string()),
+    "large arrow": arrow_text(pa.large_string()),
+    "str": arrow_text(pa.string()).astype("str"),
+    "bytes of arrow": pd.Series(pd.array([b"\x80", b"a", b"a"] * 4, dtype=pd.ArrowDtype(pa.binary()))),
+    "bytes": pd.Series([b"\x80", b"a", b"a"] * 4, dtype=object),
+    "categories of bytes": pd.Series(pd.Categorical([b"\x80", b"a", b"a"] * 4)),
+    "half characters": pd.Series(["u\ud800", "a", "a"] * 4, dtype=object),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_unreadable_text_is_two_levels_in_a_column_and_two_classes_in_a_target(name):
+    values, numbers = UNREADABLE[name], np.arange(12.0) ** 1.5
+    task = Task.from_frame(pd.DataFrame({"a": values, "b": numbers}), [0, 1, 1] * 4)
+    assert task.column_types == {"a": "categorical", "b": "numeric"}
+    assert task.X["a"].nunique() == 2
+    classes = Task.from_frame(pd.DataFrame({"b": numbers}), values).classes
+    assert len(classes) == 2
+    assert "\n".join(classes).encode("utf-8").isascii()
+
+
+def test_half_characters_among_other_values_are_no_target():
+    with refused(DataError, "AM105", "half characters"):
+        as_series(pd.Series(["u\ud800", 1, b"a"], dtype=object))
+
+
+def test_half_characters_in_rows_of_a_list_stay():
+    frame = as_frame([["u\ud800", 1], ["v", 2]])
+    assert frame[0].tolist() == ["u\ud800", "v"]
+
+
+def test_categories_of_arrow_that_are_no_text_are_refused():
+    cells = pa.array([b"\x80", b"a"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 2, cells.buffers())
+    table = pa.table({"a": pa.DictionaryArray.from_arrays(pa.array([0, 1]), text)})
+    with refused(DataError, "AM109", "cannot be turned into"):
+        as_frame(table)

@@ -463,3 +463,15 @@ def test_dates_give_time_gaps_and_parts(written):
     np.testing.assert_array_equal(values[:, 2], np.full(len(raw), 9 * 86400))
     np.testing.assert_array_equal(values[:, 3], days.dt.year)
     np.testing.assert_array_equal(values[:, 5], days.dt.month)
+
+
+@pytest.mark.parametrize("name", ["linear", "lightgbm", "knn"])
+def test_sparse_columns_of_pandas_as_they_are(name):
+    rng = np.random.default_rng(0)
+    dense = pd.DataFrame(rng.integers(0, 3, (40, 2)), columns=["a", "b"])
+    raw, y = dense.astype(pd.SparseDtype("int64", 0)), np.where(dense["a"] > 1, "yes", "no")
+    task = Task.from_frame(raw, y)
+    pipeline = build_pipeline(SearchSpace.for_kind("binary")[name].default_configuration(), task)
+    expected = pipeline.fit(task.X, task.y).predict(dense)
+    np.testing.assert_array_equal(pipeline.predict(raw), expected)
+    np.testing.assert_array_equal(clone(pipeline).fit(raw, task.y).predict(raw), expected)

@@ -59,7 +59,10 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("name", [*FUNCTIONS, *WITH_PARAMETER])
+OF_NUMBERS = ("infinite to missing", "within float32")
+
+
+@pytest.mark.parametrize("name", [n for n in (*FUNCTIONS, *WITH_PARAMETER) if n not in OF_NUMBERS])
 def test_no_cell_keeps_a_reading_busy(name):
     with contextlib.suppress(TypeError, ValueError, AttributeError, OverflowError):  # not meant for text
         read_column(pd.Series(HOSTILE), [name])

@@ -472,3 +472,13 @@ def test_parquet_of_too_many_cells_is_refused_unread(write):
     pyarrow.parquet.write_table(table, buffer, compression="zstd")
     assert len(buffer.getvalue()) < 2_000_000
     assert error_of(write(buffer.getvalue(), "t.parquet")).code == "AM115"
+
+
+def test_bytes_of_parquet_that_are_no_text_are_written_out(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    cells = pa.array([b"\x80", b"a"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 2, cells.buffers())
+    pa.parquet.write_table(pa.table({"a": text}), tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet").frame["a"].tolist() == ["\\x80", "a"]
