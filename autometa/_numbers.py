@@ -155,7 +155,7 @@ def number_reading(levels: Sequence[str], weights: Any, *, least: float = 0.7) -
     """
     step = max(len(levels) // _MAX_LEVELS, 1)
     cells = [
-        (_CELL.match(level) if len(level) <= _MAX_LENGTH else None, int(weight))
+        (_match_number(level), int(weight))
         for level, weight in zip(levels[::step], weights[::step], strict=True)
         if not is_word_for_missing(level)
     ]
@@ -180,6 +180,12 @@ def number_reading(levels: Sequence[str], weights: Any, *, least: float = 0.7) -
         return None
     reading = [*signs, *_units(found, n_found), *separators, "text to numbers", "to numbers"]
     return tuple(reading)
+
+
+def _match_number(level: str) -> re.Match[str] | None:
+    """Match a cell that is a number; a unit of control characters is damage, and no reading is named after it."""
+    match = _CELL.match(level) if len(level) <= _MAX_LENGTH else None
+    return match if match is not None and (match["after"] or "").strip().isprintable() else None
 
 
 def _marks(digits: str) -> list[str]:

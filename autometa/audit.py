@@ -282,6 +282,8 @@ def audit_pipeline(pipeline: Any) -> None:
     for part in _parts(pipeline):
         if issparse(part):
             part.check_format(full_check=True)
+        if isinstance(part, np.ndarray) and part.dtype.kind == "U":
+            _check_text(part)
         if not hasattr(part, "__dict__"):
             continue
         held = vars(part).keys()
@@ -319,6 +321,16 @@ def _parts(pipeline: Any) -> Iterator[Any]:
             pending.extend(value.ravel().tolist() if value.dtype == object else ())
         elif type(value).__module__.startswith(("sklearn.", "lightgbm.")) and hasattr(value, "__dict__"):
             pending.extend(vars(value).values())
+
+
+def _check_text(array: Any) -> None:
+    """Refuse text of numbers that are no characters, which NumPy holds and nothing else can read."""
+    if array.dtype.itemsize == 0:
+        return
+    kind = np.dtype(np.uint32).newbyteorder(array.dtype.byteorder)
+    codes = np.ascontiguousarray(array).view(kind)
+    is_half = (codes >= 0xD800) & (codes <= 0xDFFF)
+    require(not (is_half | (codes > 0x10FFFF)).any(), "text of the model holds what is no character")
 
 
 def require(condition: Any, what: str = "a part of the model does not fit the others") -> None:

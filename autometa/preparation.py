@@ -123,20 +123,26 @@ def make_preparation(algorithm: Algorithm, task: Task, scaler: str, encoding: En
     blocks: list[tuple[str, Any, Any]] = []
     if levels := list(encoding.levels):
         blocks.append(("categorical", _categorical_steps(task, levels, scaled), _selector(task, levels)))
-    empty = [] if scaled else [name for name in task.columns("numeric") if _is_nearly_empty(task.X[name])]
+    # Histogram-based gradient boosting cannot bin a column without any value among its training rows.
+    is_empty = {
+        name: not scaled and _is_nearly_empty(task.X[name]) for name in task.columns("numeric", "date")
+    }
+    empty = [name for name in task.columns("numeric") if is_empty[name]]
     takes_all = algorithm.name in _TAKE_ALL_NUMBERS
     full = [name for name in task.columns("numeric") if name not in empty]
     for title, reading, names in _groups(task, full, "numeric"):
         steps = _numeric_steps(task, names, reading, scaled, scaler, takes_all)
         blocks.append((title, steps, _selector(task, names)))
-    # Histogram-based gradient boosting cannot bin a column without any value among its training rows.
     for title, reading, names in _groups(task, empty, "nearly empty"):
-        steps = _numeric_steps(task, names, reading, True, "standard", takes_all)
+        # Not even boosting's own input: what is imputed and scaled has to be dense and finite.
+        steps = _numeric_steps(task, names, reading, True, "standard", takes_all=False)
         blocks.append((title, steps, _selector(task, names)))
-    for title, reading, names in _groups(task, task.columns("date"), "date"):
-        blocks.append(
-            (title, _date_steps(task, names, reading or ("to dates",), scaled), _selector(task, names))
-        )
+    dates = task.columns("date")
+    full_dates, empty_dates = [n for n in dates if not is_empty[n]], [n for n in dates if is_empty[n]]
+    for what, of_kind, is_scaled in (("date", full_dates, scaled), ("nearly empty date", empty_dates, True)):
+        for title, reading, names in _groups(task, of_kind, what):
+            steps = _date_steps(task, names, reading or ("to dates",), is_scaled)
+            blocks.append((title, steps, _selector(task, names)))
     if worth := list(encoding.worth):
         blocks.append(("worth", _worth_steps(task, worth, scaled), _selector(task, worth)))
     return join_blocks([*blocks, *_word_blocks(algorithm, task, encoding)])
@@ -188,11 +194,6 @@ def needs_frame(task: Task) -> bool:
     return not is_plain or any(_needs_cast(task.X[name]) for name in task.X.columns)
 
 
-def _was_sparse(task: Task, name: str) -> bool:
-    """Whether the user's own column is sparse, of which scikit-learn makes a matrix that few steps take."""
-    return task.dtypes.get(name, "").startswith("Sparse")
-
-
 def _needs_cast(column: pd.Series) -> bool:
     return (not isinstance(column.dtype, np.dtype) and not isinstance(
         column.dtype, pd.CategoricalDtype
@@ -234,7 +235,7 @@ def _numeric_steps(
     steps = [apply(name, "one-to-one") for name in reading]
     if any(task.X[name].dtype.kind == "m" for name in names):
         steps += [apply("times to numbers", "one-to-one"), apply("no time to missing", "one-to-one")]
-    elif not reading and any(_needs_cast(task.X[name]) or _was_sparse(task, name) for name in names):
+    elif not reading and any(_needs_cast(task.X[name]) for name in names):
         steps.append(apply("to numbers", "one-to-one"))
     elif task.is_positional and not takes_all and not reading:
         steps.append(apply("array to numbers", "one-to-one"))

@@ -111,7 +111,7 @@ def _target(n: int) -> st.SearchStrategy[Any]:
     def typed(values: list[Any], dtype: str | None) -> pd.Series:
         try:
             return _objects(values) if dtype is None else pd.Series(values, dtype=dtype)
-        except (TypeError, ValueError, OverflowError, NotImplementedError):
+        except (TypeError, ValueError, IndexError, OverflowError, NotImplementedError):
             return _objects(values)
 
     drawn = st.sampled_from(_LABELS).flatmap(lambda of: st.lists(st.sampled_from(of), min_size=n, max_size=n))

@@ -244,6 +244,17 @@ def test_arrays_that_do_not_fit_are_refused(models, tmp_path, name):
     assert refusal(pack(tmp_path / "m.skops", members)) == "AM602"
 
 
+@pytest.mark.parametrize("code", [0xD800, 0x110000, 0xFFFFFFFF])
+def test_classes_of_what_is_no_character_are_refused(models, tmp_path, code):
+    def change(classes):
+        text = classes.copy()
+        text.view(np.uint32)[0] = code
+        return text
+
+    members = with_array(models["mlp"], "classes_", change)
+    assert refusal(pack(tmp_path / "m.skops", members)) == "AM602"
+
+
 VALUES = {
     "a forest of more features than its trees": ("random_forest", "n_features_in_", 10**6),
     "bins of other features": ("hist_gradient_boosting", "_n_features", 2),

@@ -450,3 +450,8 @@ def test_any_column_has_a_type_or_an_error_of_ours(values, wanted):
         # What was read stays as it is.
         again = read_column(found.values, found.reading)
         pd.testing.assert_series_equal(again, found.values, check_dtype=False)
+
+
+def test_a_unit_of_control_characters_is_no_unit():
+    column = pd.Series([f"{i}.5\x19" for i in range(20)], name="c")
+    assert not any(step.endswith("\x19") for step in look_at(column).reading)

@@ -471,7 +471,19 @@ def test_sparse_columns_of_pandas_as_they_are(name):
     dense = pd.DataFrame(rng.integers(0, 3, (40, 2)), columns=["a", "b"])
     raw, y = dense.astype(pd.SparseDtype("int64", 0)), np.where(dense["a"] > 1, "yes", "no")
     task = Task.from_frame(raw, y)
-    pipeline = build_pipeline(SearchSpace.for_kind("binary")[name].default_configuration(), task)
+    pipeline = build_pipeline(small(name, "binary"), task)
     expected = pipeline.fit(task.X, task.y).predict(dense)
     np.testing.assert_array_equal(pipeline.predict(raw), expected)
     np.testing.assert_array_equal(clone(pipeline).fit(raw, task.y).predict(raw), expected)
+
+
+@pytest.mark.parametrize("name", ["hist_gradient_boosting", "lightgbm"])
+def test_a_date_may_stand_in_no_training_row(name):
+    days = pd.Series(pd.NaT, index=range(60), dtype="datetime64[ns]")
+    days.iloc[:3] = pd.Timestamp("2024-01-02"), pd.Timestamp("2024-03-05"), pd.Timestamp("2024-07-08")
+    X = pd.DataFrame({"day": days, "x": np.arange(60.0) ** 1.5})
+    task = Task.from_frame(X, np.where(np.arange(60) % 3 == 0, "yes", "no"))
+    assert task.column_types["day"] == "date"
+    pipeline = build_pipeline(small(name, "binary"), task)
+    pipeline.fit(X.iloc[3:], task.y.iloc[3:])
+    assert len(pipeline.predict(X)) == 60
