@@ -26,7 +26,8 @@ def is_watched() -> bool:
 
 
 def _is_notebook() -> bool:
-    if "ipykernel" not in sys.modules:
+    # Others may have loaded the kernel's library without the shell.
+    if "ipykernel" not in sys.modules or "IPython" not in sys.modules:
         return False
     shell = sys.modules["IPython"].get_ipython()
     return shell is not None and "IPKernelApp" in shell.config

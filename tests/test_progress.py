@@ -142,3 +142,11 @@ def test_a_notebook_shows_it():
     states = str(notebook.metadata.widgets).replace("\\u2007", " ")  # spaces as wide as a figure
     assert "50%" in states
     assert "best r2 0.5" in states
+
+
+def test_the_library_of_a_kernel_alone_is_no_notebook(monkeypatch) -> None:
+    """Something else may have loaded it."""
+    monkeypatch.setitem(sys.modules, "ipykernel", object())
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert not is_watched()
