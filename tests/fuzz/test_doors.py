@@ -30,6 +30,7 @@ def examples(n, **options):
     return settings(max_examples=n, deadline=None, suppress_health_check=checks, **options)
 
 
+pytestmark = pytest.mark.timeout(900)
 in_ci = {"derandomize": True}
 in_parts = {"database": None, "phases": [Phase.generate, Phase.shrink]}
 tables_and_algorithms = st.tuples(tables(), st.sampled_from(CHEAP))
@@ -117,19 +118,19 @@ def check_file(path, drawn):
     command("describe", str(path), "--target", "y", "--json")
 
 
-@examples(300, **in_ci)
+@examples(120, **in_ci)
 @given(tables_and_algorithms)
 def test_what_is_read_is_fitted_and_predicted_alike(drawn):
     check_reading(drawn)
 
 
-@examples(100, **in_ci)
+@examples(60, **in_ci)
 @given(tables())
 def test_recommending_refuses_what_reading_refuses_and_nothing_else(drawn):
     check_recommending(drawn)
 
 
-@examples(100, **in_ci)
+@examples(60, **in_ci)
 @given(texts())
 def test_any_text_is_described_and_ranked_or_refused_alike(tmp_path_factory, content):
     check_text(tmp_path_factory.getbasetemp() / "fuzzed.csv", content)
