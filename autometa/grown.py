@@ -14,8 +14,7 @@ BOOSTER: Final = "lightgbm"
 # Changes to the library's defaults. Rates, leaves and shares of columns span what gradient boosting is run with on
 # tables of ten thousand rows and more (Gorishniy et al. 2021, table of LightGBM's tuned values; LightGBM's own guide
 # for larger trees); the shallow and the strongly bound ones are for targets that are nearly additive, or noisy.
-_ALL: Final[Sequence[Mapping[str, Any]]] = (
-    {},
+LARGER: Final[Sequence[Mapping[str, Any]]] = (
     {"learning_rate": 0.05, "num_leaves": 63, "min_child_samples": 10, "colsample_bytree": 0.8},
     {"learning_rate": 0.03, "num_leaves": 15, "min_child_samples": 30, "colsample_bytree": 0.5},
     {
@@ -27,6 +26,10 @@ _ALL: Final[Sequence[Mapping[str, Any]]] = (
         "reg_lambda": 1.0,
     },
     {"learning_rate": 0.05, "num_leaves": 31, "min_child_samples": 40, "reg_lambda": 10.0},
+)
+_ALL: Final[Sequence[Mapping[str, Any]]] = (
+    {},
+    *LARGER,
     {
         "learning_rate": 0.05,
         "num_leaves": 400,

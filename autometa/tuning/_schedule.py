@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from autometa.grown import LARGER
 from autometa.space import Configuration
 
 # Rows of the first, cheap fit that there is something to return after. A default LightGBM takes a tenth of a second.
@@ -142,25 +143,8 @@ class Schedule:
 
 
 def grown(default: Configuration) -> list[Configuration]:
-    """Return boosted models of different size whose rounds early stopping finds.
-
-    Rates, leaves and shares of columns span what gradient boosting is run with on tables of ten thousand rows and
-    more (Gorishniy et al. 2021, table of LightGBM's tuned values; LightGBM's own guide for larger trees).
-    """
-    changes: list[dict[str, float | int]] = [
-        {"learning_rate": 0.05, "num_leaves": 63, "min_child_samples": 10, "colsample_bytree": 0.8},
-        {"learning_rate": 0.03, "num_leaves": 15, "min_child_samples": 30, "colsample_bytree": 0.5},
-        {
-            "learning_rate": 0.03,
-            "num_leaves": 128,
-            "min_child_samples": 5,
-            "colsample_bytree": 0.6,
-            "subsample": 0.8,
-            "reg_lambda": 1.0,
-        },
-        {"learning_rate": 0.05, "num_leaves": 31, "min_child_samples": 40, "reg_lambda": 10.0},
-    ]
+    """Return boosted models of different size whose rounds early stopping finds."""
     return [
         Configuration(default.algorithm, {**default.params, "n_estimators": 400, **change}, "user")
-        for change in changes
+        for change in LARGER
     ]
