@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -45,6 +45,8 @@ class Ledger:
     lease : float
         Seconds. Who holds a run gives a sign of life several times within them. Where none has come for as long, by
         the clock of the one that waits, the holder is taken for dead and the run is free again.
+    clock : callable, default=time.monotonic
+        Returns seconds that only grow.
 
     Notes
     -----
@@ -53,9 +55,10 @@ class Ledger:
     that was taken for dead cannot finish it any more.
     """
 
-    def __init__(self, storage: Any, lease: float) -> None:
+    def __init__(self, storage: Any, lease: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._storage = storage
         self._lease = lease
+        self._clock = clock
         self._held: dict[tuple[str, int], tuple[Claim, float]] = {}
         self._seen: dict[tuple[str, int], tuple[Any, float]] = {}
         self._forgotten: set[tuple[str, int]] = set()
@@ -112,7 +115,7 @@ class Ledger:
             mine = trial.user_attrs[_CLAIM]
             added = reversed(study.get_trials(deepcopy=False))
             claim = Claim(study, next(t.number for t in added if t.user_attrs.get(_CLAIM) == mine))
-            self._held[claim.name] = claim, time.monotonic()
+            self._held[claim.name] = claim, self._clock()
             earlier = [run for run in self.runs(study) if run.number < claim.number]
         is_late = key(trial) in map(key, earlier)
         if is_late or (configuration.origin == TUNED and len(tuned_runs(earlier, fidelity)) >= n_tuned):
@@ -140,7 +143,7 @@ class Ledger:
 
     def give_signs(self) -> None:
         """Say of every run that has been held for a while that its holder lives."""
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
             for name, (claim, last) in list(self._held.items()):
                 if now - last > self._lease / _SIGNS_PER_LEASE:
@@ -150,7 +153,7 @@ class Ledger:
 
     def _is_alive(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Whether the holder of a run in flight has given a sign lately; if not, the run is closed."""
-        claim, now = Claim(study, trial.number), time.monotonic()
+        claim, now = Claim(study, trial.number), self._clock()
         sign = trial.user_attrs.get(_SIGN)
         last, since = self._seen.get(claim.name, (None, now))
         if claim.name in self._held or last != sign or claim.name not in self._seen:

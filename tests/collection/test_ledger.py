@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -17,15 +15,33 @@ from autometa.storage import open_storage
 SPACE = SearchSpace.for_kind("binary", ["knn"])
 DESIGN = SPACE.design(4)
 DEFAULT = DESIGN[0]
-LEASE = 0.4
+LEASE = 60.0
 
 
 def good(configuration: Configuration, score: float = 0.75) -> Run:
     return Run(configuration, "ok", scores={"roc_auc": score}, fit_seconds=0.1, n_train=30, n_folds=3)
 
 
+class Clock:
+    """Time passes only where a test says so: a storage may be slow."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
 @pytest.fixture(params=["runs.journal", "sqlite:///{path}/runs.db"])
-def meet(request, tmp_path):
+def meet(request, tmp_path, clock):
     """Return a function that opens the storage anew: the ledger and the study of one more runner."""
     place = request.param.format(path=tmp_path)
     place = place if "://" in place else str(tmp_path / place)
@@ -35,7 +51,7 @@ def meet(request, tmp_path):
         study = optuna.create_study(
             study_name="task", storage=storage, direction="maximize", load_if_exists=True
         )
-        return Ledger(storage, LEASE), study
+        return Ledger(storage, LEASE, clock), study
 
     return open_once
 
@@ -80,11 +96,11 @@ def test_what_failed_is_stored_and_not_free(meet):
     assert study.trials[0].state is TrialState.FAIL
 
 
-def test_a_silent_holder_loses_its_run_and_cannot_finish_it_any_more(meet):
+def test_a_silent_holder_loses_its_run_and_cannot_finish_it_any_more(meet, clock):
     (ours, study), (theirs, same) = meet(), meet()
     lost = claim(ours, study)
     assert claim(theirs, same) is None
-    time.sleep(1.5 * LEASE)
+    clock.sleep(1.5 * LEASE)
     taken = claim(theirs, same)
     assert taken is not None
     assert not ours.finish(lost, good(DEFAULT, 0.5))
@@ -92,12 +108,12 @@ def test_a_silent_holder_loses_its_run_and_cannot_finish_it_any_more(meet):
     assert [run.value for run in ours.runs(study)] == [0.75]
 
 
-def test_a_holder_that_gives_signs_keeps_its_run(meet):
+def test_a_holder_that_gives_signs_keeps_its_run(meet, clock):
     (ours, study), (theirs, same) = meet(), meet()
     trial_id = claim(ours, study)
     for _ in range(6):
         assert claim(theirs, same) is None
-        time.sleep(LEASE / 3)
+        clock.sleep(LEASE / 3)
         ours.give_signs()
     assert ours.finish(trial_id, good(DEFAULT))
 
