@@ -80,8 +80,8 @@ class FoldFit:
         Those that were not sent before.
     fit_seconds, predict_seconds : float
         CPU seconds.
-    prepare_seconds : float
-        Those of `fit_seconds` that the preparation took; nothing where it was there already.
+    prepare_seconds, shared_seconds : float
+        Those of `fit_seconds` that the preparation took, and those of them that other folds do not need again.
     row_seconds : float
         CPU seconds of the model for each row of a large table; NaN but for the first fold.
     n_train : int
@@ -99,6 +99,7 @@ class FoldFit:
     rounds: int | None = None
     row_seconds: float = float("nan")
     prepare_seconds: float = 0.0
+    shared_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -175,14 +176,16 @@ class FoldFitter:
         parts, model = self._build(job.configuration)
         if job.rounds is not None and _is_lightgbm(model):
             model.set_params(n_estimators=job.rounds)
-        names, blocks = [], []
+        names, blocks, shared = [], [], 0.0
         for name, preparation, is_own in parts:
             # What is fitted on few rows, to be quick, is not for others.
             if is_own or (job.fold is None and job.max_rows is not None):
                 name = f"{job.fold}/{job.max_rows}/{name}"
                 blocks.append(self._prepare_fold(name, preparation, train, test))
             else:
-                blocks.append(self._prepare(name, preparation, job, train, test))
+                before, is_new = time.process_time(), name not in self._shared
+                blocks.append(self._prepare(name, preparation, train, test))
+                shared += time.process_time() - before if is_new else 0.0
             names.append(name)
         self._own = {name: kept for name, kept in self._own.items() if name in names}
         X_train = side_by_side([block for block, _ in blocks])
@@ -205,6 +208,7 @@ class FoldFitter:
             rounds,
             self._price(model, X_test) if job.fold == 0 else float("nan"),
             prepared - start,
+            shared,
         )
 
     def _price(self, model: Any, X: Any) -> float:
@@ -254,7 +258,7 @@ class FoldFitter:
         return [(name, clone(part), is_own) for name, part, is_own in parts], clone(model)
 
     def _prepare(
-        self, name: str, preparation: Pipeline, job: Job, train: NDArray[Any], test: NDArray[Any]
+        self, name: str, preparation: Pipeline, train: NDArray[Any], test: NDArray[Any]
     ) -> tuple[Any, Any]:
         """Return the rows as a preparation that is fitted once for all folds gives them."""
         if name not in self._shared:

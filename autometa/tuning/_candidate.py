@@ -43,8 +43,8 @@ class Candidate:
         By fold.
     state : {"running", "complete", "stopped", "failed", "timeout", "memory", "interrupted"}
     reason : str
-    seconds : float
-        Wall-clock time of its fits.
+    seconds, shared_seconds : float
+        Wall-clock time of its fits, and what of it went into preparations that all folds share.
     scores : list of float
         The metric on each fold, in natural units.
     is_settled : bool
@@ -63,6 +63,7 @@ class Candidate:
     state: str = "running"
     reason: str = ""
     seconds: float = 0.0
+    shared_seconds: float = 0.0
     scores: list[float] = field(default_factory=list)
     is_settled: bool = False
     all_scores: list[dict[str, float]] | None = field(default=None, repr=False)
@@ -71,6 +72,17 @@ class Candidate:
     def depth(self) -> int:
         """Number of folds from the first on that are fitted."""
         return next((i for i in range(len(self.fits)) if i not in self.fits), len(self.fits))
+
+    @property
+    def fold_seconds(self) -> float:
+        """Seconds that one more fold should take."""
+        return (self.seconds - self.shared_seconds) / max(len(self.fits), 1)
+
+    def add(self, fold: int, fit: FoldFit, seconds: float) -> None:
+        """Take in one more fitted fold, for which so many seconds went by."""
+        spent = fit.fit_seconds + fit.predict_seconds
+        self.fits[fold], self.all_scores = fit, None
+        self.shared_seconds += seconds * fit.shared_seconds / spent if spent > 0 else 0.0
 
     @property
     def n_bytes(self) -> int:

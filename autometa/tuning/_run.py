@@ -424,7 +424,7 @@ class SearchRun:
     def _refit(self, candidate: Candidate, *, is_pipeline: bool = False) -> FoldFit | None:
         """Fit one configuration on all rows; None where the time does not allow it."""
         left = self._deadline.remaining
-        if 1.2 * candidate.seconds / len(candidate.fits) > left:
+        if 1.2 * candidate.fold_seconds > left:
             return None
         rounds = mean_rounds(candidate)
         job = Job(candidate.configuration, None, candidate.max_rows, left, rounds, is_pipeline)

@@ -207,7 +207,7 @@ class Search:
             started = candidate.fits.keys() | candidate.pending
             if len(started) == len(self._problem.splits):
                 continue
-            if candidate.seconds / len(candidate.fits) <= self.left:
+            if candidate.fold_seconds <= self.left:
                 return candidate, len(started)
             candidate.is_settled = True
         return None
@@ -316,7 +316,7 @@ class Search:
             self._check_failures()
             return
         self.preparations |= outcome.preparations
-        candidate.fits[fold] = outcome
+        candidate.add(fold, outcome, seconds)
         self._pace.note(candidate, outcome, seconds)
         n_done = len(candidate.fits)
         if n_done == self.depth:
@@ -345,8 +345,8 @@ class Search:
         if not candidate.fits:
             return  # dropped meanwhile
         self.preparations |= outcome.preparations
-        candidate.fits[fold], candidate.all_scores = outcome, None
         candidate.seconds += seconds
+        candidate.add(fold, outcome, seconds)
         if len(candidate.fits) == len(self._problem.splits):
             candidate.is_settled = True
 
@@ -357,8 +357,7 @@ class Search:
 
     def _seconds_to_come(self, candidate: Candidate) -> float:
         """Seconds that the other folds of a candidate will take, if they are like the first ones."""
-        n_done = len(candidate.fits)
-        return candidate.seconds / n_done * (len(self._problem.splits) - n_done) / self._n_workers
+        return candidate.fold_seconds * (len(self._problem.splits) - len(candidate.fits)) / self._n_workers
 
     def _finish(self, candidate: Candidate) -> None:
         candidate.scores = self._problem.fold_scores(candidate)
@@ -387,8 +386,7 @@ class Search:
             self._present.choose(self.complete)
             if len(self._problem.y) < self._schedule.refit_below:
                 # Members are fitted once more at the end, on a few more rows than in a fold.
-                spent = [member.seconds / len(member.fits) for member in self._present.members]
-                self._refit_seconds = 1.2 * float(np.sum(spent))
+                self._refit_seconds = 1.2 * sum(member.fold_seconds for member in self._present.members)
         self._count_idle(candidate, helps)
         if self._present.members:
             self.history.append((self._deadline.spent, candidate.number, self._present.score))
