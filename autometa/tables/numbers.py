@@ -1,0 +1,275 @@
+"""Numbers as people write them: which way of writing a column of text follows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from autometa.tables.readings import Reading
+
+_CLOCK: Final = re.compile(
+    r"^\s*(?:[-+]?\d{1,3}:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?"
+    r"|(?P<half>(?:0?[1-9]|1[0-2]):[0-5]\d(?::[0-5]\d)?\s*[ap][.]?m[.]?))\s*$",
+    re.IGNORECASE,
+)
+CLOCKS: Final[Reading] = ("to text", "half days to hours", "clock to span", "to spans", "to nanoseconds")
+# As pandas writes spans, as ISO 8601 does, and as people do with more than one unit.
+_WRITTEN_SPAN: Final = re.compile(
+    r"^\s*[-+]?(?:\d+\s*days?,?\s*(?:[-+]?\d{1,2}:\d{2}:\d{2}(?:\.\d+)?)?"
+    r"|P(?=[\dT])(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?"
+    r"|(?:\d+(?:\.\d+)?\s*(?:days?|d|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s)\s*,?){1,4})\s*$"
+)
+_UNITS_OF_TIME: Final = re.compile(r"(?<=\d)\s*([a-z]+)")
+_LETTERS_OF_SPANS: Final[Reading] = (
+    "days to words",
+    "hours to letters",
+    "minutes to letters",
+    "seconds to letters",
+)
+# What people write where a number is missing; spreadsheets write the last ones.
+_WORDS: Final = """
+    - -- --- \u2013 \u2014 . .. ... ? ?? n.a. n.a na n/a nan none null nil unknown missing tbd tba empty x void
+    unavailable #n/a #na #value! #div/0! #ref! #name? #num! #null! (null) (none) <na> nat
+"""
+_WORDS_FOR_MISSING: Final = frozenset(
+    [*_WORDS.split(), "", "not available", "no data", "not applicable", "not known"]
+)
+_BOUND: Final = re.compile(r"^\s*(?:[<>\u2264\u2265]=?)\s*[-+]?\d[\d.,]*\s*%?\s*$")
+_MAX_LOOKED_AT: Final = 500
+# What is longer is no number that people write.
+_MAX_LENGTH: Final = 64
+
+_CURRENCY: Final = (
+    r"[A-Z]{0,3}[$€£¥₹₽₩₺₫₴₪฿]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|MXN|KRW"
+    r"|TRY|RUB|HKD|SGD|Rs\.?|Kr\.?|kr\.?|Fr\.?|zł"
+)
+_CELL: Final = re.compile(
+    rf"""^\s*(?P<about>[~\u2248]?)\s*(?P<open>\(?)\s*[-+\u2212\u2013\u2014]?\s*(?P<before>{_CURRENCY})?\s*[-+]?
+    (?P<digits>(?:\d[\d.,'\u2019\ \u00a0\u202f\u2009]*\d|\d)[.,]?|[.,]\d+)(?:[eE][-+]?\d{{1,3}})?
+    (?P<after>\s*[^\s\d().,-][^\d()]{{0,19}}?)?\s*(?P<close>\)?)\s*(?P<end>-?)\s*$""",
+    re.VERBOSE,
+)
+_SPACES: Final = " \u00a0\u202f\u2009"
+_BY_SPACES: Final = re.compile(rf"^\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?:[.,]\d*)?$")
+_BY_APOSTROPHES: Final = re.compile(r"^\d{1,3}(?:['\u2019]\d{3})+(?:[.,]\d*)?$")
+_GROUPED: Final = {
+    mark: re.compile(rf"^\d{{1,3}}(?:[{mark}]\d{{2,3}})*[{mark}]\d{{3}}(?:[{other}]\d*)?$")
+    for mark, other in ((",", "."), (".", ","))
+}
+_MAGNITUDES: Final[dict[str, str]] = {
+    "k": "k to thousands",
+    **dict.fromkeys(("m", "mn", "mio", "mio.", "million"), "M to millions"),
+    **dict.fromkeys(("b", "bn", "billion"), "B to billions"),
+}
+# Units of one kind, as powers of ten of the first: where several stand in a column, all become that one.
+_POWERS: Final[tuple[dict[str, int], ...]] = (
+    {"g": 0, "mg": -3, "\u00b5g": -6, "kg": 3, "t": 6},
+    {"m": 0, "nm": -9, "\u00b5m": -6, "mm": -3, "cm": -2, "dm": -1, "km": 3},
+    {"l": 0, "L": 0, "ml": -3, "mL": -3, "cl": -2, "dl": -1, "hl": 2},
+    {"B": 0, "kB": 3, "KB": 3, "MB": 6, "GB": 9, "TB": 12, "PB": 15},
+    {"Hz": 0, "kHz": 3, "KHz": 3, "MHz": 6, "GHz": 9},
+    {"W": 0, "mW": -3, "kW": 3, "KW": 3, "MW": 6, "GW": 9},
+    {"Wh": 0, "kWh": 3, "MWh": 6, "GWh": 9},
+    {"V": 0, "mV": -3, "kV": 3},
+    {"A": 0, "mA": -3, "kA": 3},
+    {"Pa": 0, "hPa": 2, "kPa": 3, "MPa": 6},
+    {"s": 0, "ns": -9, "us": -6, "\u00b5s": -6, "ms": -3},
+)
+# Alone in its column, one of these may as well be a unit: metres, bytes.
+_UNITS_AS_WELL: Final = frozenset({"m", "b"})
+_MAX_LEVELS: Final = 5000
+# More cells than this with a zero in front are codes, such as postal ones.
+_MAX_SHARE_OF_ZEROS: Final = 0.01
+_MAX_SHARE_OF_OTHERS: Final = 0.1
+
+
+def is_word_for_missing(text: str) -> bool:
+    """Whether a cell says that its value is missing."""
+    return text.strip().casefold() in _WORDS_FOR_MISSING
+
+
+def is_no_value(text: str) -> bool:
+    """Whether a cell among numbers says that its value is missing, or only which side of a bound it lies on."""
+    return is_word_for_missing(text) or (len(text) <= _MAX_LENGTH and _BOUND.match(text) is not None)
+
+
+def is_clock(text: str) -> bool:
+    """Whether a cell is a time of day, or a span of hours, minutes and seconds."""
+    return len(text) <= _MAX_LENGTH and _CLOCK.match(text) is not None
+
+
+def span_reading(levels: Sequence[str], weights: Any, *, least: float) -> Reading | None:
+    """Return how spans of time are written in words or by ISO 8601; None where a column holds none.
+
+    Parameters
+    ----------
+    levels : sequence of str
+        The different cells.
+    weights : sequence of int
+        How often each stands.
+    least : float
+        Share of the cells, words for missing apart, that must be spans.
+
+    Returns
+    -------
+    tuple of str or None
+        Names of :mod:`autometa.tables.readings`. Numbers with one and the same unit are numbers.
+    """
+    cells = [
+        (level, int(weight))
+        for level, weight in zip(levels[:_MAX_LOOKED_AT], weights[:_MAX_LOOKED_AT], strict=True)
+        if not is_word_for_missing(level)
+    ]
+    found = [(w, n) for w, n in cells if len(w) <= _MAX_LENGTH and _WRITTEN_SPAN.match(w)]
+    if not found or sum(weight for _, weight in found) < least * sum(weight for _, weight in cells):
+        return None
+    kinds = {" ".join(unit[0] for unit in _UNITS_OF_TIME.findall(level)) for level, _ in found}
+    is_iso = all(level.lstrip(" -+").startswith("P") for level, _ in found)
+    if not is_iso and not any(":" in level for level, _ in found) and kinds <= set("dhms"):
+        return None if len(kinds) == 1 else _spans(_LETTERS_OF_SPANS)
+    return _spans(() if is_iso else _LETTERS_OF_SPANS)
+
+
+def _spans(letters: Reading) -> Reading:
+    return ("to text", *letters, "to spans", "to nanoseconds")
+
+
+def number_reading(levels: Sequence[str], weights: Any, *, least: float = 0.7) -> Reading | None:
+    """Return how numbers are written in a column of text; None where it holds none.
+
+    Parameters
+    ----------
+    levels : sequence of str
+        The different cells.
+    weights : sequence of int
+        How often each stands.
+    least : float, default=0.7
+        Share of the cells, words for missing apart, that must look like numbers. What they are read as is judged later.
+
+    Returns
+    -------
+    tuple of str or None
+        Names of :mod:`autometa.tables.readings`.
+    """
+    step = max(len(levels) // _MAX_LEVELS, 1)
+    cells = [
+        (_match_number(level), int(weight))
+        for level, weight in zip(levels[::step], weights[::step], strict=True)
+        if not is_word_for_missing(level)
+    ]
+    total = sum(weight for _, weight in cells)
+    found = [(match, weight) for match, weight in cells if match is not None]
+    n_found = sum(weight for _, weight in found)
+    if not n_found or n_found < least * total:
+        return None
+    marks: Counter[str] = Counter()
+    n_zeros = 0
+    for match, weight in found:
+        digits = match["digits"]
+        if re.match(r"0\d", digits) and not re.search(r"[.,]", digits):
+            n_zeros += weight
+        for mark in _marks(digits):
+            marks[mark] += weight
+    if n_zeros > _MAX_SHARE_OF_ZEROS * n_found:
+        return None
+    signs = _signs(found)
+    separators = _separators(marks, n_found)
+    if separators is None:
+        return None
+    reading = [*signs, *_units(found, n_found), *separators, "text to numbers", "to numbers"]
+    return tuple(reading)
+
+
+def _match_number(level: str) -> re.Match[str] | None:
+    """Match a cell that is a number; a unit of control characters is damage, and no reading is named after it."""
+    match = _CELL.match(level) if len(level) <= _MAX_LENGTH else None
+    return match if match is not None and (match["after"] or "").strip().isprintable() else None
+
+
+def _marks(digits: str) -> list[str]:
+    """Say what the separators of a number tell: which groups the digits, which is the decimal point."""
+    told = []
+    for separators, pattern, name in (
+        (_SPACES, _BY_SPACES, "by spaces"),
+        ("'\u2019", _BY_APOSTROPHES, "by apostrophes"),
+    ):
+        if any(mark in digits for mark in separators):
+            if not pattern.match(digits):
+                return []
+            told.append(name)
+            digits = re.sub(f"[{separators}]", "", digits)
+    present = [mark for mark in ",." if mark in digits]
+    if len(present) == 2:
+        last = max(present, key=digits.rfind)
+        other = "," if last == "." else "."
+        return [*told, f"decimal {last}", f"grouped {other}"] if _GROUPED[other].match(digits) else []
+    for mark in present:
+        if digits.count(mark) > 1:
+            return [*told, f"grouped {mark}"] if _GROUPED[mark].match(digits) else []
+        is_group = re.match(rf"^[1-9]\d{{0,2}}[{mark}]\d{{3}}$", digits) is not None
+        told.append(f"either {mark}" if is_group and not told else f"decimal {mark}")
+    return told
+
+
+def _separators(marks: Counter[str], n_found: int) -> list[str] | None:
+    """Return the steps that undo the separators; None where the cells contradict each other."""
+    for_point = marks["decimal ."] + marks["grouped ,"]
+    for_comma = marks["decimal ,"] + marks["grouped ."]
+    if min(for_point, for_comma) > _MAX_SHARE_OF_OTHERS * n_found:
+        return None
+    steps = [f"without grouping {how}" for how in ("by spaces", "by apostrophes") if marks[how]]
+    if for_comma > for_point:
+        if marks["grouped ."] or marks["either ."]:
+            steps.append("without grouping by points")
+        return [*steps, "decimal comma to point"]
+    if marks["grouped ,"] or marks["either ,"]:
+        steps.append("without grouping by commas")
+    return steps
+
+
+def _has_odd_edges(text: str) -> bool:
+    """Whether spaces stand around a number that pandas does not skip."""
+    return text.strip() != text.strip(" \t\r\n")
+
+
+def _signs(found: Sequence[tuple[re.Match[str], int]]) -> list[str]:
+    steps = []
+    if any(_has_odd_edges(match.string) for match, _ in found):
+        steps.append("without outer spaces")
+    if any(match["about"] for match, _ in found):
+        steps.append("about to plain")
+    if any(match["open"] and match["close"] for match, _ in found):
+        steps.append("brackets to minus")
+    if any(mark in match.string for match, _ in found for mark in "\u2212\u2013\u2014"):
+        steps.append("long minus to minus")
+    if any(match["end"] for match, _ in found):
+        steps.append("minus at the end to minus")
+    return steps
+
+
+def _units(found: Sequence[tuple[re.Match[str], int]], n_found: int) -> list[str]:
+    """Return the steps that take off a currency and a unit, or write out k, M, B and percent."""
+    steps = []
+    before: Counter[str] = Counter()
+    after: Counter[str] = Counter()
+    for match, weight in found:
+        before[match["before"] or ""] += weight
+        after[(match["after"] or "").strip()] += weight
+    currencies = Counter({mark: n for mark, n in before.items() if mark})
+    if currencies:
+        steps.append(f"without currency: {currencies.most_common(1)[0][0]}")
+    units = Counter({mark: n for mark, n in after.items() if mark})
+    if not units:
+        return steps
+    folded = {unit.casefold() for unit in units}
+    if folded <= _MAGNITUDES.keys() and (len(folded) > 1 or not units.keys() <= _UNITS_AS_WELL):
+        return [*steps, *dict.fromkeys(_MAGNITUDES[unit] for unit in sorted(folded))]
+    powers = next((kind for kind in _POWERS if units.keys() <= kind.keys()), None)
+    if powers is not None and len(units) > 1 and sum(units.values()) == n_found:
+        return [*steps, *(f"unit to power: {unit} e{powers[unit]}" for unit in sorted(units))]
+    unit, n = units.most_common(1)[0]
+    if unit == "%" and n < n_found:
+        return [*steps, "percent to hundredths"]
+    return [*steps, f"without unit: {unit}"]
