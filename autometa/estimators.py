@@ -17,8 +17,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
 from autometa.errors import DataError
-from autometa.frames import as_frame, as_series, check_names, is_lazy
-from autometa.matching import match_columns
+from autometa.tables.frames import as_frame, as_series, check_names, is_lazy
+from autometa.tables.matching import match_columns
 from autometa.task import Task, read_as_fitted
 from autometa.tuning import Callback, Schedule, tune
 

@@ -11,14 +11,14 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 
-from autometa._cells import LEVELS, MAX_CLASSES_OF_INTEGERS, PLAIN, ColumnType
-from autometa._numbers import is_word_for_missing, number_reading
-from autometa.columns import infer_columns
 from autometa.errors import DataError, DataIssue, UsageError, listed
-from autometa.fingerprints import find_leaks, fingerprint
-from autometa.frames import as_frame, as_series, check_names, names_of
 from autometa.metrics import Metric, needs_positive, resolve_metric
-from autometa.readings import Reading, read_column
+from autometa.tables.cells import LEVELS, MAX_CLASSES_OF_INTEGERS, PLAIN, ColumnType
+from autometa.tables.columns import infer_columns
+from autometa.tables.fingerprints import find_leaks, fingerprint
+from autometa.tables.frames import as_frame, as_series, check_names, names_of
+from autometa.tables.numbers import is_word_for_missing, number_reading
+from autometa.tables.readings import Reading, read_column
 
 __all__ = ["KINDS", "ColumnType", "DataIssue", "Kind", "Task", "read_as_fitted", "split_target"]
 
@@ -48,8 +48,8 @@ class Task:
     column_types : dict of str to {"numeric", "categorical", "date", "text", "ignored"}
         What each column is treated as, in the order of ``X``.
     readings : dict of str to tuple of str
-        How the cells of a column are read where that is not plain, see :mod:`autometa.readings`. Pipelines hold the
-        same steps, so they take the user's own table as well as `X`.
+        How the cells of a column are read where that is not plain, see :mod:`autometa.tables.readings`. Pipelines hold
+        the same steps, so they take the user's own table as well as `X`.
     unread : dict of str to tuple of str
         Words among the numbers or dates of a column that are missing values, in new rows as well.
     dtypes : dict of str to str
@@ -101,8 +101,8 @@ class Task:
         ----------
         X : DataFrame or array-like of shape (n_rows, n_columns), or Task
             Any mix of numbers, strings, categories, booleans, dates and missing values; see
-            :func:`autometa.frames.as_frame` for the forms. A task that was made before is returned as it is, and the
-            other arguments are not looked at.
+            :func:`autometa.tables.frames.as_frame` for the forms. A task that was made before is returned as it is, and
+            the other arguments are not looked at.
         y : array-like of shape (n_rows,), or str
             The target, or the name of its column in `X`.
         kind : {"auto", "classification", "regression", "binary", "multiclass"}, default="auto"
@@ -205,7 +205,7 @@ class Task:
         return fingerprint(self.kind, self.X, self.y)
 
     def schema(self) -> list[dict[str, Any]]:
-        """Return what new rows must have, for :func:`autometa.matching.match_columns`.
+        """Return what new rows must have, for :func:`autometa.tables.matching.match_columns`.
 
         Returns
         -------

@@ -18,10 +18,10 @@ import pandas as pd
 
 from autometa.errors import StorageError
 from autometa.files import write_file
-from autometa.grown import CHOSEN
 from autometa.metafeatures import METAFEATURES_VERSION, describe_task
 from autometa.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, baseline_scores
 from autometa.space import SPACE_VERSION, Configuration, SearchSpace, target_of
+from autometa.space.grown import CHOSEN
 from autometa.task import Task
 
 TASK_COLUMNS: Final = (

@@ -19,10 +19,10 @@ from sklearn.pipeline import Pipeline
 
 from autometa.evaluation import fit_pipeline
 from autometa.metrics import Metric
-from autometa.mixture import build_ensemble, fit_weighted
 from autometa.notebook import render_search_card
 from autometa.pipelines import build_pipeline
 from autometa.recommendation import Recommendation, code_of
+from autometa.recommendation.mixture import build_ensemble, fit_weighted
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.tuning._deadline import TimeReport
