@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -20,7 +20,7 @@ from autometa.tables.frames import as_frame, as_series, check_names, names_of
 from autometa.tables.numbers import is_word_for_missing, number_reading
 from autometa.tables.readings import Reading, read_column
 
-__all__ = ["KINDS", "ColumnType", "DataIssue", "Kind", "Task", "split_target"]
+__all__ = ["KINDS", "ColumnType", "DataIssue", "Kind", "Task", "read_as_fitted", "split_target"]
 
 Kind = Literal["binary", "multiclass", "regression"]
 
@@ -234,6 +234,26 @@ class Task:
         return replace(self, X=self.X.iloc[rows], y=self.y.iloc[rows])
 
 
+def read_as_fitted(y: Any, classes: Sequence[Any] | None) -> pd.Series:
+    """Return a target in the form of predictions: labels as the classes are, or numbers.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+    classes : sequence, optional
+        Of a classifier; without them the target is numbers.
+    """
+    target = as_series(y)
+    if classes is None:
+        return _read_target(target, "regression", []).astype("float64")
+    are_text = all(isinstance(label, str) for label in classes)
+    return _spelled(target, "", []) if are_text and not _is_text(target) else target.infer_objects()
+
+
+def _is_text(y: pd.Series) -> bool:
+    return isinstance(y.dtype, pd.StringDtype) or all(isinstance(value, str) for value in y.dropna())
+
+
 def split_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, pd.Series]:
     """Split a frame into features and the named target column.
 
@@ -351,6 +371,12 @@ def _resolve_kind(y: pd.Series, kind: str) -> Kind:
             "Use kind='regression', or bin it into classes.",
         )
     if not numeric and n_classes > 0.5 * len(y) and n_classes > 20:
+        if y.dtype.kind in "mM":
+            raise DataError(
+                "AM105",
+                f"target {name} holds dates or spans of time ({n_classes} distinct), not numbers or labels.",
+                "Count days or seconds, for example: (y - y.min()) / pd.Timedelta(days=1).",
+            )
         raise DataError(
             "AM105",
             f"target {name} has {n_classes} distinct labels in {len(y)} rows, like an id or free text.",
@@ -368,7 +394,8 @@ def _resolve_kind(y: pd.Series, kind: str) -> Kind:
 
 def _is_integral(y: pd.Series) -> bool:
     values = y.to_numpy(dtype="float64")
-    return bool(np.all(np.isfinite(values)) and np.all(values == np.round(values)))
+    # Beyond 64 bits scikit-learn takes none for a label.
+    return bool(np.all(np.abs(values) < 2.0**64) and np.all(values == np.round(values)))
 
 
 def _looks_like_classes(y: pd.Series) -> bool:
@@ -394,6 +421,12 @@ def _check_target(y: pd.Series, kind: Kind, issues: list[DataIssue]) -> pd.Serie
     if pd.api.types.is_extension_array_dtype(y.dtype) and pd.api.types.is_numeric_dtype(y):
         y = y.astype("bool" if pd.api.types.is_bool_dtype(y) else "int64" if _is_integral(y) else "float64")
     y = _as_labels(y, name, issues)
+    if y.nunique() < 2:
+        raise DataError(
+            "AM103",
+            f"target {name!r} has one value ({_plain(y.iloc[0])!r}) in all {len(y)} rows, once its types are one.",
+            "Give different classes different names.",
+        )
     counts = y.value_counts()
     rare = counts[counts < 3]
     if len(rare):

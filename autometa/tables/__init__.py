@@ -35,10 +35,31 @@ __all__ = ["Table", "read_table"]
 
 MAX_BYTES: Final = 4 * 1000**3
 MAX_COLUMNS: Final = 100_000
-TEXT_SUFFIXES: Final = (".csv", ".tsv", ".tab", ".txt")
+TEXT_SUFFIXES: Final = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
 OTHER_SUFFIXES: Final = (".parquet", ".pq", ".feather", ".arrow", ".arff")
 PACKED_SUFFIXES: Final = (".gz", ".bz2", ".xz", ".zip")
 _BLOCK_BYTES: Final = 1 << 20
+_IN_PYTHON: Final = "Read it in Python ({}) and pass the frame, or save it as CSV or Parquet."
+# What people have beside these, and how to come from there.
+_NOT_READ: Final = (
+    (
+        (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods"),
+        "a workbook",
+        "Save its sheet as CSV, or pass what pandas.read_excel gives.",
+    ),
+    ((".json", ".jsonl", ".ndjson"), "JSON", _IN_PYTHON.format("pandas.read_json")),
+    ((".sav", ".por"), "a file of SPSS", _IN_PYTHON.format("pandas.read_spss")),
+    ((".dta",), "a file of Stata", _IN_PYTHON.format("pandas.read_stata")),
+    ((".sas7bdat", ".xpt"), "a file of SAS", _IN_PYTHON.format("pandas.read_sas")),
+    ((".h5", ".hdf", ".hdf5"), "HDF5", _IN_PYTHON.format("pandas.read_hdf")),
+    (
+        (".pkl", ".pickle", ".joblib", ".npy", ".npz", ".rds", ".rda", ".rdata"),
+        "made for one program",
+        "Save it as CSV or Parquet there.",
+    ),
+    ((".db", ".sqlite", ".sqlite3"), "a database", _IN_PYTHON.format("pandas.read_sql")),
+    ((".zst", ".7z", ".rar", ".tar"), "packed by a program whose files are", "Unpack it first."),
+)
 
 
 def read_table(
@@ -136,12 +157,16 @@ def _read_file(path: Path, name: str, max_bytes: int, wanted: Wanted) -> Table:
     elif packing:
         suffix = path.with_suffix("").suffix.lower()
     if is_regular and suffix not in (*TEXT_SUFFIXES, *OTHER_SUFFIXES):
+        cure = f"Use one of: {', '.join((*TEXT_SUFFIXES, *OTHER_SUFFIXES))}."
+        for suffixes, what, how in _NOT_READ:
+            if suffix in suffixes:
+                raise DataError("AM114", f"{name!r} is {what}, which is not read.", how)
         raise DataError(
             "AM114",
             f"{name!r} has the suffix {suffix!r}, which is not a known format."
             if suffix
             else f"{name!r} has no suffix.",
-            f"Use one of: {', '.join((*TEXT_SUFFIXES, *OTHER_SUFFIXES))}.",
+            cure,
         )
     try:
         with path.open("rb") as opened, contextlib.ExitStack() as stack:
@@ -174,7 +199,12 @@ def _suffix_in_zip(path: Path, name: str) -> str:
 
 
 def _one_member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
+    members = [
+        member
+        for member in archive.infolist()
+        if not (member.is_dir() or member.filename.startswith("__MACOSX/"))
+        and not Path(member.filename).name.startswith(".")
+    ]
     if len(members) != 1:
         shown = listed_names([member.filename for member in members[:5]]) or "nothing"
         raise DataError(

@@ -67,6 +67,7 @@ _OTHER_FORMATS: Final = (
     (b"<!DOCTYPE", "a page of the web, not a table", "Download the table itself."),
     (b"<HTML", "a page of the web, not a table", "Download the table itself."),
     (b"<?XML", "XML, not delimited text", "Save the table as CSV."),
+    (b"%PDF-", "a page to print, not a table", "Export the table itself."),
     (b"{", "JSON, not delimited text", "Save the table as CSV."),
     (b"[", "JSON, not delimited text", "Save the table as CSV."),
 )

@@ -10,10 +10,13 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from autometa.tables.numbers import is_word_for_missing
+from autometa.tables.numbers import is_word_for_missing, read_levels
 from autometa.tables.readings import Reading, read_column
 
-_MONTH: Final = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_MONTH: Final = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:tember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)"
+)
 _TIME: Final = (
     r"(?P<gap>T|,?\ {1,2}|:)(?P<hour>\d{1,2}):\d{2}(?P<second>:\d{2})?(?P<fraction>[.]\d{1,9})?"
     r"(?P<half>\ ?[ap]m)?(?P<zone>\ ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?"
@@ -23,24 +26,34 @@ _DATE: Final = re.compile(
     (?:
       (?P<iso>\d{{4}}-\d{{2}}(?:-\d{{2}})?)
       |(?P<compact>\d{{8}}T\d{{4}}(?:\d{{2}})?Z?)
+      |(?P<digits>(?:19|20)\d{{2}}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))
       |(?P<week>\d{{4}}-W\d{{2}}-[1-7])
       |\d{{4}}(?P<big>[-/.])\d{{1,2}}(?P=big)\d{{1,2}}
       |\d{{1,2}}(?P<small>[-/.])\d{{1,2}}(?P=small)(?P<small_year>\d{{4}}|\d{{2}})
-      |\d{{1,2}}(?P<word1>[-/.\ ])(?P<month1>{_MONTH})(?P<word2>[-/.\ ]|,\ )(?P<word_year>\d{{4}}|\d{{2}})
+      |\d{{1,2}}(?P<word1>[-/.\ ]?)(?P<month1>{_MONTH})(?P<word2>[-/.\ ]?|,\ )(?P<word_year>\d{{4}}|\d{{2}})
       |(?P<month2>{_MONTH})\ \d{{1,2}}(?P<comma>,?\ )\d{{4}}
       |(?P<month3>{_MONTH})(?P<only>[-/\ ])(?P<only_year>\d{{4}}|\d{{2}})
       |\d{{4}}(?P<ymd>[-/\ ])(?P<month4>{_MONTH})(?P=ymd)\d{{1,2}}
       |\d{{1,2}}(?P<my>[-/])\d{{4}}
+      |(?P<first_year>\d{{4}})(?P<ym>[-/])(?P<month_or_year>\d{{1,2}})
     )(?:{_TIME})?\s*$""",
     re.VERBOSE | re.IGNORECASE,
 )
 # Habits that strptime does not know; each is made one that it does, where the column has it.
 PERIODS_TO_DATES: Final[Reading] = ("first day of period", "quarter to month")
 _HABITS: Final[Reading] = (
+    "without invisible marks",
+    "digits to ASCII",
     *PERIODS_TO_DATES,
+    "half years and months to months",
+    "dates of East Asia",
     "week to its day",
+    "without words in dates",
     "ordinals to numbers",
     "months without point",
+    "months to English",
+    "time to colons",
+    "zones in brackets",
     "year at the end to the date",
     "time zones to offsets",
 )
@@ -49,6 +62,42 @@ _MIN_DATE_LIKE: Final = 0.9
 # What is longer is no date that people write.
 _MAX_LENGTH: Final = 64
 _MAX_FORMATS: Final = 12
+
+
+DAYS_IN_NUMBERS: Final[Reading] = (
+    "to text",
+    "whole numbers without point",
+    "to dates written: %Y%m%d",
+)
+SECONDS: Final[Reading] = ("seconds to dates",)
+THOUSANDTHS: Final[Reading] = ("thousandths of seconds to dates",)
+# 2000-01-01 to 2035-01-01, in seconds since 1970.
+_TIMES: Final = (946_684_800, 2_051_222_400)
+# Fewer different numbers may be days by chance: a random number between the bounds is one in three times of a hundred.
+_MIN_DAYS: Final = 8
+
+
+def number_dates(values: pd.Series) -> Reading | None:
+    """Return how numbers are dates: 20240131, or seconds or thousandths of one since 1970; None where they are none.
+
+    Parameters
+    ----------
+    values : Series of numbers
+        Without missing values.
+    """
+    least, most = float(values.min()), float(values.max())
+    if least >= 19_000_101 and most <= 21_001_231:
+        days = values.astype("int64")
+        month, day = days // 100 % 100, days % 100
+        if (days != values).any() or not (month.between(1, 12) & day.between(1, 31)).all():
+            return None
+        is_some = days.nunique() >= _MIN_DAYS and _parse(days, DAYS_IN_NUMBERS).notna().all()
+        return DAYS_IN_NUMBERS if is_some else None
+    if values.nunique() < _MIN_DAYS:
+        return None
+    if _TIMES[0] <= least and most < _TIMES[1]:
+        return SECONDS
+    return THOUSANDTHS if _TIMES[0] <= least / 1000 and most / 1000 < _TIMES[1] else None
 
 
 def date_reading(levels: Sequence[str], weights: Any, *, force: bool = False) -> tuple[Reading, bool] | None:
@@ -73,7 +122,7 @@ def date_reading(levels: Sequence[str], weights: Any, *, force: bool = False) ->
     step = max(len(levels) // _N_LOOKED_AT, 1)
     habits = _habits(levels[::step])
     if habits:
-        levels = _read_levels(levels, habits)
+        levels = read_levels(levels, habits)
     found = _plain_reading(levels, weights, step, force=force)
     return None if found is None else ((*habits, *found[0]), found[1])
 
@@ -83,9 +132,9 @@ def _habits(levels: Sequence[str]) -> Reading:
     sample = [level for level in levels if len(level) <= _MAX_LENGTH]
     if not sample or all(_DATE.match(level) for level in sample):
         return ()
-    needed = []
+    needed: list[str] = []
     for habit in _HABITS:
-        changed = _read_levels(sample, (habit,))
+        changed = read_levels(sample, (habit,))
         if changed != sample:
             needed.append(habit)
             sample = changed
@@ -93,15 +142,13 @@ def _habits(levels: Sequence[str]) -> Reading:
     return tuple(needed) if n_dates >= _MIN_DATE_LIKE * len(sample) else ()
 
 
-def _read_levels(levels: Sequence[str], reading: Reading) -> list[str]:
-    return [str(level) for level in read_column(pd.Series(list(levels), dtype="object"), reading)]
-
-
 def _plain_reading(
     levels: Sequence[str], weights: Any, step: int, *, force: bool
 ) -> tuple[Reading, bool] | None:
     """Return how dates are written that need nothing but strptime or ISO 8601."""
     matches = [_DATE.match(level) if len(level) <= _MAX_LENGTH else None for level in levels[::step]]
+    if _are_seasons(matches):
+        return None
     n_alike = sum(match is not None for match in matches)
     if not matches or (n_alike < _MIN_DATE_LIKE * len(matches) and not force):
         return None
@@ -115,7 +162,7 @@ def _plain_reading(
         return (("to dates",), False) if force else None
     best = max(covered, key=lambda f: covered[f])
     swapped = best.replace("%d", "%_").replace("%m", "%d").replace("%_", "%m")
-    is_unclear = swapped != best and covered.get(swapped, 0.0) == covered[best] and "%b" not in best
+    is_unclear = "%d" in best and "%m" in best and covered.get(swapped, 0.0) == covered[best]
     if is_unclear:
         # Dots are written where the day leads.
         day_leads = best.index("%d") < best.index("%m")
@@ -127,6 +174,16 @@ def _plain_reading(
     # pandas itself would swap day and month of 2024-01-05, too, if it was told that the day comes first.
     leads = ("day first to ISO", "to dates") if day_first > month_first else ("to dates",)
     return leads, day_first > 0 and month_first > 0 and not _is_settled(day_first, month_first)
+
+
+def _are_seasons(matches: Sequence[re.Match[str] | None]) -> bool:
+    """Whether 2008/09 and 2009/10 are years that overlap rather than months."""
+    found = [
+        match for match in matches if match is not None and match["ym"] and len(match["month_or_year"]) == 2
+    ]
+    return bool(found) and all(
+        (int(match["first_year"]) + 1) % 100 == int(match["month_or_year"]) for match in found
+    )
 
 
 def _is_settled(day_first: float, month_first: float) -> bool:
@@ -157,6 +214,8 @@ def _formats(match: re.Match[str]) -> list[str]:
         start = ("%a" if len(match["weekday"]) == 3 else "%A") + match["after_weekday"]
     if match["iso"]:
         bases = ["%Y-%m-%d" if match["iso"].count("-") == 2 else "%Y-%m"]
+    elif match["digits"]:
+        bases = ["%Y%m%d"]
     elif match["week"]:
         bases = ["%G-W%V-%u"]
     elif mark := match["big"]:
@@ -175,6 +234,8 @@ def _formats(match: re.Match[str]) -> list[str]:
         bases = [f"%Y{mark}{month}{mark}%d" for month in _months(match["month4"])]
     elif match["month3"]:
         bases = [f"{month}{match['only']}{_year(match['only_year'])}" for month in _months(match["month3"])]
+    elif mark := match["ym"]:
+        bases = [f"%Y{mark}%m"]
     else:
         bases = [f"%m{match['my']}%Y"]
     return [start + base + time for base in bases]

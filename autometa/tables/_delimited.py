@@ -24,10 +24,13 @@ from autometa.tables._content import (
     shown,
     too_wide,
 )
+from autometa.tables._encodings import guess_encoding, is_utf8
 
 _HEAD_BYTES: Final = 4_000_000
 _DECIMAL_COMMA: Final = re.compile(r"^\s*[-+]?\d+,\d+\s*$")
 _SEPARATOR_LINE: Final = re.compile(r"^\ufeff?\"?sep=(\\t|.)\"?\s*$", re.IGNORECASE)
+# Lines above a header that say what the table is.
+_MAX_TITLES: Final = 10
 _COMMENTS: Final = ("#", "//", "%")
 _ZEROS_IN_FRONT: Final = re.compile(r"^0\d+$")
 # Of the first lines, so many are looked at for numbers with zeros in front.
@@ -52,6 +55,7 @@ class _Dialect:
     encoding: str
     names: list[str]
     n_blank: int
+    has_spaces: bool = False
     codes: tuple[str, ...] = ()
     notices: list[DataIssue] = field(default_factory=list)
 
@@ -60,25 +64,31 @@ def read_text(stream: BinaryIO, name: str, separator: str, wanted: Wanted) -> Ta
     head = stream.read(_HEAD_BYTES)
     encoding = encoding_of(head)
     refuse_other_formats(head, encoding, name)
-    try:
-        return _parse(stream, _sniff(head, encoding, name, separator, wanted), name, wanted)
-    except UnicodeDecodeError:
-        pass
-    for encoding, called in (("cp1252", "Windows-1252"), ("latin-1", "Latin-1")):
-        try:
-            dialect = _sniff(head, encoding, name, separator, wanted)
-            what = f"{shown(name)} is not UTF-8; read as {called}."
-            dialect.notices.append(DataIssue("AM305", (), what, "Where letters are wrong, save it as UTF-8."))
+    if encoding != "utf-8-sig" or is_utf8(head, is_whole=len(head) < _HEAD_BYTES):
+        with contextlib.suppress(UnicodeDecodeError):
+            return _parse(stream, _sniff(head, encoding, name, separator, wanted), name, wanted)
+    stream.seek(0)
+    encoding, called = guess_encoding(stream)
+    for guess, name_of_it in ((encoding, called), ("latin-1", "Latin-1")):
+        what = f"{shown(name)} is not UTF-8; read as {name_of_it}."
+        if guess == "utf-8":
+            what = (
+                f"{shown(name)} holds bytes that are no UTF-8; they are read as their numbers, such as \\xf6."
+            )
+        notice = DataIssue("AM305", (), what, "Where letters are wrong, save it as UTF-8.")
+        with contextlib.suppress(UnicodeDecodeError):
+            dialect = _sniff(head, guess, name, separator, wanted)
+            dialect.notices.append(notice)
             return _parse(stream, dialect, name, wanted)
-        except UnicodeDecodeError:
-            continue
     raise DataError("AM113", f"{shown(name)} cannot be read as text.", "Save it as UTF-8.")
 
 
 def _sniff(head: bytes, encoding: str, name: str, separator: str, wanted: Wanted) -> _Dialect:
     """Read the header: its names, and the separator if the expected one gives a single column."""
     # The first bytes may end within a character, which only concerns the last line.
-    lines = head.decode(encoding, errors="replace").splitlines(keepends=True)
+    lines = head.decode(encoding, errors="backslashreplace" if encoding == "utf-8" else "replace").splitlines(
+        keepends=True
+    )
     notices = []
     n_blank = _first_line(lines, 0)
     if n_blank < len(lines) and (told := _SEPARATOR_LINE.match(lines[n_blank])):
@@ -91,17 +101,31 @@ def _sniff(head: bytes, encoding: str, name: str, separator: str, wanted: Wanted
     if n_blank > n_before:
         notices.append(DataIssue("AM306", (), "lines of comments above the header were left out."))
     n_before = n_blank
-    n_blank = _skip_title(lines, n_blank)
+    n_blank = _skip_titles(lines, n_blank)
     if n_blank > n_before:
         title = lines[n_before].strip(" ,;\t\r\n")[:60]
+        others = [line for line in lines[n_before + 1 : n_blank] if line.strip()]
         what = f"the title {title!r} above the header was left out."
+        if others:
+            what = f"the title {title!r} and {len(others)} more line(s) above the header were left out."
         notices.append(DataIssue("AM306", (), what))
     raw = _split(lines[n_blank:], separator, name)
+    has_spaces = len(raw) > 1 and all(label.startswith(" ") for label in raw[1:]) and separator != " "
+    if has_spaces:
+        raw = _split(lines[n_blank:], separator, name, skips_spaces=True)
+        what = "spaces behind the separators were dropped, in the header and in the cells."
+        notices.append(DataIssue("AM303", (), what))
     if len(raw) == 1 and (other := _other_separator(lines[n_blank:], separator)):
         separator, raw = other, _split(lines[n_blank:], other, name)
         notices.append(DataIssue("AM304", (), f"{shown(name)} is separated by {_SEPARATORS[other]}."))
     if len(raw) > wanted.max_columns:
         raise too_wide(name, len(raw), wanted.max_columns)
+    is_nameless = _lacks_first_name(lines[n_blank + 1 :], separator, len(raw))
+    if is_nameless:
+        raw = ["", *raw]
+        notices.append(
+            DataIssue("AM303", ("Unnamed: 0",), "the header has no name for the first column, 'Unnamed: 0'.")
+        )
     names = [label.strip() or f"Unnamed: {i}" for i, label in enumerate(raw)]
     check_unique(names, name)
     padded = tuple(new for new, old in zip(names, raw, strict=True) if old and new != old)
@@ -110,7 +134,7 @@ def _sniff(head: bytes, encoding: str, name: str, separator: str, wanted: Wanted
             DataIssue("AM303", padded, f"spaces around column names were dropped: {listed_names(padded)}.")
         )
     codes = _codes(lines[n_blank + 1 : n_blank + 1 + _LINES_LOOKED_AT], separator, names)
-    return _Dialect(separator, encoding, names, n_blank, codes, notices)
+    return _Dialect(separator, encoding, names, n_blank, has_spaces, codes, notices)
 
 
 def _first_line(lines: Sequence[str], start: int) -> int:
@@ -130,18 +154,30 @@ def _skip_comments(lines: Sequence[str], start: int) -> int:
     return end - 1 if is_header else end
 
 
-def _skip_title(lines: Sequence[str], start: int) -> int:
-    """Return the number of the header where a line with one cell stands above it; `start` where there is none."""
-    header = _first_line(lines, start + 1)
-    below = _first_line(lines, header + 1)
-    if below == len(lines):
-        return start
-    mark = max(";\t|,", key=lines[header].count)
-    title, cells, row = (next(csv.reader([lines[i]], delimiter=mark), []) for i in (start, header, below))
-    is_title = len([cell for cell in title if cell.strip()]) == 1 and (len(title) == 1 or title[0].strip())
-    names = [cell.strip() for cell in cells]
-    are_names = all(name and not _is_number(name) for name in names) and len(set(names)) == len(names)
-    return header if is_title and are_names and len(cells) == len(row) > 1 and cells != row else start
+def _skip_titles(lines: Sequence[str], start: int) -> int:
+    """Return the number of the header where lines with one cell stand above it; `start` where there are none."""
+    header = start
+    for _ in range(_MAX_TITLES):
+        title = header
+        header = _first_line(lines, title + 1)
+        below = _first_line(lines, header + 1)
+        if below == len(lines):
+            return start
+        mark = max(";\t|,", key=lines[header].count)
+        if not _is_title(next(csv.reader([lines[title]], delimiter=mark), []), lines[title]):
+            return start
+        cells, row = (next(csv.reader([lines[i]], delimiter=mark), []) for i in (header, below))
+        names = [cell.strip() for cell in cells]
+        are_names = all(name and not _is_number(name) for name in names) and len(set(names)) == len(names)
+        if are_names and len(cells) == len(row) > 1 and cells != row:
+            return header
+    return start
+
+
+def _is_title(cells: Sequence[str], line: str) -> bool:
+    """Whether a line has one cell; a name in quotes may go on in the next line."""
+    n_words = sum(bool(cell.strip()) for cell in cells)
+    return n_words == 1 and (len(cells) == 1 or bool(cells[0].strip())) and line.count('"') % 2 == 0
 
 
 def _is_number(text: str) -> bool:
@@ -152,6 +188,26 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def _lacks_first_name(lines: Sequence[str], separator: str, width: int) -> bool:
+    """Whether all rows have one cell more than the header and begin with a name or number of their own, as R writes."""
+    try:
+        rows = [
+            line.split() if separator == _SPACES else next(csv.reader([line], delimiter=separator))
+            for line in lines[:_LINES_COMPARED]
+            if line.strip()
+        ]
+    except (csv.Error, StopIteration):
+        return False
+    if len(rows) < 2 or not all(len(row) == width + 1 and row[-1].strip() for row in rows):
+        return False
+    first = [row[0].strip("\"' ") for row in rows]
+    if len(set(first)) < len(first):
+        return False
+    numbers = [int(name) for name in first if name.isascii() and name.isdigit()]
+    is_count = len(numbers) == len(first) and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    return is_count or not any(_is_number(name) for name in first)
+
+
 def _other_separator(lines: Sequence[str], separator: str) -> str | None:
     """Return what separates the cells of a header that the expected separator leaves whole."""
     common = max(";\t|,", key=lines[0].count)
@@ -159,8 +215,10 @@ def _other_separator(lines: Sequence[str], separator: str) -> str | None:
         return common
     first = [line.strip() for line in lines[:_LINES_COMPARED] if line.strip()]
     for mark in _RARE_SEPARATORS:
-        counts = {len(re.split(mark if mark == _SPACES else re.escape(mark), line)) for line in first}
-        if len(first) > 2 and len(counts) == 1 and counts != {1}:
+        header, *rows = (len(re.split(mark if mark == _SPACES else re.escape(mark), line)) for line in first)
+        # R writes spaces, and no name for the names of the rows.
+        is_short = mark == _SPACES and rows[:1] == [header + 1]
+        if len(first) > 2 and len(set(rows)) == 1 and header > 1 and (header == rows[0] or is_short):
             return mark
     return None
 
@@ -199,11 +257,11 @@ _RARE_SEPARATORS: Final = ("~", "^", ":", _SPACES)
 _LINES_COMPARED: Final = 50
 
 
-def _split(lines: list[str], separator: str, name: str) -> list[str]:
+def _split(lines: list[str], separator: str, name: str, *, skips_spaces: bool = False) -> list[str]:
     if separator == _SPACES:
         return lines[0].split()
     try:
-        return next(csv.reader(lines, delimiter=separator))
+        return next(csv.reader(lines, delimiter=separator, skipinitialspace=skips_spaces))
     except csv.Error as error:
         raise DataError(
             "AM113", f"the header of {shown(name)} cannot be read: {error}.", "Is it delimited text?"
@@ -212,8 +270,12 @@ def _split(lines: list[str], separator: str, name: str) -> list[str]:
 
 def _parse(stream: BinaryIO, dialect: _Dialect, name: str, wanted: Wanted) -> Table:
     options: dict[str, Any] = {"sep": dialect.separator}
-    if dialect.encoding not in ("utf-8-sig",):
+    if dialect.encoding not in ("utf-8-sig", "utf-8"):
         options["encoding"] = dialect.encoding
+    if dialect.encoding == "utf-8":
+        options["encoding_errors"] = "backslashreplace"
+    if dialect.has_spaces:
+        options["skipinitialspace"] = True
     if dialect.n_blank:
         options["skiprows"] = dialect.n_blank
     text = {*wanted.text_columns, *dialect.codes} & set(dialect.names)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from autometa.errors import DataError, DataIssue, DependencyError, how_to_install
 from autometa.tables._content import Table, check_unique, duplicate, encoding_of, reason
+from autometa.tables._encodings import guess_encoding
 from autometa.tables.frames import with_decoded_text
 
 # As floats they take 4 GB, which is the limit of other files.
@@ -104,12 +105,11 @@ def _read_arff(stream: BinaryIO, name: str) -> Table:
 
 def _text_of(content: bytes) -> str:
     """Decode text, whatever its encoding."""
-    for encoding in (encoding_of(content), "cp1252"):
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return content.decode("latin-1")
+    try:
+        return content.decode(encoding_of(content))
+    except UnicodeDecodeError:
+        encoding, _ = guess_encoding(content.splitlines())
+        return content.decode(encoding, errors="backslashreplace")
 
 
 def _plain_rows(text: str) -> tuple[str, tuple[DataIssue, ...]]:

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 
 from autometa.errors import DataError
-from autometa.tables._dates import PERIODS_TO_DATES, date_reading
+from autometa.tables._dates import DAYS_IN_NUMBERS, PERIODS_TO_DATES, date_reading, number_dates
 from autometa.tables.numbers import (
     CLOCKS,
+    LAPS,
     is_clock,
+    is_lap,
     is_no_value,
     is_word_for_missing,
     number_reading,
@@ -190,6 +192,8 @@ def _numbers_in_text(column: pd.Series, counts: pd.Series, *, is_asked_for: bool
         whole = bool((values.dropna() % 1 == 0).all())
         if whole and values.nunique() <= MAX_CLASSES_OF_INTEGERS:
             return None  # somebody made these text on purpose
+        if values.nunique() > MAX_CLASSES_OF_INTEGERS and number_dates(values.dropna()) == DAYS_IN_NUMBERS:
+            return None
         integers = values.astype("int64") if whole and values.notna().all() and _fit_int64(values) else values
         judged, code = judge_numbers(integers)
         if judged == "ignored":
@@ -207,7 +211,7 @@ def _are_truth(levels: Sequence[str]) -> bool:
 def _reading_of(levels: Sequence[str], weights: Any, is_asked_for: bool) -> tuple[Reading | None, bool]:
     """Return how numbers or spans of time are written, and whether they are the latter."""
     if _share(levels, weights, is_clock) >= 1 - MAX_SHARE_UNREAD:
-        return CLOCKS, True
+        return (LAPS if any(map(is_lap, levels)) else CLOCKS), True
     if spans := span_reading(levels, weights, least=1 - MAX_SHARE_UNREAD):
         return spans, True
     return number_reading(levels, weights, least=0.0 if is_asked_for else 0.7), False
@@ -275,7 +279,7 @@ def _are_few(unread: pd.Series, n_present: int, name: str) -> bool:
     strange = [
         int(count)
         for word, count in unread.items()
-        if not is_word_for_missing(str(word)) and str(word).strip() != name.strip()
+        if not is_no_value(str(word)) and str(word).strip() != name.strip()
     ]
     known = n_present - (int(unread.sum()) - sum(strange))
     share = MAX_SHARE_OF_ONE_WORD if len(strange) == 1 else MAX_SHARE_UNREAD

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from autometa.errors import DataIssue, UsageError, listed
+from autometa.tables._dates import DAYS_IN_NUMBERS, SECONDS, THOUSANDTHS, number_dates
 from autometa.tables.cells import (
     COLUMN_TYPES,
     DATES,
@@ -119,12 +120,15 @@ def _check_wanted(column_types: Mapping[str, Any], frame: pd.DataFrame) -> dict[
 
 
 _MESSAGES: Final = {
-    "AM202": ("text that holds dates; read as dates, what cannot be read as missing", ""),
+    "AM202": ("text or numbers that hold dates; read as dates, what cannot be read as missing", ""),
     "AM203": ("holds infinite values; they are read as missing", "Check how they came about."),
     "AM205": ("entirely missing; ignored", "Drop the column or fill it in."),
     "AM206": ("unique in every row, like an id; ignored", "Drop it, or encode what it means."),
     "AM208": ("the same in every row; ignored", ""),
-    "AM209": ("mixes text with other types; read as text", "Clean the column if that is a mistake."),
+    "AM209": (
+        "mixes types, or holds values of an unusual one; read as text",
+        "Clean the column if that is a mistake.",
+    ),
     "AM210": ("of a type that cannot be used; ignored", "Convert it to numbers, text or dates."),
     "AM211": ("free text; read as counts of words or letters reduced to a few numbers", ""),
     "AM212": (
@@ -138,6 +142,10 @@ _MESSAGES: Final = {
     "AM217": (
         "whole numbers beyond 2**53, of which the last digits are lost",
         "Where they are codes, say so: column_types={{{name!r}: 'categorical'}}.",
+    ),
+    "AM218": (
+        "numbers that may be seconds since 1970; read as numbers",
+        "Where they are dates, say so: column_types={{{name!r}: 'date'}}.",
     ),
 }
 
@@ -245,9 +253,25 @@ def _look_at_numbers(column: pd.Series, wanted: ColumnType | None) -> Column:
     if wanted == "text":
         return Column("text", reading=LEVELS, values=read_column(column, LEVELS))
     found, code = judge_numbers(column)
+    if found == "numeric" and wanted is None and not pd.api.types.is_bool_dtype(column.dtype):
+        return _dates_in_numbers(column) or Column(found, code)
     if wanted is None or code == "AM208":
         return Column(found, code)
     return Column("numeric")
+
+
+def _dates_in_numbers(column: pd.Series) -> Column | None:
+    """Read whole numbers as dates where all are; seconds since 1970 may be other numbers, and are only told."""
+    present = column.dropna()
+    reading = None if has_infinity(column) else number_dates(present)
+    if reading is None:
+        return None
+    values = read_column(column, reading)
+    row = present.index[0]
+    detail = f"{str(present.loc[row])[:20]} as {values.loc[row]:%Y-%m-%d}" if present.index.is_unique else ""
+    if reading == SECONDS:
+        return Column("numeric", "AM218", detail=detail)
+    return Column("date", "AM202", reading, values, detail)
 
 
 def _infinite_rows(column: pd.Series) -> str:
@@ -260,9 +284,9 @@ def _dates_of_numbers(column: pd.Series) -> Column:
     present = column.dropna().astype("float64")
     middle = float(present.abs().median())
     if present.between(10**7, 10**8 - 1).all():
-        reading: Reading = (*LEVELS, "to dates written: %Y%m%d")
+        reading: Reading = DAYS_IN_NUMBERS
     else:
-        reading = ("thousandths of seconds to dates",) if middle > 10**11 else ("seconds to dates",)
+        reading = THOUSANDTHS if middle > 10**11 else SECONDS
     values = read_column(column, reading)
     if not values.notna().any():
         raise unreadable(column, "date")
@@ -383,6 +407,8 @@ def _is_float(text: str) -> bool:
 
 def _is_mixed(values: Iterable[Any]) -> bool:
     values = list(values)
+    if len({isinstance(value, (bool, np.bool_)) for value in values}) > 1:
+        return True
     return not (
         all(isinstance(value, str) for value in values)
         or all(isinstance(value, (int, float, np.number)) for value in values)

@@ -42,15 +42,36 @@ def as_frame(X: Any) -> pd.DataFrame:
             f"the table has {frame.shape[0]} rows and {frame.shape[1]} feature columns.",
             "Nothing can be learned from it; check how the data was read.",
         )
-    sparse = [i for i, dtype in enumerate(frame.dtypes) if isinstance(dtype, pd.SparseDtype)]
-    if sparse:
-        dense = {i: frame.dtypes.iloc[i].subtype for i in sparse}
-        columns = [
-            frame.iloc[:, i].astype(dense[i]) if i in dense else frame.iloc[:, i]
-            for i in range(frame.shape[1])
-        ]
+    plain = {i: _plain_dtype(frame.iloc[:, i]) for i, dtype in enumerate(frame.dtypes) if _is_odd(dtype)}
+    if plain:
+        columns = [plain[i] if i in plain else frame.iloc[:, i] for i in range(frame.shape[1])]
         frame = pd.concat(columns, axis=1).set_axis(frame.columns, axis=1)
     return with_decoded_text(frame)
+
+
+_ODD_ARROW: Final = frozenset(
+    {"uint64[pyarrow]", "halffloat[pyarrow]", "string_view[pyarrow]", "binary_view[pyarrow]"}
+)
+
+
+def _is_odd(dtype: Any) -> bool:
+    """Whether a column is sparse, or of a type of Arrow for which Arrow or pandas lack functions."""
+    if isinstance(dtype, pd.ArrowDtype):
+        return dtype.name in _ODD_ARROW
+    return isinstance(dtype, pd.SparseDtype)
+
+
+def _plain_dtype(column: pd.Series) -> pd.Series:
+    dtype = column.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        return column.astype(dtype.subtype)
+    if dtype.name == "uint64[pyarrow]":
+        return column.astype("UInt64" if column.hasnans else "uint64")
+    if dtype.name == "halffloat[pyarrow]":
+        return column.astype("float32")
+    values = column.array.__arrow_array__().to_pylist()
+    kind = "str" if dtype.name.startswith("string") else "object"
+    return pd.Series(values, index=column.index, name=column.name, dtype=kind)
 
 
 def with_decoded_text(frame: pd.DataFrame) -> pd.DataFrame:
@@ -259,6 +280,8 @@ def _series_of_values(y: Any) -> pd.Series:
     if hasattr(y, "toarray"):
         y = y.toarray()
     values = y if isinstance(y, np.ma.MaskedArray) else np.asarray(y)
+    if values.dtype.kind == "S":
+        values = values.astype(object)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
@@ -269,8 +292,10 @@ def _series_of_values(y: Any) -> pd.Series:
 
 
 def _plain_values(y: pd.Series) -> pd.Series:
-    if isinstance(y.dtype, pd.SparseDtype):
-        y = y.astype(y.dtype.subtype)
+    if _is_odd(y.dtype):
+        y = _plain_dtype(y)
+    if y.dtype == "float16":  # pandas has no index of it
+        y = y.astype("float32")
     if _is_arrow_text(y.dtype) and (decoded := _decoded(y)) is not None:
         y = decoded
     if isinstance(y.dtype, pd.CategoricalDtype):

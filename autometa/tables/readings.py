@@ -12,12 +12,15 @@ import contextlib
 import math
 import operator
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+
+from autometa.tables._calendar import MONTHS, WEEKDAYS
 
 _MINUTES: Final = r"(:[0-5]\d(?::[0-5]\d)?)"
 # The usual meaning of letters that stand for several zones; RFC 2822 has the American ones.
@@ -38,6 +41,28 @@ Function = tuple[Callable[..., Any], Mapping[str, Any]]
 Reading = tuple[str, ...]
 
 _SPACES: Final = " \u00a0\u202f\u2009"
+# Marks of direction, joiners and byte order, which nobody sees.
+_INVISIBLE: Final = "\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u00ad"
+
+
+def _digits() -> dict[str, str]:
+    """Return what stands for the ten digits and the marks of numbers in other scripts, and full-width ones."""
+    by_value: dict[int, list[str]] = {}
+    for code in range(0x80, 0x20000):
+        if (value := unicodedata.decimal(chr(code), None)) is not None:
+            by_value.setdefault(value, []).append(chr(code))
+    found = {f"[{''.join(same)}]": str(value) for value, same in sorted(by_value.items())}
+    marks = {
+        "[\u066b\uff0e]": ".",
+        "[\u066c\uff0c]": ",",
+        "[\uff0d]": "-",
+        "[\uff05\u066a]": "%",
+        "[\uff0b]": "+",
+    }
+    return found | marks
+
+
+_DIGITS: Final = _digits()
 _NO_TIME: Final = int(np.iinfo("int64").min)
 # Of float32's range (to 3e38), so that the sum of a hundred million such numbers is still in it.
 LARGEST: Final = 1e30
@@ -64,9 +89,33 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "missing to NaN": (pd.DataFrame.fillna, {"value": math.nan}),
         "text to numbers": (pd.DataFrame.apply, {"func": pd.to_numeric, "errors": "coerce"}),
         # Numbers as people write them: each makes one habit into what to_numeric reads.
+        "without invisible marks": _replace(f"[{_INVISIBLE}]", ""),
+        "digits to ASCII": _replace_all(_DIGITS),
+        "without quotes": _replace_all(
+            {r"^\s*=?\s*\"([^\"\n]{1,64})\"\s*$": r"\1", r"^\s*'([^'\n]{1,64})'?\s*$": r"\1"}
+        ),
+        "without footnotes": _replace(r"(?<=[\d%])\s*\[[\w ]{1,12}\]\s*$", ""),
+        "without number sign": _replace(r"^\s*(?i:#|\u2116|n[or]\.|n\u00b0)\s*(?=\d)", ""),
+        "without tolerance": _replace(r"(?<=\d)\s*(?:\u00b1|\+/-)\s*\d[\d.,]{0,20}(?!\d)", ""),
+        "powers of ten to exponents": _replace_all(
+            {
+                r"(?<=\d)\s*[\u00d7\u00b7*xX]\s*10\s*(?:\^|\*\*)\s*\(?([-+]?\d{1,3})\)?(?!\d)": r"e\1",
+                r"(?<=[\d.])[dD]([-+]\d{2,3})\s*$": r"e\1",
+            }
+        ),
+        "south and west to minus": _replace_all(
+            {
+                r"^\s*(\d[\d.,]{0,20})\s*(?:\u00b0\s*)?[SW]\s*$": r"-\1",
+                r"^\s*(\d[\d.,]{0,20})\s*(?:\u00b0\s*)?[NE]\s*$": r"\1",
+            }
+        ),
         "without outer spaces": _replace(r"^\s+|(?<!\s)\s+$", ""),
-        "about to plain": _replace(r"^\s*[~\u2248]\s*(?=\D?[\d.,])", ""),
-        "brackets to minus": _replace(_SHORT + r"\s*\(\s*([^()]*\d[^()]*?)\s*\)\s*$", r"-\1"),
+        "about to plain": _replace(
+            r"^\s*(?i:[~\u2248]|ca?\.|circa|about|around|approx\.|approximately)\s*(?=\D?[\d.,])", ""
+        ),
+        "brackets to minus": _replace(
+            _SHORT + r"\s*([^()\d\s]{0,4}?)\s*\(\s*([^()]*\d[^()]*?)\s*\)\s*$", r"-\1\2"
+        ),
         "long minus to minus": _replace(_SHORT + "([^\\d]*)[\u2212\u2013\u2014](?=[^\\d]*\\d)", r"\1-"),
         "minus at the end to minus": _replace(r"^\s*([^-]*\d)\s*-\s*$", r"-\1"),
         "without grouping by commas": _replace(_groups(","), ""),
@@ -75,9 +124,14 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "without grouping by apostrophes": _replace(_groups("'\u2019"), ""),
         "decimal comma to point": _replace(",", "."),
         "percent to hundredths": _replace(r"(?<=[\d.])\s*%\s*$", "e-2"),
-        "k to thousands": _replace(r"(?<=[\d.])\s*[kK]\s*$", "e3"),
-        "M to millions": _replace(r"(?<=[\d.])\s*(?i:mio|mn|million|m)\.?\s*$", "e6"),
-        "B to billions": _replace(r"(?<=[\d.])\s*(?i:bn|billion|b)\.?\s*$", "e9"),
+        "k to thousands": _replace(r"(?<=[\d.])\s*(?i:k|tsd|thousand)\.?\s*$", "e3"),
+        "M to millions": _replace(r"(?<=[\d.])\s*(?i:mio|mln|mn|mill|millions?|millionen|m)\.?\s*$", "e6"),
+        "B to billions": _replace(
+            r"(?<=[\d.])\s*(?i:bn|mrd|mld|billions?|milliards?|milliarden|b)\.?\s*$", "e9"
+        ),
+        "T to trillions": _replace(r"(?<=[\d.])\s*(?i:tn|trillions?|t)\.?\s*$", "e12"),
+        "lakhs to numbers": _replace(r"(?<=[\d.])\s*(?i:lakhs?|lacs?)\.?\s*$", "e5"),
+        "crores to numbers": _replace(r"(?<=[\d.])\s*(?i:crores?|cr)\.?\s*$", "e7"),
         "truth to numbers": _replace_all({r"^\s*(?i:true)\s*$": "1", r"^\s*(?i:false)\s*$": "0"}),
         # Text that Arrow cannot hold: bytes that are no UTF-8, and half characters.
         "each to text": (pd.DataFrame.map, {"func": str, "na_action": "ignore"}),
@@ -111,6 +165,13 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         ),
         # Dates as they are taken for periods already pass.
         "start of period": (pd.DataFrame.apply, {"func": operator.methodcaller("astype", "datetime64[s]")}),
+        "half years and months to months": _replace_all(
+            {
+                r"^\s*(\d{4})[- ]?[hHsS]1\s*$|^\s*[hHsS]1[- ]?(\d{4})\s*$": r"\1\2-01",
+                r"^\s*(\d{4})[- ]?[hHsS]2\s*$|^\s*[hHsS]2[- ]?(\d{4})\s*$": r"\1\2-07",
+                r"^\s*(\d{4})[mM](0[1-9]|1[0-2])\s*$": r"\1-\2",
+            }
+        ),
         "first day of period": _replace(r"^\s*(\d{4}-\d{2}-\d{2})/\d{4}-\d{2}-\d{2}\s*$", r"\1"),
         "quarter to month": _replace_all(
             {
@@ -118,25 +179,76 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
                 for quarter in (1, 2, 3, 4)
                 for pattern in (
                     rf"^\s*(\d{{4}})[- ]?[qQ]{quarter}\s*$",
-                    rf"^\s*[qQ]{quarter}[- ]?(\d{{4}})\s*$",
+                    rf"^\s*[qQ]{quarter}[-/ ]?(\d{{4}})\s*$",
+                    rf"^\s*{quarter}[qQ][-/ ]?(\d{{4}})\s*$",
+                )
+            }
+            | {
+                pattern: rf"{century}\1-{3 * quarter - 2:02d}"
+                for quarter in (1, 2, 3, 4)
+                for century, decade in (
+                    ("20", "[0-6]"),
+                    ("19", "[7-9]"),
+                )  # as strptime reads years of two digits
+                for pattern in (
+                    rf"^\s*[qQ]{quarter}[-/ ]?'?({decade}\d)\s*$",
+                    rf"^\s*{quarter}[qQ][-/ ]?'?({decade}\d)\s*$",
                 )
             }
         ),
         "week to its day": _replace_all(
             {
+                r"^\s*(\d{4})-?W([1-9])\s*$": r"\1-W0\2-1",
                 r"^\s*(\d{4})-?W(\d{2})\s*$": r"\1-W\2-1",
                 r"^\s*(\d{4})-?W(\d{2})-?([1-7])\s*$": r"\1-W\2-\3",
             }
         ),
         # Dates of habits that strptime does not know.
-        "ordinals to numbers": _replace(r"(?<=\d)(?i:st|nd|rd|th|[.](?=\s+[a-z]))", ""),
+        "dates of East Asia": _replace_all(
+            {
+                r"(\d{4})\s*[\u5e74\ub144]\s*(\d{1,2})\s*[\u6708\uc6d4]\s*(\d{1,2})\s*[\u65e5\uc77c]": r"\1-\2-\3",
+                r"(\d{4})\s*[\u5e74\ub144]\s*(\d{1,2})\s*[\u6708\uc6d4]": r"\1/\2",
+                r"(?<!\d)\s?(\d{1,2})\s?[\u6642\u65f6\uc2dc]\s?(\d{1,2})\s?[\u5206\ubd84](?:\s?(\d{1,2})\s?[\u79d2\ucd08])?"
+                r"\s*$": r" \1:\2:\g<3>",
+            }
+        ),
+        "months to English": _replace_all(
+            {
+                rf"(?i)(?<![^\W\d_])(?:{'|'.join(sorted(words.split(), key=len, reverse=True))})(?![^\W\d_])\.?": month
+                for month, words in MONTHS.items()
+            }
+        ),
+        "without words in dates": _replace_all(
+            {
+                rf"(?i)^\s*(?:{'|'.join(WEEKDAYS.split())})\.?,?\s+(?:den\s+|de\s+)?(?=\d)": "",
+                r"(?i)(?<=[\d.])\s+(?:de|di|d[eo]l|d')\s+(?=[^\W\d_]{3})": " ",
+                r"(?i)(?<=[^\W\d_])[.]?,?\s+(?:de|del|di|do|of|\u0433\u043e\u0434\u0430)\s+(?=\d{4})": " ",
+                r"(?i)(?<=\d{4})\s*(?:r|\u0433|\u0440)\.?(?=,?\s|$)": "",
+                r"(?i)(?<=\d),?\s+(?:at|um|om|kl\.?|\u00e0|a las|alle(?: ore)?|\u00e0s|\u0432)\s+(?=\d)": " ",
+                r"(?i)(?<=:\d\d)\s*(?:uhr|h|hrs|uur)\.?\s*$": "",
+            }
+        ),
+        "time to colons": _replace_all(
+            {
+                r"(?<=\d)\s(\d{1,2})[.](\d{2})[.](\d{2})(?=[.\s]|$)": r" \1:\2:\3",
+                r"(?<=:\d{2}),(?=\d{1,9}(?:\D|$))": ".",
+            }
+        ),
+        "zones in brackets": _replace_all(
+            {
+                r"(?<=[\d:])\s*(?:GMT|UTC)(?=[+-]\d{2}:?\d{2})": " ",
+                r"(?<=[+-]\d{4})\s*\([^()\n]{2,60}\)\s*$": "",
+                r"(?<=\d)\s*\(([A-Z]{2,5})\)\s*$": r" \1",
+            }
+        ),
+        "ordinals to numbers": _replace(r"(?<=\d)(?i:st|nd|rd|th|[.](?=\s+[^\W\d_]))", ""),
         "months without point": _replace(
             r"(?i)\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(?:t(?=[.\s])[.]?|[.])", r"\1"
         ),
         "year at the end to the date": _replace(
             r"^\s*(?:[A-Za-z]{3},?\s+)?([A-Za-z]{3})\s+(\d{1,2})\s+(\d{1,2}:\d{2}:\d{2})"
-            r"((?:\s+(?:[+-]\d{4}|[A-Z]{3,4}))?)\s+(\d{4})\s*$",
-            r"\1 \2 \5 \3\4",
+            r"((?:\s+(?:[+-]\d{4}|[A-Z]{3,4}))?)\s+(\d{4})((?:\s+[+-]\d{4})?)\s*$",
+            r"\1 \2 \5 \3\4\6",
         ),
         "time zones to offsets": _replace_all(
             {rf"(?<=[\d:])\s*{zone}\s*$": f" {offset}" for zone, offset in _ZONES.items()}
@@ -150,6 +262,17 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
                 **{rf"^\s*0?{h}{_MINUTES}\s*(?i:p[.]?m[.]?)\s*$": rf"{h + 12}\1" for h in range(1, 12)},
             }
         ),
+        "hours to clock": _replace_all(
+            {
+                r"^\s*(\d{1,2})[.](\d{2})\s*(?=(?i:[ap][.]?m[.]?)\s*$)": r"\1:\2 ",
+                r"^\s*(\d{1,2})\s*(?=(?i:[ap][.]?m[.]?)\s*$)": r"\1:00 ",
+            }
+        ),
+        "clock without offset": _replace(
+            r"^\s*(\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)\s*(?:Z|[-+]\d{2}:?\d{2})\s*$", r"\1"
+        ),
+        "laps to span": _replace(r"^\s*([-+]?)(\d{1,3}:\d{2}(?:\.\d{1,9})?)\s*$", r"\g<1>00:\2"),
+        "minutes after hours": _replace(r"(?<=\d)\s*[hH]\s*(\d{1,2})\s*$", r"h \1m"),
         "clock to span": _replace(r"^\s*([-+]?\d{1,3}:\d{2})\s*$", r"\1:00"),
         "days to words": _replace(r"(?<=\d)\s*(?i:days?|d)(?![a-z])", " days "),
         "hours to letters": _replace(r"(?<=\d)\s*(?i:hours?|hrs?|h)(?![a-z])", "h "),

@@ -59,6 +59,25 @@ HABITS = {
     "square metres": (lambda x: f"{x:.2f} m\u00b2", 0),
     "degrees": (lambda x: f"{x:.2f}\u00b0C", 0),
     "unit of two words": (lambda x: f"{x:,.2f} sq ft", 0),
+    "currency around brackets": (lambda x: f"$({x:,.2f})", 1),
+    "about in words": (lambda x: f"ca. {x:.2f}", 0),
+    "tolerance": (lambda x: f"{x:.2f} \u00b1 0.5", 0),
+    "footnote": (lambda x: f"{x:,.2f}[12]", 0),
+    "number sign": (lambda x: f"#{x:.2f}", 0),
+    "quotes of a spreadsheet": (lambda x: f'="{x:.2f}"', 0),
+    "apostrophe of a spreadsheet": (lambda x: f"'{x:.2f}", 0),
+    "powers of ten": (lambda x: f"{x / 1e3:.8f} \u00d7 10^3", 0),
+    "double precision": (lambda x: f"{x / 1e3:.8f}D+03", 0),
+    "marks that nobody sees": (lambda x: f"\ufeff{x:.2f}\u200b", 0),
+    "full-width digits": (lambda x: "".join(chr(0xFEE0 + ord(c)) for c in f"{x:.2f}"), 0),
+    "Arabic digits": (
+        lambda x: f"{x:.2f}".translate({**{48 + d: 0x660 + d for d in range(10)}, 46: 0x66B}),
+        0,
+    ),
+    "of a constant whole": (lambda x: f"{x:.2f}/10", 0),
+    "stars": (lambda x: f"{x:.2f} out of 5 stars", 0),
+    "thousands in words": (lambda x: f"{x / 1e3:.8f} Tsd. \u20ac", 0),
+    "thousand millions": (lambda x: f"{x / 1e9:.14f} Mrd. EUR".replace(".", ",", 1), 0),
 }
 
 
@@ -85,6 +104,14 @@ def test_numbers_are_read_whatever_the_habit(habit, cents):
         (["1 kg", "250 g", "3 kg", "10 mg"], [1000, 250, 3000, 0.01]),
         (["2 GB", "512 MB", "1 TB", "4 GB"], [2e9, 5.12e8, 1e12, 4e9]),
         (["$1.5 million", "$2 billion", "$1 million", "$7 billion"], [1.5e6, 2e9, 1e6, 7e9]),
+        (["$1.5 trillion", "$2 million", "$9 billion", "$3 million"], [1.5e12, 2e6, 9e9, 3e6]),
+        (["\u20b95 Lakh", "\u20b92.5 Crore", "\u20b91 Lakh", "\u20b99 lakhs"], [5e5, 2.5e7, 1e5, 9e5]),
+        (["1 year", "2 years", "30 years", "1 yearS"], [1, 2, 30, 1]),
+        (["5 KG", "7 kg", "8 kgs", "9 Kg."], [5, 7, 8, 9]),
+        (["1st", "2nd", "23rd", "34th"], [1, 2, 23, 34]),
+        (["57.05\u00b0N", "10.5\u00b0S", "0.25\u00b0N", "3\u00b0S"], [57.05, -10.5, 0.25, -3]),
+        (["4.5W", "4E", "120.25W", "7E"], [-4.5, 4, -120.25, 7]),
+        (["<5", "6", "7.5", "8", "9", "10", "11", "12"], [np.nan, 6, 7.5, 8]),
         (["\u20b91,50,000", "\u20b92,00,000", "\u20b912,00,000", "\u20b950,000"], [15e4, 2e5, 12e5, 5e4]),
     ],
 )
@@ -106,6 +133,10 @@ def test_one_word_among_numbers_is_missing_and_told(word):
 NOT_NUMBERS = {
     "two units": [f"{i} kg" if i % 2 else f"{i} lb" for i in ROWS],
     "zeros in front": [f"0{1000 + i}" for i in ROWS],
+    "halves": [f"{i}\u00bd" for i in ROWS],
+    "squares": [f"{i}\u00b2" for i in ROWS],
+    "fractions": [f"{i % 4 + 1}/{i % 7 + 2}" for i in ROWS],
+    "seasons": [f"{2000 + i % 11}/{i % 11 + 1:02d}" for i in ROWS],
     "ranges": [">50K" if i % 3 else "<=50K" for i in ROWS],
     "lists": [f"{i},{i + 1},{i + 2}" for i in ROWS],
     "versions": [f"1.{i % 5}.{i}" for i in ROWS],
@@ -157,17 +188,35 @@ SPANS = {
     "words": [f"{s // 3600} hours {s // 60 % 60} mins {s % 60} sec" for s in SECONDS],
     "letters": [f"{s // 3600}h {s // 60 % 60}m {s % 60}s" for s in SECONDS],
     "clock": [f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}" for s in SECONDS],
+    "half days with points": [
+        f"{dt.datetime(2024, 1, 1) + dt.timedelta(seconds=s):%I.%M %p}" for s in SECONDS
+    ],
+    "hours and minutes in French": [f"{s // 3600}h{s // 60 % 60:02d}" for s in SECONDS],
+    "laps": [f"{s // 60}:{s % 60:02d}.0" for s in SECONDS],
+    "times with zones": pd.Series(
+        [dt.time(s // 3600, s // 60 % 60, s % 60, tzinfo=dt.UTC) for s in SECONDS], dtype=object
+    ),
     "half days": [f"{dt.datetime(2024, 1, 1) + dt.timedelta(seconds=s):%I:%M:%S %p}" for s in SECONDS],
     "objects": pd.Series([dt.timedelta(seconds=s) for s in SECONDS], dtype=object),
     "categories": pd.Series(pd.to_timedelta(SECONDS, unit="s")).astype("category"),
 }
 
 
+WHOLE_MINUTES = ("half days with points", "hours and minutes in French")
+
+
 @pytest.mark.parametrize("name", SPANS)
 def test_spans_of_time_are_read_whatever_the_habit(name):
     found = look(SPANS[name])
     assert found.type == "numeric"
-    assert [value.total_seconds() for value in found.values] == SECONDS
+    exact = [value.total_seconds() for value in found.values]
+    assert exact == [s - s % 60 * (name in WHOLE_MINUTES) for s in SECONDS]
+
+
+def test_full_hours_of_half_days_are_times():
+    assert look(["9am", "1 pm", "12 AM", "12pm"] * 15).values.dt.total_seconds().tolist()[:4] == [
+        9 * 3600, 13 * 3600, 0, 12 * 3600
+    ]  # fmt: skip
 
 
 def test_a_count_of_years_is_no_id():
@@ -211,7 +260,9 @@ FORMATS = (
     "%b %d, %Y", "%d.%m.%y", "%m/%d/%y", "%Y-%b-%d", "%Y %b %d", "%d. %b %Y", "%b. %d, %Y",
     "%a %b %d %H:%M:%S %Y", "%G-W%V-%u", "%GW%V%u", "%Y%m%dT%H%M%S", "%a, %d %b %Y %H:%M:%S GMT",
     "%d/%b/%Y:%H:%M:%S +0000", "%Y.%m.%d", "%m/%d/%Y %I:%M %p", "%Y-%m-%dT%H:%M:%S", "%d.%m.%Y %H:%M",
-    "%a, %d %b %Y",
+    "%a, %d %b %Y", "%d%b%Y", "%d%b%Y:%H:%M:%S", "%d-%b-%y %I.%M.%S.000000 %p", "%Y-%m-%d %H:%M:%S,123",
+    "%b %d, %Y at %I:%M %p", "%a %b %d %Y %H:%M:%S GMT+0000 (Coordinated Universal Time)", "%Y%m%d",
+    "%d.%m.%Y, %H:%M Uhr", "%Y\u5e74%m\u6708%d\u65e5", "%Y\ub144 %m\uc6d4 %d\uc77c", "%Y-%m-%d %H:%M (UTC)",
 )  # fmt: skip
 
 
@@ -220,6 +271,58 @@ def test_a_column_of_dates_is_read_one_way(written):
     found = look(DAYS.dt.strftime(written))
     assert (found.type, found.code) == ("date", "AM202")
     assert (found.values.dt.tz_localize(None).dt.normalize() == DAYS).all()
+
+
+# The second, the fifth and the tenth month, as dates of these languages have them.
+OF_LANGUAGES = {
+    "German": ("{0}. {1} {2}", "Februar", "Mai", "Oktober"),
+    "German, short": ("Mo., {0}. {1} {2}", "Feb.", "Mai", "Okt."),
+    "French": ("{0} {1} {2}", "f\u00e9vrier", "mai", "octobre"),
+    "French, short": ("{0} {1} {2}", "f\u00e9vr.", "mai", "oct."),
+    "Spanish": ("{0} de {1} de {2}", "febrero", "mayo", "octubre"),
+    "Spanish, short": ("{0}-{1}-{2}", "feb", "may", "oct"),
+    "Italian": ("{0} {1} {2}", "febbraio", "maggio", "ottobre"),
+    "Portuguese": ("{0} de {1} de {2}", "fevereiro", "maio", "outubro"),
+    "Dutch": ("{0} {1} {2}", "februari", "mei", "oktober"),
+    "Swedish": ("{0} {1} {2}", "februari", "maj", "oktober"),
+    "Polish": ("{0} {1} {2}", "lutego", "maja", "pa\u017adziernika"),
+    "Czech": ("{0}. {1} {2}", "\u00fanora", "kv\u011btna", "\u0159\u00edjna"),
+    "Russian": ("{0} {1} {2} г.", "февраля", "мая", "октября"),  # noqa: RUF001
+    "Turkish": ("{0} {1} {2}", "\u015eubat", "May\u0131s", "Ekim"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", OF_LANGUAGES)
+def test_months_have_names_in_many_languages(language):
+    written, *names = OF_LANGUAGES[language]
+    found = look([written.format(i % 28 + 1, names[i % 3], 2000 + i) for i in ROWS])
+    assert found.type == "date"
+    assert found.values.dt.month.tolist() == [(2, 5, 10)[i % 3] for i in ROWS]
+    assert found.values.dt.day.tolist() == [i % 28 + 1 for i in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("written", "month"),
+    [
+        ("{0}H2", 7),
+        ("H2 {0}", 7),
+        ("{0}M11", 11),
+        ("Q4-{0}", 10),
+        ("4Q{0}", 10),
+        ("{0}/5", 5),
+        ("Sept 3, {0}", 9),
+    ],
+)
+def test_parts_of_years_are_dates(written, month):
+    found = look([written.format(1990 + i % 30) for i in ROWS])
+    assert found.type == "date"
+    assert (found.values.dt.month == month).all()
+    assert found.values.dt.year.tolist() == [1990 + i % 30 for i in ROWS]
+
+
+def test_quarters_of_two_digits_have_the_century_of_strptime():
+    found = look([f"Q{i % 4 + 1}'{(95 + i) % 100:02d}" for i in range(40)])
+    assert found.values.dt.year.tolist() == [1995 + i for i in range(40)]
 
 
 @pytest.mark.parametrize("written", ["%dth %B %Y", "%B %dst, %Y", "%d %B %Y"])
@@ -281,11 +384,23 @@ def test_periods_are_dates(freq):
     assert look(pd.Series(pd.period_range("2020", periods=N, freq=freq))).type == "date"
 
 
-def test_numbers_are_dates_only_when_asked():
-    seconds = pd.Series([1.7e9 + i * 1e5 for i in ROWS])
+def test_numbers_that_can_only_be_dates_are_dates():
     compact = pd.Series([20240101 + i % 28 for i in ROWS])
-    assert look(seconds).type == look(compact).type == "numeric"
-    for values in (seconds, seconds * 1000, compact):
+    for values in (compact, compact.astype("float64").mask(compact % 7 == 0), compact.astype("Int64")):
+        found = look(values)
+        assert (found.type, found.code) == ("date", "AM202")
+        assert found.values.isna().sum() == values.isna().sum()
+        assert (found.values.dropna().dt.day == values.dropna() % 100).all()
+    assert look(pd.Series([1_700_000_000_000 + i * 10**8 for i in ROWS])).values.dt.year.min() == 2023
+    # Some are no days, or there are few of them.
+    for values in ([20240101 + i for i in ROWS], [20240101, 20240102] * 30, [20241301 + i % 9 for i in ROWS]):
+        assert look(pd.Series(values)[::-1].reset_index(drop=True)).type in ("numeric", "ignored")
+
+
+def test_seconds_are_dates_only_when_asked():
+    seconds = pd.Series([1.7e9 + i * 1e5 for i in ROWS])
+    assert (look(seconds).type, look(seconds).code) == ("numeric", "AM218")
+    for values in (seconds, seconds * 1000, pd.Series([20240101 + i % 28 for i in ROWS])):
         assert look(values, "date").values.dt.year.isin([2023, 2024]).all()
 
 

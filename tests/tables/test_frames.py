@@ -183,3 +183,34 @@ def test_categories_of_arrow_that_are_no_text_are_refused():
     table = pa.table({"a": pa.DictionaryArray.from_arrays(pa.array([0, 1]), text)})
     with refused(DataError, "AM109", "cannot be turned into"):
         as_frame(table)
+
+
+@pytest.mark.parametrize("missing", [[], [None]])
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (pa.uint64(), [2**63, 2**63 + 4096]),
+        (pa.string_view(), ["a", "b"]),
+        (pa.binary_view(), [b"a", b"b"]),
+        (pa.float16(), [0.5, 1.5]),
+    ],
+)
+def test_types_of_arrow_that_lack_functions_are_plain(kind, values, missing):
+    cells = (values + missing) * 30
+    if kind == pa.float16():
+        cells = [None if cell is None else np.float16(cell) for cell in cells]
+    column = pd.Series(pd.array(cells, dtype=pd.ArrowDtype(kind)))
+    frame = as_frame(pd.DataFrame({"c": column, "x": np.sin(np.arange(len(cells)))}))
+    assert frame["c"].notna().sum() == 60
+    assert frame["c"].dropna().tolist()[:2] == values
+    labels = pd.Series(pd.array(cells[:2] * 30, dtype=column.dtype))
+    task = Task.from_frame(pd.DataFrame({"x": np.sin(np.arange(60))}), labels)
+    assert task.kind == "regression" if kind == pa.float16() else task.kind == "binary"
+
+
+def test_half_precision_is_a_number():
+    assert as_series(np.array([0.5, 1.0], dtype="float16")).dtype == "float32"
+
+
+def test_bytes_of_numpy_are_text():
+    assert as_series(np.array([b"a", b"b"])).tolist() == ["a", "b"]

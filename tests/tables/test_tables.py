@@ -482,3 +482,93 @@ def test_bytes_of_parquet_that_are_no_text_are_written_out(tmp_path):
     text = pa.Array.from_buffers(pa.string(), 2, cells.buffers())
     pa.parquet.write_table(pa.table({"a": text}), tmp_path / "t.parquet")
     assert read_table(tmp_path / "t.parquet").frame["a"].tolist() == ["\\x80", "a"]
+
+
+OF_SCRIPTS = {
+    "cp1251": ("город", ["Москва", "Казань", "Тверь"]),
+    "koi8-r": ("город", ["Москва", "Казань", "Тверь"]),
+    "shift_jis": ("都市", ["東京", "大阪府", "カード"]),
+    "euc_jp": ("都市", ["東京", "大阪府", "カード"]),
+    "gb18030": ("城市", ["北京市", "上海市", "广州"]),
+    "big5": ("城市", ["台北市", "高雄市", "臺中市"]),
+    "euc_kr": ("도시", ["서울", "부산", "대구"]),
+    "cp1253": ("πόλη", ["Αθήνα", "Πάτρα", "Βόλος"]),
+    "cp1250": ("miasto", ["Łódź", "Kraków", "Gdańsk"]),
+    "cp1252": ("stadt", ["München", "Köln", "Zürich"]),
+}
+
+
+@pytest.mark.parametrize("encoding", OF_SCRIPTS)
+def test_other_encodings_are_told_apart_by_their_letters(write, encoding):
+    header, words = OF_SCRIPTS[encoding]
+    text = f"{header},n\n" + lines(lambda i: f"{words[i % 3]},{i}")
+    table = read_table(write(text.encode(encoding)))
+    assert codes(table) == {"AM305"}
+    assert table.frame[header].tolist()[:3] == words
+
+
+@pytest.mark.parametrize(
+    "text", ["{} €", "{} °C", "£{}", "{} µg", "“good” {}", "Müller {}", "São {}", "{} m³"]
+)
+def test_signs_among_digits_are_western(write, text):
+    content = "a,n\n" + lines(lambda i: f"{text.format(i)},{i}")
+    table = read_table(write(content.encode("cp1252")))
+    assert table.frame["a"].tolist()[3] == text.format(3)
+
+
+def test_a_line_that_is_no_utf8_leaves_the_others_alone(write):
+    content = ("stadt,n\n" + lines(lambda i: f"Köln {i},{i}")).encode() + "Köln,5\n".encode("latin-1")
+    table = read_table(write(content))
+    assert table.frame["stadt"].tolist()[-2:] == ["Köln 59", "K\\xf6ln"]
+    assert codes(table) == {"AM305"}
+
+
+def test_spaces_behind_separators_are_none_of_the_cells(write):
+    table = read_table(write('a, b, y\n1.5, "u, v", yes\n2.5, "w", no\n'))
+    assert table.frame.to_dict("list") == {"a": [1.5, 2.5], "b": ["u, v", "w"], "y": ["yes", "no"]}
+    assert codes(table) == {"AM303"}
+
+
+def test_lines_about_the_table_above_the_header_are_left_out(write):
+    for above in ("Report: sales\nDate: 2024-01-01\n\n", "Sales,,\nof 2024,,\n"):
+        table = read_table(write(above + "a,b,y\n1,2,no\n3,4,yes\n"))
+        assert list(table.frame.columns) == ["a", "b", "y"]
+        assert codes(table) == {"AM306"}
+
+
+def test_a_name_may_go_on_in_the_next_line(write):
+    table = read_table(write('"a\nx",b,y\n1,2,no\n3,4,yes\n'))
+    assert list(table.frame.columns) == ["a\nx", "b", "y"]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", " "])
+@pytest.mark.parametrize("names", ['"{}"', "r{}", "{}"])
+def test_names_of_rows_need_no_name_themselves(write, mark, names):
+    rows = lines(lambda i: mark.join([names.format(i + 1), str(i * i), "uv"[i % 2]]))
+    table = read_table(write(f"a{mark}b\n" + rows))
+    assert list(table.frame.columns) == ["Unnamed: 0", "a", "b"]
+    assert table.frame["a"].tolist()[:3] == [0, 1, 4]
+    assert "AM303" in codes(table)
+
+
+@pytest.mark.parametrize("name", ["t.data", "t.dat"])
+def test_other_suffixes_of_text(write, name):
+    assert read_table(write("a,b\n1,2\n", name)).frame.shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "suffix", ["xlsx", "ods", "json", "sav", "dta", "sas7bdat", "h5", "pkl", "sqlite", "zst"]
+)
+def test_what_is_not_read_says_how_to_come_from_there(write, suffix):
+    error = error_of(write(b"x", f"t.{suffix}"))
+    assert error.code == "AM114"
+    assert "CSV" in str(error) or "Unpack" in str(error)
+
+
+def test_an_archive_may_hold_hidden_files_beside_the_table(tmp_path):
+    path = tmp_path / "t.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(".DS_Store", "x")
+        archive.writestr("__MACOSX/._t.csv", "x")
+        archive.writestr("t.csv", "a,b\n1,2\n")
+    assert read_table(path).frame.shape == (1, 2)
