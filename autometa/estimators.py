@@ -11,13 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
 from autometa.errors import DataError
-from autometa.frames import as_frame, as_series, check_names, is_lazy
-from autometa.matching import match_columns
+from autometa.tables.frames import as_frame, as_series, check_names, is_lazy
+from autometa.tables.matching import match_columns
+from autometa.tables.target import read_as_fitted
 from autometa.task import Task
 from autometa.tuning import Callback, Schedule, tune
 
@@ -83,6 +85,8 @@ score_ : float
     Of the model on rows that its parts were not fitted on, in natural units of the metric; NaN without folds.
 note_ : str
     What there was no time for; empty where there was time enough.
+warnings_ : tuple of DataIssue
+    How the table was read where that is not plain, and what else was noticed.
 study_ : optuna.Study
     With a trial for each candidate.
 """
@@ -210,6 +214,7 @@ class _AutoMeta(BaseEstimator):
         self.leaderboard_ = result.leaderboard
         self.score_ = result.score
         self.note_ = result.note
+        self.warnings_ = task.warnings
         self.study_ = result.study
         if self._kind == "classification":
             self.classes_ = result.model.classes_
@@ -244,7 +249,7 @@ class _AutoMeta(BaseEstimator):
         return check_names(frame, [])
 
     def _as_target(self, y: Any) -> pd.Series:
-        if not (is_lazy(y) or hasattr(y, "to_pandas") or isinstance(y, (list, tuple, pd.Series))):
+        if not (is_lazy(y) or hasattr(y, "to_pandas") or isinstance(y, (list, tuple, dict, pd.Series))):
             y = column_or_1d(y, warn=True)
         return as_series(y)
 
@@ -300,6 +305,27 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
             )
         return target
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of rows whose class is predicted, of labels in any form that `fit` takes.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            Rows with the columns of the fit.
+        y : array-like of shape (n_rows,)
+            Their classes.
+        sample_weight : array-like of shape (n_rows,), optional
+            How much each row counts; by default all count alike.
+
+        Returns
+        -------
+        float
+            1 at best.
+        """
+        predicted = self.predict(X)
+        target = read_as_fitted(y, self.classes_.tolist())
+        return float(accuracy_score(target.to_numpy(), predicted, sample_weight=sample_weight))
+
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probabilities of the classes, in the order of ``classes_``.
 
@@ -333,3 +359,23 @@ class AutoMetaRegressor(RegressorMixin, _AutoMeta):
     """
 
     _kind = "regression"
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R2 of the predictions, of numbers in any form that `fit` takes.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            Rows with the columns of the fit.
+        y : array-like of shape (n_rows,)
+            Their values.
+        sample_weight : array-like of shape (n_rows,), optional
+            How much each row counts; by default all count alike.
+
+        Returns
+        -------
+        float
+            1 at best.
+        """
+        predicted = self.predict(X)
+        return float(r2_score(read_as_fitted(y, None).to_numpy(), predicted, sample_weight=sample_weight))

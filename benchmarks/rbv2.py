@@ -32,7 +32,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler,
 from rbv2_peers import RGPE, NearestTask, PastModels
 
 from autometa import MetaSampler
-from autometa.axis import Axis
+from autometa.space.axis import Axis
 from autometa.tuning._past import leading_points, read_history
 from autometa.tuning._prior import History
 

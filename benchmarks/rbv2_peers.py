@@ -21,7 +21,7 @@ from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from autometa.axis import Axis
+from autometa.space.axis import Axis
 from autometa.tuning._prior import History
 
 Array = NDArray[np.float64]

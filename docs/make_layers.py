@@ -15,7 +15,9 @@ BLUE, INK, MUTED = "#0b65c2", "#17202a", "#52606d"
 def layers() -> list[list[str]]:
     """Return the modules of each layer, the highest first, as import-linter is told."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    (contract,) = (c for c in project["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
+    contract = next(
+        c for c in project["tool"]["importlinter"]["contracts"] if c.get("containers") == ["autometa"]
+    )
     return [re.findall(r"\w+", layer) for layer in contract["layers"]]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import enum
 import inspect
 import pickle
 import warnings
@@ -273,3 +275,43 @@ def test_forms_of_tables_that_have_names(iris) -> None:
     columns = {name: X[name].tolist() for name in X}
     model = AutoMetaClassifier(n_trials=0).fit(columns, y.tolist())
     np.testing.assert_array_equal(model.predict(columns), expected)
+
+
+class Light(enum.Enum):
+    RED = 1
+    GREEN = 2
+
+
+ODD_LABELS = {
+    "dates": [dt.date(2024, 1, 1), dt.date(2025, 1, 1)],
+    "members of an enumeration": [Light.RED, Light.GREEN],
+    "pairs": [(1, 2), (3, 4)],
+    "bytes": [b"a", b"b"],
+    "a number and a word": [1, "unknown"],
+    "truth as objects": [np.True_, np.False_],
+    "numbers as objects": [np.int64(1), np.int64(2)],
+}
+
+
+@pytest.mark.parametrize("name", ODD_LABELS)
+def test_scores_take_the_labels_that_fit_takes(name, iris) -> None:
+    X = iris[0].iloc[:, :2]
+    of_rows = (X.iloc[:, 0] > X.iloc[:, 0].median()).astype(int)
+    y = pd.Series([None] * len(X), dtype=object)
+    for row, code in enumerate(of_rows):
+        y.iloc[row] = ODD_LABELS[name][code]
+    model = AutoMetaClassifier(n_trials=0, algorithms="linear", random_state=0).fit(X, y)
+    assert model.score(X, y) > 0.8
+    assert model.score(X, y.tolist()) == model.score(X, y)
+    assert model.score(X, y, sample_weight=np.ones(len(y))) == pytest.approx(model.score(X, y))
+
+
+def test_a_target_may_be_a_mapping_or_money(iris) -> None:
+    X, y = iris
+    labels = dict(enumerate(y.map(["a", "b", "c"].__getitem__)))
+    model = AutoMetaClassifier(n_trials=0, algorithms="linear", random_state=0).fit(X, labels)
+    assert model.score(X, labels) > 0.8
+    price = X.iloc[:, 0].map("${:,.2f}".format)
+    regressor = AutoMetaRegressor(n_trials=0, algorithms="linear", random_state=0).fit(X, price)
+    assert regressor.score(X, price) == regressor.score(X, X.iloc[:, 0]) > 0.9
+    assert {issue.code for issue in regressor.warnings_} >= {"AM212"}

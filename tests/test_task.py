@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
+from refusals import refused
 
 from autometa.errors import AutometaError, DataError, UsageError
-from autometa.task import Task, split_target
+from autometa.tables.target import split_target
+from autometa.task import Task
 
 N = 60
 X = pd.DataFrame({"a": np.linspace(0, 1, N) ** 2, "b": ["u", "v", "w"] * (N // 3)})
@@ -371,3 +373,25 @@ def test_any_table_gives_a_task_or_an_error_of_ours(columns, target):
             continue
         assert len(task.fingerprint()) == 16
         assert set(task.column_types) == set(table.columns)
+
+
+def test_labels_that_are_one_when_they_are_text_are_refused():
+    with refused(DataError, "AM103", match="once its types are one"):
+        Task.from_frame(pd.DataFrame({"x": np.sin(range(40))}), pd.Series([1, "1"] * 20, dtype=object))
+
+
+def test_whole_numbers_beyond_64_bits_are_no_labels():
+    y = pd.Series([10**30, 10**31] * 20, dtype=object)
+    assert Task.from_frame(pd.DataFrame({"x": np.sin(range(40))}), y).kind == "regression"
+
+
+@pytest.mark.parametrize("unit", ["datetime64[ns]", "timedelta64[ns]"])
+def test_a_target_of_times_says_what_to_count(unit):
+    y = pd.Series(np.arange(40) * 10**9).astype(unit)
+    with refused(DataError, "AM105", match=r"dates or spans of time.*Count days"):
+        Task.from_frame(pd.DataFrame({"x": np.sin(range(40))}), y)
+
+
+def test_truth_among_numbers_is_told():
+    X = pd.DataFrame({"x": pd.Series([True, False, 1.5, 2.5] * 10, dtype=object)})
+    assert "AM209" in {issue.code for issue in Task.from_frame(X, pd.Series([0, 1] * 20)).warnings}

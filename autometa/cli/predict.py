@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    from autometa.matching import match_columns
     from autometa.persistence import load_model, version_mismatches
     from autometa.tables import read_table
+    from autometa.tables.matching import match_columns
 
     output = args.output or "-"
     check_writable(None if is_stream(output) else output, inputs=(args.data, args.model))
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _is_text(column: Mapping[str, Any]) -> bool:
     """Whether a column must not be turned into numbers by pandas, which knows less of how it is written."""
-    from autometa._cells import PLAIN
+    from autometa.tables.cells import PLAIN
 
     reading = tuple(column.get("reading", ()))
     if column["type"] in ("numeric", "date"):

@@ -24,10 +24,10 @@ from autometa.collection._predictions import PredictionReport, record
 from autometa.collection._station import Source, Station
 from autometa.errors import AutometaError, EvaluationError, with_code
 from autometa.evaluation import Protocol, Run
-from autometa.grown import grown_configurations
 from autometa.metabase import MetaBase
 from autometa.metafeatures import METAFEATURES_VERSION
 from autometa.space import Configuration, SearchSpace, target_of
+from autometa.space.grown import grown_configurations
 from autometa.storage import open_storage, quiet_optuna
 from autometa.task import KINDS
 
@@ -122,7 +122,7 @@ def collect(
         smaller one is left out for that task. Above the protocol's own, a fold tests on up to twice as many rows.
     grown : iterable of int, default=()
         Numbers of training rows at which the boosted models whose rounds early stopping finds are run as well; see
-        :func:`autometa.grown.grown_configurations`.
+        :func:`autometa.space.grown.grown_configurations`.
     n_tuned : int, default=0
         Runs of each task near the best found: Optuna's TPE on its three best algorithms, after the others.
     known : MetaBase, optional

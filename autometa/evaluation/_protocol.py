@@ -15,10 +15,10 @@ from sklearn.pipeline import Pipeline
 from autometa.errors import DataError
 from autometa.evaluation._rounds import fit_by_halves
 from autometa.evaluation._scoring import align_probabilities, score_predictions
-from autometa.grown import finds_rounds
 from autometa.metrics import stored_metrics
 from autometa.pipelines import build_pipeline
 from autometa.space import Configuration
+from autometa.space.grown import finds_rounds
 from autometa.task import Task
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]

@@ -18,10 +18,10 @@ import pandas as pd
 
 from autometa.errors import StorageError
 from autometa.files import write_file
-from autometa.grown import CHOSEN
 from autometa.metafeatures import METAFEATURES_VERSION, describe_task
 from autometa.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, baseline_scores
 from autometa.space import SPACE_VERSION, Configuration, SearchSpace, target_of
+from autometa.space.grown import CHOSEN
 from autometa.task import Task
 
 TASK_COLUMNS: Final = (
@@ -233,6 +233,24 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     if "schema" not in manifest:
         raise StorageError("AM605", f"the manifest of {directory} names no schema.")
     return manifest
+
+
+def count_rows(tasks: pd.DataFrame, configurations: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any]:
+    """Return what a manifest says about the three tables: counts, as plain JSON types."""
+
+    def counts(values: pd.Series) -> dict[str, int]:
+        return {str(name): int(count) for name, count in values.value_counts().items()}
+
+    return {
+        "tasks": {"total": len(tasks), **counts(tasks["kind"])},
+        "families": int(tasks["family"].nunique()),
+        "configurations": {"total": len(configurations), **counts(configurations["algorithm"])},
+        "origins": counts(configurations["origin"]),
+        "runs": {"total": len(runs), **counts(runs["status"])},
+        "fidelities": counts(runs["fidelity"]),
+        "metafeatures": sum(name.startswith(METAFEATURE_PREFIX) for name in tasks.columns),
+        "metrics": list(METRICS),
+    }
 
 
 def write_manifest(directory: Path, summary: Mapping[str, Any]) -> None:

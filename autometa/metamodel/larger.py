@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autometa.grown import finds_rounds
 from autometa.metabase import MetaBase
 from autometa.metamodel.costs import PowerLaw
 from autometa.metrics import stored_metrics
 from autometa.space import Configuration
+from autometa.space.grown import finds_rounds
 
 FloatArray = NDArray[np.float64]
 

@@ -18,8 +18,8 @@ from autometa.metabase import MetaBase
 from autometa.metafeatures import describe_task
 from autometa.metamodel import MetaModel, Neighbourhood, Prediction
 from autometa.metrics import Scale
-from autometa.mixture import MOST_MEMBERS, MOST_OF_AN_ALGORITHM, Candidates, leading_metrics
 from autometa.recommendation._results import Recommendation, Recommendations, Suitable
+from autometa.recommendation.mixture import MOST_MEMBERS, MOST_OF_AN_ALGORITHM, Candidates, leading_metrics
 from autometa.task import Task
 
 # As far from the known tasks as their hundredth is from the others.

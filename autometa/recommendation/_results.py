@@ -16,8 +16,8 @@ from autometa.errors import DataIssue, UsageError
 from autometa.metamodel import PastRuns
 from autometa.metamodel.belief import FewShot
 from autometa.metrics import Metric, Scale
-from autometa.mixture import Candidates, Mixture, build_ensemble, choose_mixture
 from autometa.notebook import render_recommendation_card, render_recommendations_card
+from autometa.recommendation.mixture import Candidates, Mixture, build_ensemble, choose_mixture
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 
@@ -227,7 +227,9 @@ class Recommendations(Sequence[Recommendation]):
         return [self._items[i] for i in left]
 
     def ensemble(self, k: int = 5, *, time_budget: float | None = None) -> Any:
-        """Return the unfitted weighted mean of up to `k` recommended pipelines; see :mod:`autometa.mixture`.
+        """Return the unfitted weighted mean of up to `k` recommended pipelines.
+
+        See :mod:`autometa.recommendation.mixture`.
 
         Parameters
         ----------
@@ -351,7 +353,7 @@ class Suitable:
 
 def code_of(estimator: Any, task: Task, target: str | None, data: str, read: str) -> str:
     """Return a Python script that builds, scores and fits an estimator for a task without autometa."""
-    from autometa.scripts import pipeline_code
+    from autometa.pipelines.scripts import pipeline_code
 
     scorer = task.metric.scorer
     name = target or (str(task.y.name) if task.y.name is not None else "target")

@@ -16,9 +16,9 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from autometa.axis import ABSENT, Axis, Value, is_finite_number
 from autometa.errors import UsageError
 from autometa.space import Algorithm
+from autometa.space.axis import ABSENT, Axis, Value, is_finite_number
 
 Policy = Literal["clip", "drop", "error"]
 Conditions = Mapping[str, Sequence[tuple[str, Sequence[Value]]]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import optuna
-from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from autometa.space import Configuration, SearchSpace
@@ -14,11 +13,6 @@ from autometa.space import Configuration, SearchSpace
 _WITHDRAWN: Final = "autometa:withdrawn"
 # Where Optuna keeps the parameters of a trial that was put in line, from its first moment on.
 _IN_LINE: Final = "fixed_params"
-
-
-def is_shared(study: optuna.Study) -> bool:
-    """Whether other processes may work on a study."""
-    return not isinstance(study._storage, InMemoryStorage)
 
 
 def is_mine(study: optuna.Study, trial: Trial, configuration: Configuration, space: SearchSpace) -> bool:
@@ -40,8 +34,6 @@ def is_mine(study: optuna.Study, trial: Trial, configuration: Configuration, spa
     stays. Otherwise whoever sees another gives way. Both may, if they look at the same moment; then the
     configuration is free again, and the sampler may propose it once more.
     """
-    if not is_shared(study):
-        return True
     trials = study.get_trials(deepcopy=False)
     own = next(t for t in trials if t.number == trial.number)
     for other in trials:

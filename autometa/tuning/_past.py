@@ -14,11 +14,11 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import rankdata
 
-from autometa.axis import ABSENT, Encoder
 from autometa.errors import UsageError
 from autometa.metamodel import greedy_portfolio
 from autometa.recommendation import Recommendations
 from autometa.space import Algorithm, Configuration, Value
+from autometa.space.axis import ABSENT, Encoder
 from autometa.tuning._prior import MAX_STUDIES, History, elites_of, moderate, normalised
 
 Params = Mapping[str, Any]

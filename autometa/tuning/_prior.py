@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from autometa.axis import Encoder
 from autometa.metabase import regret_of
+from autometa.space.axis import Encoder
 
 Array = NDArray[np.float64]
 

@@ -19,12 +19,12 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from autometa.axis import Axis
 from autometa.errors import AutometaError, UsageError
 from autometa.metamodel import MetaModel
 from autometa.metrics import Metric, perfect_score
 from autometa.recommendation import Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace
+from autometa.space.axis import Axis
 from autometa.task import Task
 from autometa.tuning._adapt import Part
 from autometa.tuning._past import N_PART, configurations_beside, read_history

@@ -61,11 +61,16 @@ class Listed:
     study : optuna.Study
     space : SearchSpace
     entries : sequence of Entry
+    is_shared : bool, default=True
+        Whether other processes may work on the study; their trials are then looked at before each candidate.
     """
 
-    def __init__(self, study: optuna.Study, space: SearchSpace, entries: Sequence[Entry]) -> None:
+    def __init__(
+        self, study: optuna.Study, space: SearchSpace, entries: Sequence[Entry], *, is_shared: bool = True
+    ) -> None:
         self._study = study
         self._space = space
+        self._is_shared = is_shared
         self._entries = list(entries)
         self._slow: list[Entry] = []
         self._by_id = {entry.configuration.id: entry for entry in entries}
@@ -92,7 +97,7 @@ class Listed:
             configuration = self._space.suggest(trial)
             # It may be what another process has put in line, which then does this one's.
             entry = self._by_id.get(configuration.id, Entry(configuration, origin_of(trial)))
-            if not is_mine(self._study, trial, configuration, self._space):
+            if self._is_shared and not is_mine(self._study, trial, configuration, self._space):
                 continue
             return Candidate(
                 configuration, entry.origin, trial, trial.number, entry.rank, expected_seconds=entry.seconds
@@ -110,12 +115,22 @@ class Sampled:
     has_time : callable
         Says whether there is time for a proposal: the first one learns from the known tasks, which takes a second
         or two.
+    is_shared : bool, default=True
+        Whether other processes may work on the study: what one of them has is then proposed anew.
     """
 
-    def __init__(self, study: optuna.Study, space: SearchSpace, has_time: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: SearchSpace,
+        has_time: Callable[[], bool],
+        *,
+        is_shared: bool = True,
+    ) -> None:
         self._study = study
         self._space = space
         self._has_time = has_time
+        self._is_shared = is_shared
 
     def next(self, allows: Allows) -> Candidate | None:
         """Return a candidate while there is time for one."""
@@ -124,7 +139,7 @@ class Sampled:
                 return None
             trial = self._study.ask()
             configuration = self._space.suggest(trial)
-            if is_mine(self._study, trial, configuration, self._space):
+            if not self._is_shared or is_mine(self._study, trial, configuration, self._space):
                 return Candidate(configuration, "search", trial, trial.number)
         return None
 

@@ -19,9 +19,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_limits
 
-from autometa.axis import Axis
 from autometa.recommendation import Recommendations
 from autometa.space import Configuration, Value, registered_algorithms, target_of
+from autometa.space.axis import Axis
 from autometa.tuning._past import N_PART, history_of_runs, learn_portfolio
 from autometa.tuning._prior import History, fit_prior, moderate
 from autometa.tuning._transfer import Proposer

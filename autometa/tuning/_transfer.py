@@ -22,8 +22,8 @@ from optuna.distributions import BaseDistribution
 from scipy.linalg import solve_triangular
 from scipy.spatial.distance import cdist
 
-from autometa.axis import Encoder
 from autometa.metamodel.belief import expected_improvement
+from autometa.space.axis import Encoder
 from autometa.tuning._past import Portfolio, pinning
 from autometa.tuning._prior import Prior, matern, squash
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import optuna
+from optuna.storages import InMemoryStorage
 from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
@@ -23,7 +24,6 @@ from autometa.space import Algorithm, SearchSpace
 from autometa.storage import open_storage, quiet_optuna
 from autometa.task import Task
 from autometa.tuning._candidate import Problem
-from autometa.tuning._claims import is_shared
 from autometa.tuning._cluster import OnCluster
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Children, Hands, Here
@@ -154,7 +154,9 @@ def tune(
         weights = resolve_weights(sample_weight, task)
         space = _space(task, algorithms, takes_weights=weights is not None)
         study = open_study(storage, study_name, task)
-        seed = seed_of(study, random_state)
+        # Other processes may work on what is kept where they can see it.
+        is_shared = not (storage is None or isinstance(storage, InMemoryStorage))
+        seed = seed_of(study, random_state, is_shared=is_shared)
         splits = _splits(task, cv, groups, seed, schedule) if n_trials else []
         sign(study, task, space, splits, seed)
         problem = Problem(task, splits, target_codes(task))
@@ -167,7 +169,18 @@ def tune(
             hands: Hands = own
             if bar.is_shown:
                 hands, callbacks = Watched(own, watch), [watch.ended, *callbacks]
-            run = SearchRun(task, problem, space, study, hands, deadline, schedule, ensemble_size, seed)
+            run = SearchRun(
+                task,
+                problem,
+                space,
+                study,
+                hands,
+                deadline,
+                schedule,
+                ensemble_size,
+                seed,
+                is_shared=is_shared,
+            )
             run.begin()
             with deadline.step("recommend"):
                 run.recommend(metamodel)
@@ -248,7 +261,7 @@ def open_study(storage: Any, name: str | None, task: Task) -> optuna.Study:
     )
 
 
-def seed_of(study: optuna.Study, random_state: Any) -> int:
+def seed_of(study: optuna.Study, random_state: Any, *, is_shared: bool) -> int:
     """Return the seed of everything but the sampler: that of the study, where it is continued.
 
     Processes that begin on one study at the same moment must agree on it before any could write it down; where nobody
@@ -256,7 +269,7 @@ def seed_of(study: optuna.Study, random_state: Any) -> int:
     """
     from sklearn.utils import check_random_state
 
-    if random_state is None and is_shared(study):
+    if random_state is None and is_shared:
         random_state = zlib.crc32(study.study_name.encode())
     fresh = int(check_random_state(random_state).randint(2**31 - 1))
     return int(study.user_attrs.get(_IDENTITY, {}).get("seed", fresh))

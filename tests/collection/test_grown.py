@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from autometa.collection import collect, read_catalog
-from autometa.grown import CHOSEN, grown_configurations
 from autometa.metabase import MetaBase
+from autometa.space.grown import CHOSEN, grown_configurations
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -15,9 +15,9 @@ from fuzz_inputs import command, outcome, tables, texts
 from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
 
 from autometa import AutoMetaClassifier, AutoMetaRegressor, recommend, tune
-from autometa.matching import match_columns
 from autometa.pipelines import build_pipeline
 from autometa.space import Configuration, SearchSpace
+from autometa.tables.matching import match_columns
 from autometa.task import Task
 
 SMALL = {"n_estimators": 2, "max_iter": 3}

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from simulation import simulate_metabase
 
-from autometa.grown import finds_rounds, grown_configurations
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel, Neighbourhood
 from autometa.metamodel.larger import LEAST_TASKS
 from autometa.metrics import as_gain, stored_metrics
 from autometa.space import SearchSpace
+from autometa.space.grown import finds_rounds, grown_configurations
 
 USUAL, LARGE = 667, 8000
 

@@ -11,8 +11,8 @@ from hypothesis import given, strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from refusals import refused
 
-from autometa.axis import Axis
 from autometa.errors import UsageError
+from autometa.space.axis import Axis
 from autometa.tuning import adapt
 
 # Optuna's remark when it rounds the end of a range to its grid.

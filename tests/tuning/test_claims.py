@@ -106,7 +106,7 @@ def test_two_lists_share_what_is_on_them(studies) -> None:
 
 def test_processes_agree_on_the_seed_without_a_word(studies) -> None:
     a, b = studies
-    assert seed_of(a, None) == seed_of(b, None)
+    assert seed_of(a, None, is_shared=True) == seed_of(b, None, is_shared=True)
 
 
 def work(path: str, X: Any, y: Any, recommend: Any, barrier: Any) -> None:

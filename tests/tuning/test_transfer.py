@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from optuna.distributions import FloatDistribution
 
-from autometa.axis import Encoder
+from autometa.space.axis import Encoder
 from autometa.tuning._past import learn_portfolio
 from autometa.tuning._prior import History, Prior, fit_prior, normalised
 from autometa.tuning._transfer import (

@@ -1,0 +1,79 @@
+"""How columns of words become numbers: the rule looks at facts and keeps to its bounds."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import given, strategies as st
+
+from autometa.pipelines.encoding import (
+    LEAST_COMPONENTS,
+    LONG_TEXT,
+    MANY_LEVELS,
+    MAX_CHARACTERS,
+    MAX_COMPONENTS,
+    MAX_WORTH_CLASSES,
+    MAX_WORTH_COLUMNS,
+    choose_encoding,
+)
+
+
+def levels(n: int, n_rows: int = 300) -> pd.Series:
+    return pd.Series([f"level {i % n}" for i in range(n_rows)])
+
+
+def text(length: int, n_rows: int = 300) -> pd.Series:
+    return pd.Series([("word " * length)[:length]] * n_rows)
+
+
+def test_many_levels_are_read_in_more_ways_than_few():
+    found = choose_encoding({"few": levels(MANY_LEVELS), "many": levels(MANY_LEVELS + 1)}, {}, 0)
+    assert found.levels == ("few", "many")
+    assert found.worth == ("many",)
+    assert list(found.letters) == ["many"]
+
+
+def test_short_text_is_read_by_letters_and_long_text_by_words():
+    found = choose_encoding({}, {"short": text(LONG_TEXT), "long": text(LONG_TEXT + 1)}, 2)
+    assert (list(found.letters), list(found.words)) == (["short"], ["long"])
+
+
+@pytest.mark.parametrize(
+    ("categories", "worth", "letters"),
+    [("levels", [], []), ("target", ["c"], []), ("characters", [], ["c"]), ("both", ["c"], ["c"])],
+)
+def test_a_configuration_can_say_what_is_done_with_many_levels(categories, worth, letters):
+    found = choose_encoding({"c": levels(200, n_rows=800)}, {}, 0, categories=categories)
+    assert (list(found.worth), list(found.letters)) == (worth, letters)
+
+
+@pytest.mark.parametrize(("by", "kind"), [("words", "words"), ("characters", "letters")])
+def test_a_configuration_can_say_what_text_is_read_by(by, kind):
+    found = choose_encoding({}, {"short": text(20), "long": text(500)}, 2, text_by=by)
+    assert set(getattr(found, kind)) == {"short", "long"}
+
+
+@given(
+    n_levels=st.lists(st.integers(1, 300), max_size=200),
+    n_text=st.integers(0, 5),
+    n_classes=st.integers(0, 200).filter(lambda n: n != 1),
+)
+def test_the_number_of_columns_is_bounded(n_levels, n_text, n_classes):
+    categorical = {f"c{i}": levels(n) for i, n in enumerate(n_levels)}
+    found = choose_encoding(categorical, {f"t{i}": text(30) for i in range(n_text)}, n_classes)
+    assert len(found.worth) * max(n_classes if n_classes > 2 else 1, 1) <= MAX_WORTH_COLUMNS
+    assert not found.worth or n_classes <= MAX_WORTH_CLASSES
+    counts = [*found.letters.values(), *found.words.values()]
+    assert sum(counts) <= MAX_COMPONENTS or set(counts) == {LEAST_COMPONENTS}
+    assert {*found.letters, *found.words} >= {f"t{i}" for i in range(n_text)}
+
+
+def test_the_letters_that_are_read_are_bounded():
+    n_rows = MAX_CHARACTERS // 50
+    found = choose_encoding({}, {"first": text(40, n_rows), "second": text(41, n_rows)}, 0)
+    assert (list(found.letters), list(found.words)) == (["first"], ["second"])
+
+
+def test_no_words_no_encoding():
+    found = choose_encoding({}, {}, 3)
+    assert not any((found.levels, found.worth, found.letters, found.words))
