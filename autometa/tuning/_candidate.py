@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.trial import Trial
 
-from autometa.evaluation import FoldFit, Split
+from autometa.evaluation import FoldFit, Split, nested_order, nested_rows
 from autometa.space import Configuration
 from autometa.task import Task
 from autometa.tuning._objective import Objective
@@ -100,11 +100,26 @@ class Problem:
     splits : list of (train rows, test rows)
     y : ndarray
         The target as the models of the folds see it.
+    table_rows : int or None
+        How many rows are looked at, where not all are; the folds hold no others.
     """
 
     task: Task
     splits: Sequence[Split]
     y: NDArray[Any]
+    table_rows: int | None = None
+
+    def of_rows(self, n_rows: int, seed: int) -> Problem:
+        """Return the problem of a part of the rows; `seed` is that of the fits."""
+        order = nested_order(self.y, self.task.kind, seed)
+        rows = nested_rows(order, np.arange(len(self.y)), n_rows)
+        splits = [(train[np.isin(train, rows)], test[np.isin(test, rows)]) for train, test in self.splits]
+        return replace(self, splits=splits, table_rows=n_rows)
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows are looked at."""
+        return self.table_rows or len(self.y)
 
     @cached_property
     def objective(self) -> Objective:
