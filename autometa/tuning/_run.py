@@ -219,7 +219,7 @@ class SearchRun:
         # A mark to compare with, where it does not take the place of a candidate that is worth more.
         is_marked = self._deadline.seconds is not None or n_trials >= TRIALS_WITH_DEFAULT
         default = self._default if is_marked and "lightgbm" in self._space else None
-        order = self._schedule.order(recommended, default, self._problem.n_rows)
+        order = self._schedule.order(recommended, default, self._problem.n_rows, len(self._task.classes))
         ranks = {r.configuration: r.rank for r in self._recommendations}
         seconds = {r.configuration: r.expected_seconds for r in self._recommendations}
         if self._floor is not None:
