@@ -32,7 +32,7 @@ from autometa.space.axis import Encoder
 Array = NDArray[np.float64]
 
 # Bounds on the work, which grows with the cube of the first and with the others: configurations that stand for the
-# space, half of them the best of studies; studies, drawn at random, that are learned from; the best of them, to start from.
+# space, half of them the best of studies; studies, drawn at random, that are learned from; the best of their trials.
 N_INDUCING: Final = 224
 MAX_STUDIES: Final = 128
 MAX_ELITES: Final = 240

@@ -41,7 +41,7 @@ _OFFSET: Final = 0.3
 # In the same units: rounding, and the spikes of a rough study (.17 of the way from the median to the best).
 _NOISE: Final = 1e-3
 _ROUGH_NOISE: Final = 0.03
-# Candidates for the study's unit, from a quarter of the losses' usual gap to sixteen of them: steps of square roots of two.
+# Candidates for the study's unit, from a quarter of the losses' usual gap to sixteen of them, in steps of sqrt(2).
 _N_SCALES: Final = 13
 # Configurations that are weighed for each trial: drawn anew, near the best, near the best of these. The time of a
 # proposal grows with their sum. Set by hand; their halves and doubles were not measured.
