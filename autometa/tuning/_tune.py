@@ -19,8 +19,9 @@ from autometa.errors import UsageError
 from autometa.evaluation import FoldFitter, Split, target_codes
 from autometa.evaluation._cluster import connect
 from autometa.metamodel import MetaModel
+from autometa.pipelines import takes_weights
 from autometa.progress import Bar
-from autometa.space import Algorithm, SearchSpace
+from autometa.space import SearchSpace
 from autometa.storage import open_storage, quiet_optuna
 from autometa.task import Task
 from autometa.tuning._candidate import Problem
@@ -152,7 +153,7 @@ def tune(
     with quiet_optuna(), threadpool_limits(1), config_context(enable_metadata_routing=False):
         task = Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
         weights = resolve_weights(sample_weight, task)
-        space = _space(task, algorithms, takes_weights=weights is not None)
+        space = _space(task.kind, algorithms, has_weights=weights is not None)
         study = open_study(storage, study_name, task)
         # Other processes may work on what is kept where they can see it.
         is_shared = not (storage is None or isinstance(storage, InMemoryStorage))
@@ -228,24 +229,15 @@ def _splits(task: Task, cv: Any, groups: Any, seed: int, schedule: Schedule) -> 
     )
 
 
-def _space(task: Task, algorithms: str | Sequence[str] | None, *, takes_weights: bool) -> SearchSpace:
+def _space(kind: str, algorithms: str | Sequence[str] | None, *, has_weights: bool) -> SearchSpace:
     """Return the algorithms to search among; with weights, only those whose fit takes them."""
-    from sklearn.utils.validation import has_fit_parameter
-
-    from autometa.pipelines import build_pipeline
-
-    def takes(algorithm: Algorithm) -> bool:
-        model = build_pipeline(algorithm.default_configuration(), task)["model"]
-        inner = getattr(model, "regressor", None) or getattr(model, "estimator", None) or model
-        return bool(has_fit_parameter(inner, "sample_weight"))
-
-    space = SearchSpace.for_kind(task.kind, algorithms)
-    if not takes_weights:
+    space = SearchSpace.for_kind(kind, algorithms)
+    if not has_weights:
         return space
-    names = [algorithm.name for algorithm in space if takes(algorithm)]
+    names = [algorithm.name for algorithm in space if takes_weights(algorithm)]
     if not names:
         raise UsageError("AM524", "none of the algorithms takes sample weights.", "Allow more algorithms.")
-    return SearchSpace.for_kind(task.kind, names)
+    return SearchSpace.for_kind(kind, names)
 
 
 # -- which search a study belongs to ----------------------------------------------------------------------------------

@@ -13,8 +13,7 @@ import pytest
 from autometa.space import SearchSpace
 from autometa.storage import open_storage
 from autometa.tuning import _run, tune
-from autometa.tuning._claims import is_mine, tried
-from autometa.tuning._strategy import Entry, Listed
+from autometa.tuning._strategy import Entry, Listed, is_mine, tried
 from autometa.tuning._tune import seed_of
 
 SPACE = SearchSpace.for_kind("multiclass", ["linear", "knn"])
