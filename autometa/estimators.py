@@ -19,7 +19,8 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d,
 from autometa.errors import DataError
 from autometa.tables.frames import as_frame, as_series, check_names, is_lazy
 from autometa.tables.matching import match_columns
-from autometa.task import Task, read_as_fitted
+from autometa.tables.target import read_as_fitted
+from autometa.task import Task
 from autometa.tuning import Callback, Schedule, tune
 
 _Class = TypeVar("_Class", bound=type)

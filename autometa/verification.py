@@ -95,15 +95,14 @@ def verify(
     return Verification(tuple(problems), len(order), n_fitted)
 
 
-def simulate_task(kind: str, seed: int = 0) -> Task:
+def simulate_task(kind: str) -> Task:
     """Draw a small table with numbers, gaps and categories, and a target that depends on them.
 
     Parameters
     ----------
     kind : {"binary", "multiclass", "regression"}
-    seed : int, default=0
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     table = pd.DataFrame({"a": rng.normal(size=N_ROWS), "b": rng.normal(size=N_ROWS)})
     table["c"] = rng.choice(["red", "green", "blue"], N_ROWS)
     response = table["a"] + (table["c"] == "red") + rng.normal(0, 0.3, N_ROWS)

@@ -11,7 +11,8 @@ from hypothesis import given, strategies as st
 from refusals import refused
 
 from autometa.errors import AutometaError, DataError, UsageError
-from autometa.task import Task, split_target
+from autometa.tables.target import split_target
+from autometa.task import Task
 
 N = 60
 X = pd.DataFrame({"a": np.linspace(0, 1, N) ** 2, "b": ["u", "v", "w"] * (N // 3)})

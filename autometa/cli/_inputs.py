@@ -99,7 +99,8 @@ def seconds(text: str) -> float:
 def load_task(args: argparse.Namespace) -> tuple[Table, Task]:
     """Read the table that the arguments name and check it."""
     from autometa.tables import read_table
-    from autometa.task import Task, split_target
+    from autometa.tables.target import split_target
+    from autometa.task import Task
 
     types = column_types(getattr(args, "column_type", []))
     codes = [name for name, column_type in types.items() if column_type in ("categorical", "text")]

@@ -12,7 +12,8 @@ from typing import Any, Final, Protocol as Interface, TypeVar
 import pandas as pd
 
 from autometa.errors import DataError
-from autometa.task import KINDS, Task, split_target
+from autometa.tables.target import split_target
+from autometa.task import KINDS, Task
 
 REQUIRED_COLUMNS: Final = ("name", "task_type", "target")
 

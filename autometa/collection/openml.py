@@ -18,7 +18,8 @@ from autometa.collection.directory import mixed
 from autometa.errors import DataError, DependencyError, how_to_install
 from autometa.evaluation import Split
 from autometa.space import target_of
-from autometa.task import Task, split_target
+from autometa.tables.target import split_target
+from autometa.task import Task
 
 try:
     from autometa.collection._server import (

@@ -25,7 +25,6 @@ def fit_by_halves(
     test: tuple[Any, NDArray[Any]],
     sample_weight: NDArray[Any] | None = None,
     *,
-    most_seconds: float = MOST_SECONDS,
     seed: int = 0,
 ) -> tuple[NDArray[Any], float]:
     """Fit boosting, and predict each half of the rows left out with the rounds at which the other half is best.
@@ -38,8 +37,6 @@ def fit_by_halves(
         With LightGBM as its last step; fitted in place.
     train, test : (X, y)
     sample_weight : ndarray of shape (n_train,), optional
-    most_seconds : float, default=6
-        CPU seconds of boosting.
     seed : int, default=0
         Deals the rows left out into halves.
 
@@ -56,7 +53,7 @@ def fit_by_halves(
     is_classifier = hasattr(model, "predict_proba")
     is_known = np.isin(y_test, np.unique(y_train)) if is_classifier else np.ones(len(y_test), dtype=bool)
     halves = [is_first & is_known, ~is_first & is_known]
-    watch = _Watch(patience_of(model.learning_rate), time.process_time() + most_seconds)
+    watch = _Watch(patience_of(model.learning_rate), time.process_time() + MOST_SECONDS)
     balanced = getattr(model, "class_weight", None) == "balanced"
     with warnings.catch_warnings():
         # LightGBM 4.7 calls eval_set deprecated; those before know no other name.

@@ -235,6 +235,24 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
+def count_rows(tasks: pd.DataFrame, configurations: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any]:
+    """Return what a manifest says about the three tables: counts, as plain JSON types."""
+
+    def counts(values: pd.Series) -> dict[str, int]:
+        return {str(name): int(count) for name, count in values.value_counts().items()}
+
+    return {
+        "tasks": {"total": len(tasks), **counts(tasks["kind"])},
+        "families": int(tasks["family"].nunique()),
+        "configurations": {"total": len(configurations), **counts(configurations["algorithm"])},
+        "origins": counts(configurations["origin"]),
+        "runs": {"total": len(runs), **counts(runs["status"])},
+        "fidelities": counts(runs["fidelity"]),
+        "metafeatures": sum(name.startswith(METAFEATURE_PREFIX) for name in tasks.columns),
+        "metrics": list(METRICS),
+    }
+
+
 def write_manifest(directory: Path, summary: Mapping[str, Any]) -> None:
     """Write the manifest: schema, versions, and the sha256 of every data file under the directory."""
     manifest = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -19,37 +19,29 @@ from autometa.metabase._files import (
     BASELINE_PREFIX,
     CONFIGURATION_COLUMNS,
     METAFEATURE_PREFIX,
-    METRICS,
     RUN_COLUMNS,
     SCHEMA,
     TASK_COLUMNS,
     TUNED,
     by_density,
     complete,
-    configuration_row,
+    count_rows,
     metabase_directory,
     read_manifest,
     split_configurations,
-    task_row,
     typed,
     write_manifest,
     write_parquet,
 )
-from autometa.metabase._scores import MAX_REGRET, Cells, level_of, regret_of
-from autometa.metrics import (
-    as_gain,
-    perfect_score,
-    stored_metrics,
-)
-from autometa.space import Configuration, SearchSpace, target_of
-from autometa.storage import open_storage
+from autometa.metabase._making import named_beside, tables_of_studies
+from autometa.metabase._scores import Cells, level_of
+from autometa.metrics import as_gain, perfect_score, stored_metrics
+from autometa.space import Configuration, target_of
 from autometa.task import KINDS
 
 FloatArray = NDArray[np.float64]
 
 TABLES: Final = ("tasks", "configurations", "runs")
-# Differences below this share of the best score are within the rounding.
-LEAST_GAP: Final = 2e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,48 +129,13 @@ class MetaBase:
         ----------
         storage : str or optuna storage
             Written by ``collect`` or ``tune``. Studies without a description are left out.
-        """
-        import optuna
 
-        if isinstance(storage, str) and storage.endswith(".journal") and not Path(storage).is_file():
-            raise StorageError("AM604", f"there is no file {storage!r}.", "Check the name.")
-        opened = open_storage(storage)
-        tasks: list[dict[str, Any]] = []
-        configurations: dict[tuple[str, str], dict[str, Any]] = {}
-        runs: list[dict[str, Any]] = []
-        for name in optuna.get_all_study_names(opened):
-            study = optuna.load_study(study_name=name, storage=opened)
-            record = dict(study.user_attrs.get("task", {}))
-            if not record:
-                continue
-            tasks.append(task_row(record))
-            target = target_of(record["kind"])
-            space = SearchSpace.for_kind(record["kind"])
-            defaults = {algorithm.default_configuration() for algorithm in space}
-            for trial in study.get_trials(deepcopy=False):
-                if "run" not in trial.user_attrs:
-                    continue
-                configuration = space.configuration(trial.params, trial.user_attrs.get("origin", TUNED))
-                if configuration in defaults:
-                    configuration = replace(configuration, origin="default")
-                configurations[configuration.id, target] = configuration_row(configuration, target)
-                runs.append(
-                    {
-                        "task_id": record["task_id"],
-                        "configuration_id": configuration.id,
-                        "fidelity": trial.user_attrs["fidelity"],
-                        **trial.user_attrs["run"],
-                    }
-                )
-        if not runs:
-            raise StorageError(
-                "AM604",
-                "the storage holds no runs that describe their task.",
-                "Fill it with autometa collect.",
-            )
-        return cls.from_frames(
-            pd.DataFrame(tasks), pd.DataFrame(runs), pd.DataFrame(list(configurations.values()))
-        )
+        Raises
+        ------
+        StorageError
+            AM604 when there is no such file, or no run that describes its task.
+        """
+        return cls.from_frames(*tables_of_studies(storage))
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> MetaBase:
@@ -259,20 +216,7 @@ class MetaBase:
         other : MetaBase
             The base that keeps its names.
         """
-        known = other.tasks[other.tasks["fingerprint"].notna()]
-        families = dict(zip(known["fingerprint"], known["family"], strict=True))
-        prints = dict(zip(known["task_id"], known["fingerprint"], strict=True))
-        tasks = self.tasks.copy()
-        names = {
-            task_id: f"{task_id}-{digest[:8]}"
-            for task_id, digest in zip(tasks["task_id"], tasks["fingerprint"], strict=True)
-            if isinstance(digest, str) and prints.get(task_id, digest) != digest
-        }
-        own = [
-            names.get(f, f) if f == i else f for i, f in zip(tasks["task_id"], tasks["family"], strict=True)
-        ]
-        tasks["family"] = [families.get(d, f) for d, f in zip(tasks["fingerprint"], own, strict=True)]
-        tasks["task_id"] = [names.get(i, i) for i in tasks["task_id"]]
+        tasks, names = named_beside(self.tasks, other.tasks)
         runs = self.runs.assign(task_id=[names.get(i, i) for i in self.runs["task_id"]])
         return MetaBase(tasks, self.configurations, runs)
 
@@ -293,12 +237,12 @@ class MetaBase:
         target : {"classification", "regression"}
             Binary and multiclass tasks are both classification.
         """
-        return self._cells(target).tasks.tolist()
+        return self._cells[target].tasks.tolist()
 
     @cached_property
     def main_fidelities(self) -> pd.Series:
         """The main fidelity of each task that has runs of the dense part, by task id."""
-        parts = [self._cells(target) for target in ("classification", "regression")]
+        parts = [self._cells[target] for target in ("classification", "regression")]
         return pd.concat([pd.Series(cells.main, index=cells.tasks, dtype="int64") for cells in parts])
 
     def families(self, task_ids: Sequence[str]) -> list[str]:
@@ -372,7 +316,7 @@ class MetaBase:
             raise UsageError(
                 "AM107", f"metric {metric!r} is not stored for {kind}.", f"Choose one of: {known}."
             )
-        return self._of_kind(self._cells(target_of(kind)).at(fidelity).table(self._values(metric)), kind)
+        return self._of_kind(self._cells[target_of(kind)].at(fidelity).table(self._values(metric)), kind)
 
     def seconds(self, kind: str, fidelity: int | None = None) -> pd.DataFrame:
         """Return CPU seconds to fit and predict one fold, shaped as :meth:`scores`.
@@ -385,7 +329,7 @@ class MetaBase:
             Number of training rows; each task's main one by default.
         """
         seconds = self._values("fit_seconds") + self._values("predict_seconds")
-        return self._of_kind(self._cells(target_of(kind)).at(fidelity).table(seconds), kind)
+        return self._of_kind(self._cells[target_of(kind)].at(fidelity).table(seconds), kind)
 
     def regrets(self, metric: str, kind: str, fidelity: int | None = None) -> pd.DataFrame:
         """Return the normalised regret of each configuration on each task.
@@ -408,19 +352,9 @@ class MetaBase:
         DataFrame of shape (n_tasks, n_configurations)
             As :meth:`scores`.
         """
-        cells = self._cells(target_of(kind)).at(fidelity)
-        values = as_gain(self._values(metric), metric)
-        gains, best = cells.table(values), cells.best(values)
-        is_made = cells.table(np.ones(len(self.runs))).notna()
         defaults = [i for i, c in self._configurations[target_of(kind)].items() if c.origin == "default"]
-        middle = gains[defaults].mask(gains[defaults].isna() & is_made[defaults], -np.inf).median(axis=1)
-        scale = (best - middle).where(
-            lambda gap: np.isfinite(gap) & (gap > LEAST_GAP * best.abs().clip(lower=1e-3))
-        )
-        found = regret_of(gains, best.to_numpy()[:, None], scale.to_numpy()[:, None])
-        regrets = pd.DataFrame(found, gains.index, gains.columns)
-        regrets = regrets.mask(gains.isna() & is_made, MAX_REGRET).where(scale.notna(), np.nan, axis=0)
-        return self._of_kind(regrets, kind)
+        cells = self._cells[target_of(kind)].at(fidelity)
+        return self._of_kind(cells.regrets(as_gain(self._values(metric), metric), defaults), kind)
 
     def levels(self, metric: str, kind: str, fidelity: int | None = None) -> pd.DataFrame:
         """Return scores as shares of the way from the best constant prediction (0) to a perfect one (1).
@@ -454,7 +388,7 @@ class MetaBase:
         DataFrame of shape (n_runs, 2 + n_metrics)
             Columns: task_id, configuration_id, and for each stored metric the level, as :meth:`levels`.
         """
-        cells = self._cells(target).at(None)
+        cells = self._cells[target].at(None)
         runs = self.runs.iloc[cells.places[cells.columns < 0]]
         runs = runs[runs["status"] == "ok"].set_index("task_id", drop=False)
         levels = {m: self._as_levels(runs[[m]], m)[m] for m in stored_metrics(target)}
@@ -478,11 +412,8 @@ class MetaBase:
         kinds = dict(zip(self.tasks["task_id"], self.tasks["kind"], strict=True))
         return table[[kinds[task_id] == kind for task_id in table.index]]
 
-    def _cells(self, target: str) -> Cells:
-        return self._cells_by_target[target]
-
     @cached_property
-    def _cells_by_target(self) -> dict[str, Cells]:
+    def _cells(self) -> dict[str, Cells]:
         targets = self.tasks["kind"].map(target_of)
         return {
             target: Cells.of(
@@ -505,19 +436,7 @@ class MetaBase:
 
     def summary(self) -> dict[str, Any]:
         """Return counts of tasks, configurations and runs, as plain JSON types."""
-        return {
-            "tasks": {"total": len(self.tasks), **_counts(self.tasks["kind"])},
-            "families": int(self.tasks["family"].nunique()),
-            "configurations": {
-                "total": len(self.configurations),
-                **_counts(self.configurations["algorithm"]),
-            },
-            "origins": _counts(self.configurations["origin"]),
-            "runs": {"total": len(self.runs), **_counts(self.runs["status"])},
-            "fidelities": _counts(self.runs["fidelity"]),
-            "metafeatures": len(self.metafeatures.columns),
-            "metrics": list(METRICS),
-        }
+        return count_rows(self.tasks, self.configurations, self.runs)
 
     def twins(self) -> list[tuple[str, str, str]]:
         """Return the pairs of tasks in different families that are copies, and how that was noticed."""
@@ -526,7 +445,3 @@ class MetaBase:
     def verify(self) -> list[str]:
         """Return what is wrong with the content, a line each: invalid configurations, twins, runs without scores."""
         return find_problems(self._configurations, self.twins(), self.runs, self.task_ids("regression"))
-
-
-def _counts(values: pd.Series) -> dict[str, int]:
-    return {str(name): int(count) for name, count in values.value_counts().items()}

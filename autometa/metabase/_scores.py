@@ -86,6 +86,26 @@ class Cells:
         np.fmax.at(best, self.rows, values[self.places])
         return pd.Series(best, index=self.tasks)
 
+    def regrets(self, values: FloatArray, defaults: Sequence[str]) -> pd.DataFrame:
+        """Return the normalised regret of each configuration on each task; see :meth:`MetaBase.regrets`.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_runs,)
+            What each run gained, greater is better, in the order of the table of runs; NaN where it failed.
+        defaults : sequence of str
+            Ids of the library defaults, whose median has the regret 1.
+        """
+        gains, best = self.table(values), self.best(values)
+        has_failed = gains.isna() & self.table(np.ones(len(values))).notna()
+        middle = gains[defaults].mask(has_failed[defaults], -np.inf).median(axis=1)
+        scale = (best - middle).where(
+            lambda gap: np.isfinite(gap) & (gap > LEAST_GAP * best.abs().clip(lower=1e-3))
+        )
+        found = regret_of(gains, best.to_numpy()[:, None], scale.to_numpy()[:, None])
+        regrets = pd.DataFrame(found, gains.index, gains.columns)
+        return regrets.mask(has_failed, MAX_REGRET).where(scale.notna(), np.nan, axis=0)
+
 
 def _main_fidelities(counts: pd.DataFrame) -> pd.DataFrame:
     """Choose among the counts of runs by row and fidelity one fidelity for each row, in the order of the rows."""
@@ -100,6 +120,8 @@ def _main_fidelities(counts: pd.DataFrame) -> pd.DataFrame:
 MAX_REGRET: Final = 2.0
 # What is worse than the constant prediction by as much as that is by a perfect one.
 LEAST_LEVEL: Final = -1.0
+# Differences below this share of the best score are within the rounding.
+LEAST_GAP: Final = 2e-5
 # Between the scores of a constant and of a perfect prediction there must be something.
 LEAST_WAY: Final = 1e-12
 

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler, TargetEncoder
+from sklearn.utils.validation import has_fit_parameter
 
 from autometa.pipelines.encoding import Encoding, choose_encoding
 from autometa.pipelines.preparation import apply, join_blocks, make_preparation, needs_frame
@@ -62,6 +63,20 @@ def build_pipeline(
     if task.is_positional and (encoding.letters or needs_frame(task)):
         steps.insert(0, ("frame", apply("array to frame")))
     return Pipeline(steps)
+
+
+def takes_weights(algorithm: Algorithm) -> bool:
+    """Whether the fit of an algorithm's model takes ``sample_weight``.
+
+    Parameters
+    ----------
+    algorithm : Algorithm
+    """
+    chosen = {name: value for name, value in algorithm.default.items() if name != "scaler"}
+    params = chosen if algorithm.translate is None else algorithm.translate(chosen)
+    return bool(
+        has_fit_parameter(_make_estimator(algorithm, {**algorithm.fixed, **params}, 0, 1), "sample_weight")
+    )
 
 
 def ask_for_weights(estimator: Any) -> bool:

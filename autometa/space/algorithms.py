@@ -176,15 +176,13 @@ class Algorithm:
         """Return the library's defaults."""
         return Configuration(self.name, self.default, "default")
 
-    def from_unit(self, unit: Sequence[float], origin: str = "space-filling") -> Configuration:
+    def from_unit(self, unit: Sequence[float]) -> Configuration:
         """Map a point of the unit cube to a configuration.
 
         Parameters
         ----------
         unit : sequence of float in [0, 1), one for each entry of `distributions`
             A categorical's default choice takes the first ``DEFAULT_CHOICE_WEIGHT`` of its axis.
-        origin : {"default", "space-filling", "tuned", "user"}, default="space-filling"
-            What the configuration says of its origin.
 
         Returns
         -------
@@ -196,7 +194,7 @@ class Algorithm:
             name: axis.draw(u, self.default.get(name, ...))
             for (name, axis), u in zip(axes.items(), unit, strict=True)
         }
-        return Configuration(self.name, self._only_active(values), origin)
+        return Configuration(self.name, self._only_active(values), "space-filling")
 
     def _only_active(self, values: Mapping[str, Value]) -> dict[str, Value]:
         return {name: value for name, value in values.items() if self.is_active(name, values)}

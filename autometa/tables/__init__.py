@@ -2,11 +2,12 @@
 
 The way of a table through this folder:
 
-- here and in ``_content``, ``_delimited``, ``_formats``: a file becomes a DataFrame;
+- here and in ``_content``, ``_encodings``, ``_delimited``, ``_formats``: a file becomes a DataFrame;
 - ``frames``: so does whatever people hold in memory;
 - ``columns``: what each column means, by what its ``cells`` hold: ``numbers``, ``_dates``, words;
 - ``readings``: the closed list of functions that read cells, which a pipeline and a model file can name;
-- ``matching``: new rows in the same form; ``fingerprints``: facts about the whole table.
+- ``matching``: new rows in the same form; ``fingerprints``: facts about the whole table;
+- ``target``: the column that is asked for, and what kind of problem it makes.
 """
 
 from __future__ import annotations

@@ -32,7 +32,6 @@ from autometa.space.axis import Encoder
 Array = NDArray[np.float64]
 
 N_INDUCING: Final = 224
-MAX_POINTS: Final = 200
 MAX_STUDIES: Final = 128
 MAX_ELITES: Final = 240
 _EM_STEPS: Final = 4

@@ -18,7 +18,7 @@ from sklearn import config_context
 from sklearn.pipeline import Pipeline
 
 from autometa.evaluation import fit_pipeline
-from autometa.metrics import Metric
+from autometa.metrics import Metric, baseline_scores
 from autometa.notebook import render_search_card
 from autometa.pipelines import build_pipeline
 from autometa.recommendation import Recommendation, code_of
@@ -371,3 +371,15 @@ def best_by_cv(leaderboard: pd.DataFrame, sign: int) -> Configuration | None:
         return None
     best = done.loc[(sign * done["score"]).idxmax()]
     return Configuration(best["algorithm"], best["params"])
+
+
+def baselines_of(leaderboard: pd.DataFrame, task: Task, default: Configuration) -> dict[str, float]:
+    """Return the scores of the best constant prediction and of LightGBM's default, as far as they are known."""
+    constants = baseline_scores(task.kind, task.y)
+    found = {}
+    if task.metric.name in constants:
+        found["constant"] = constants[task.metric.name]
+    for row in leaderboard[leaderboard["state"] == "complete"].to_dict("records"):
+        if Configuration(row["algorithm"], row["params"]) == default:
+            found["default"] = row["score"]
+    return found

@@ -18,7 +18,6 @@ from autometa.errors import EvaluationError
 from autometa.evaluation import FoldFit, Job
 from autometa.metabase import describe_for_study
 from autometa.metamodel import MetaModel
-from autometa.metrics import baseline_scores
 from autometa.recommendation import Recommendation, Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
 from autometa.task import Task
@@ -36,7 +35,7 @@ from autometa.tuning._assembly import (
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Hands
-from autometa.tuning._result import TuneResult, best_by_cv, make_leaderboard
+from autometa.tuning._result import TuneResult, baselines_of, best_by_cv, make_leaderboard
 from autometa.tuning._sampler import MetaSampler, sampler_seed
 from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, Schedule
 from autometa.tuning._search import Search
@@ -70,6 +69,8 @@ class SearchRun:
         schedule: Schedule,
         size: int,
         seed: int,
+        *,
+        is_shared: bool,
     ) -> None:
         self._task = task
         self._problem = problem
@@ -80,6 +81,7 @@ class SearchRun:
         self._schedule = schedule
         self._size = size
         self._seed = seed
+        self._is_shared = is_shared
         self._floor: FoldFit | None = None
         self._recommendations: Sequence[Recommendation] = ()
         self._zero_shot: list[tuple[Configuration, FoldFit, float]] = []
@@ -162,10 +164,8 @@ class SearchRun:
             return
         strategies: list[Strategy] = [
             Repeated(repeated[:MAX_REPEATED], self._space),
-            Listed(self._study, self._space, entries),
-            Sampled(
-                self._study, self._space, lambda: self._deadline.remaining > self._schedule.proposal_seconds
-            ),
+            Listed(self._study, self._space, entries, is_shared=self._is_shared),
+            Sampled(self._study, self._space, self._has_time_to_propose, is_shared=self._is_shared),
         ]
         self._search = Search(
             self._study,
@@ -185,6 +185,9 @@ class SearchRun:
         self._preparations |= self._search.preparations
         if not self._search.usable and not self._search.interrupted:
             self._fit_without_folds(entries)
+
+    def _has_time_to_propose(self) -> bool:
+        return self._deadline.remaining > self._schedule.proposal_seconds
 
     def _finished_trials(self) -> list[optuna.trial.FrozenTrial]:
         """Complete trials of a continued study, best first."""
@@ -352,7 +355,7 @@ class SearchRun:
             note=note,
             score=math.nan if assembly is None else float(np.mean(assembly.fold_scores)),
             fold_scores=[] if assembly is None else assembly.fold_scores,
-            baselines=self._baselines(leaderboard),
+            baselines=baselines_of(leaderboard, task, self._default),
             history=pd.DataFrame(search.history if search else [], columns=["seconds", "trial", "score"]),
             oof=out_of_fold(self._problem, assembly),
             recommendations=self._recommendations,
@@ -439,13 +442,3 @@ class SearchRun:
     def _rounds(self, configuration: Configuration) -> int | None:
         candidates = self._search.complete if self._search else []
         return next((mean_rounds(c) for c in candidates if c.configuration == configuration), None)
-
-    def _baselines(self, leaderboard: pd.DataFrame) -> dict[str, float]:
-        constants = baseline_scores(self._task.kind, self._task.y)
-        found = {}
-        if self._task.metric.name in constants:
-            found["constant"] = constants[self._task.metric.name]
-        for row in leaderboard[leaderboard["state"] == "complete"].to_dict("records"):
-            if Configuration(row["algorithm"], row["params"]) == self._default:
-                found["default"] = row["score"]
-        return found

@@ -1,4 +1,7 @@
-"""Where the next candidate comes from: small strategies, asked one after the other."""
+"""Where the next candidate comes from: small strategies, asked one after the other.
+
+Several processes may ask on one study: a configuration belongs to one of them.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol as Interface
 
 import optuna
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from autometa.space import Configuration, SearchSpace
 from autometa.tuning._candidate import Candidate
-from autometa.tuning._claims import is_mine, tried
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
 
 ORIGIN_ATTRIBUTE: Final = "autometa:origin"
-
 
 # Says by a configuration, the seconds that one fit of it should take and a share whether all its folds are done
 # within that share of the time that is left.
@@ -28,6 +29,10 @@ QUICK_SHARE: Final = 0.2
 DEFAULT_SHARE: Final = 0.5
 # A sampler that proposes so many configurations in a row that the study has already has nothing else to give.
 MAX_COLLISIONS: Final = 20
+# On a trial that was given up, since another process had its configuration.
+_WITHDRAWN: Final = "autometa:withdrawn"
+# Where Optuna keeps the parameters of a trial that was put in line, from its first moment on.
+_IN_LINE: Final = "fixed_params"
 
 
 class Strategy(Interface):
@@ -61,11 +66,16 @@ class Listed:
     study : optuna.Study
     space : SearchSpace
     entries : sequence of Entry
+    is_shared : bool, default=True
+        Whether other processes may work on the study; their trials are then looked at before each candidate.
     """
 
-    def __init__(self, study: optuna.Study, space: SearchSpace, entries: Sequence[Entry]) -> None:
+    def __init__(
+        self, study: optuna.Study, space: SearchSpace, entries: Sequence[Entry], *, is_shared: bool = True
+    ) -> None:
         self._study = study
         self._space = space
+        self._is_shared = is_shared
         self._entries = list(entries)
         self._slow: list[Entry] = []
         self._by_id = {entry.configuration.id: entry for entry in entries}
@@ -92,7 +102,7 @@ class Listed:
             configuration = self._space.suggest(trial)
             # It may be what another process has put in line, which then does this one's.
             entry = self._by_id.get(configuration.id, Entry(configuration, origin_of(trial)))
-            if not is_mine(self._study, trial, configuration, self._space):
+            if self._is_shared and not is_mine(self._study, trial, configuration, self._space):
                 continue
             return Candidate(
                 configuration, entry.origin, trial, trial.number, entry.rank, expected_seconds=entry.seconds
@@ -110,12 +120,22 @@ class Sampled:
     has_time : callable
         Says whether there is time for a proposal: the first one learns from the known tasks, which takes a second
         or two.
+    is_shared : bool, default=True
+        Whether other processes may work on the study: what one of them has is then proposed anew.
     """
 
-    def __init__(self, study: optuna.Study, space: SearchSpace, has_time: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: SearchSpace,
+        has_time: Callable[[], bool],
+        *,
+        is_shared: bool = True,
+    ) -> None:
         self._study = study
         self._space = space
         self._has_time = has_time
+        self._is_shared = is_shared
 
     def next(self, allows: Allows) -> Candidate | None:
         """Return a candidate while there is time for one."""
@@ -124,7 +144,7 @@ class Sampled:
                 return None
             trial = self._study.ask()
             configuration = self._space.suggest(trial)
-            if is_mine(self._study, trial, configuration, self._space):
+            if not self._is_shared or is_mine(self._study, trial, configuration, self._space):
                 return Candidate(configuration, "search", trial, trial.number)
         return None
 
@@ -173,3 +193,49 @@ def origin_of(trial: Trial | FrozenTrial) -> str:
     """Return where a trial's configuration came from."""
     attributes: Mapping[str, object] = trial.user_attrs
     return str(attributes.get(ORIGIN_ATTRIBUTE, "recommended" if RANK_ATTRIBUTE in attributes else "search"))
+
+
+def is_mine(study: optuna.Study, trial: Trial, configuration: Configuration, space: SearchSpace) -> bool:
+    """Whether this process is the one to fit a trial's configuration; if not, the trial is given up.
+
+    Parameters
+    ----------
+    study : optuna.Study
+    trial : optuna.Trial
+        Asked for, with its parameters suggested.
+    configuration : Configuration
+        That of the trial.
+    space : SearchSpace
+
+    Notes
+    -----
+    Each process writes its configuration into the storage before it looks for others, so of two the later one sees the
+    other. What was put in line had its configuration before it had a number: of two such trials the lower number
+    stays. Otherwise whoever sees another gives way. Both may, if they look at the same moment; then the
+    configuration is free again, and the sampler may propose it once more.
+    """
+    trials = study.get_trials(deepcopy=False)
+    own = next(t for t in trials if t.number == trial.number)
+    for other in trials:
+        if other.number == trial.number or _WITHDRAWN in other.user_attrs:
+            continue
+        if _id(other, space) != configuration.id:
+            continue
+        both_in_line = _IN_LINE in own.system_attrs and _IN_LINE in other.system_attrs
+        if not both_in_line or other.number < trial.number:
+            trial.set_user_attr(_WITHDRAWN, True)
+            study.tell(trial, state=TrialState.FAIL)
+            return False
+    return True
+
+
+def tried(study: optuna.Study, space: SearchSpace) -> set[str]:
+    """Return the ids of the configurations that a study has, finished or not, in line or not."""
+    trials = study.get_trials(deepcopy=False)
+    found = {_id(trial, space) for trial in trials if _WITHDRAWN not in trial.user_attrs}
+    return {name for name in found if name is not None}
+
+
+def _id(trial: FrozenTrial, space: SearchSpace) -> str | None:
+    params = trial.params if "algorithm" in trial.params else trial.system_attrs.get(_IN_LINE, {})
+    return space.configuration(params).id if params.get("algorithm") in space else None

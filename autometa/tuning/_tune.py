@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 import optuna
+from optuna.storages import InMemoryStorage
 from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
@@ -18,12 +19,12 @@ from autometa.errors import UsageError
 from autometa.evaluation import FoldFitter, Split, target_codes
 from autometa.evaluation._cluster import connect
 from autometa.metamodel import MetaModel
+from autometa.pipelines import takes_weights
 from autometa.progress import Bar
-from autometa.space import Algorithm, SearchSpace
+from autometa.space import SearchSpace
 from autometa.storage import open_storage, quiet_optuna
 from autometa.task import Task
 from autometa.tuning._candidate import Problem
-from autometa.tuning._claims import is_shared
 from autometa.tuning._cluster import OnCluster
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Children, Hands, Here
@@ -152,9 +153,11 @@ def tune(
     with quiet_optuna(), threadpool_limits(1), config_context(enable_metadata_routing=False):
         task = Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
         weights = resolve_weights(sample_weight, task)
-        space = _space(task, algorithms, takes_weights=weights is not None)
+        space = _space(task.kind, algorithms, has_weights=weights is not None)
         study = open_study(storage, study_name, task)
-        seed = seed_of(study, random_state)
+        # Other processes may work on what is kept where they can see it.
+        is_shared = not (storage is None or isinstance(storage, InMemoryStorage))
+        seed = seed_of(study, random_state, is_shared=is_shared)
         splits = _splits(task, cv, groups, seed, schedule) if n_trials else []
         sign(study, task, space, splits, seed)
         problem = Problem(task, splits, target_codes(task))
@@ -167,7 +170,18 @@ def tune(
             hands: Hands = own
             if bar.is_shown:
                 hands, callbacks = Watched(own, watch), [watch.ended, *callbacks]
-            run = SearchRun(task, problem, space, study, hands, deadline, schedule, ensemble_size, seed)
+            run = SearchRun(
+                task,
+                problem,
+                space,
+                study,
+                hands,
+                deadline,
+                schedule,
+                ensemble_size,
+                seed,
+                is_shared=is_shared,
+            )
             run.begin()
             with deadline.step("recommend"):
                 run.recommend(metamodel)
@@ -215,24 +229,15 @@ def _splits(task: Task, cv: Any, groups: Any, seed: int, schedule: Schedule) -> 
     )
 
 
-def _space(task: Task, algorithms: str | Sequence[str] | None, *, takes_weights: bool) -> SearchSpace:
+def _space(kind: str, algorithms: str | Sequence[str] | None, *, has_weights: bool) -> SearchSpace:
     """Return the algorithms to search among; with weights, only those whose fit takes them."""
-    from sklearn.utils.validation import has_fit_parameter
-
-    from autometa.pipelines import build_pipeline
-
-    def takes(algorithm: Algorithm) -> bool:
-        model = build_pipeline(algorithm.default_configuration(), task)["model"]
-        inner = getattr(model, "regressor", None) or getattr(model, "estimator", None) or model
-        return bool(has_fit_parameter(inner, "sample_weight"))
-
-    space = SearchSpace.for_kind(task.kind, algorithms)
-    if not takes_weights:
+    space = SearchSpace.for_kind(kind, algorithms)
+    if not has_weights:
         return space
-    names = [algorithm.name for algorithm in space if takes(algorithm)]
+    names = [algorithm.name for algorithm in space if takes_weights(algorithm)]
     if not names:
         raise UsageError("AM524", "none of the algorithms takes sample weights.", "Allow more algorithms.")
-    return SearchSpace.for_kind(task.kind, names)
+    return SearchSpace.for_kind(kind, names)
 
 
 # -- which search a study belongs to ----------------------------------------------------------------------------------
@@ -248,7 +253,7 @@ def open_study(storage: Any, name: str | None, task: Task) -> optuna.Study:
     )
 
 
-def seed_of(study: optuna.Study, random_state: Any) -> int:
+def seed_of(study: optuna.Study, random_state: Any, *, is_shared: bool) -> int:
     """Return the seed of everything but the sampler: that of the study, where it is continued.
 
     Processes that begin on one study at the same moment must agree on it before any could write it down; where nobody
@@ -256,7 +261,7 @@ def seed_of(study: optuna.Study, random_state: Any) -> int:
     """
     from sklearn.utils import check_random_state
 
-    if random_state is None and is_shared(study):
+    if random_state is None and is_shared:
         random_state = zlib.crc32(study.study_name.encode())
     fresh = int(check_random_state(random_state).randint(2**31 - 1))
     return int(study.user_attrs.get(_IDENTITY, {}).get("seed", fresh))

@@ -13,8 +13,7 @@ import pytest
 from autometa.space import SearchSpace
 from autometa.storage import open_storage
 from autometa.tuning import _run, tune
-from autometa.tuning._claims import is_mine, tried
-from autometa.tuning._strategy import Entry, Listed
+from autometa.tuning._strategy import Entry, Listed, is_mine, tried
 from autometa.tuning._tune import seed_of
 
 SPACE = SearchSpace.for_kind("multiclass", ["linear", "knn"])
@@ -106,7 +105,7 @@ def test_two_lists_share_what_is_on_them(studies) -> None:
 
 def test_processes_agree_on_the_seed_without_a_word(studies) -> None:
     a, b = studies
-    assert seed_of(a, None) == seed_of(b, None)
+    assert seed_of(a, None, is_shared=True) == seed_of(b, None, is_shared=True)
 
 
 def work(path: str, X: Any, y: Any, recommend: Any, barrier: Any) -> None:
