@@ -102,6 +102,12 @@ def infer_columns(
 
 
 def _check_wanted(column_types: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, ColumnType]:
+    if not isinstance(column_types, Mapping):
+        raise UsageError(
+            "AM535",
+            f"column_types is of type {type(column_types).__name__}.",
+            "Pass a mapping of names to types, such as {'zip': 'categorical'}.",
+        )
     for name, column_type in column_types.items():
         if column_type not in COLUMN_TYPES:
             raise UsageError(
