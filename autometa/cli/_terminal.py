@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from autometa.report import Section
 
 _STYLES: Final = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
-_FALLBACK_WIDTH: Final = 100
-_LEAST_WIDTH: Final = 24
+_FALLBACK_WIDTH: Final = 100  # where nothing says how wide the output is, as in a pipe
+_LEAST_WIDTH: Final = 24  # narrower columns break every other word
 _GAP: Final = "  "
 _WRAPPING: Final[dict[str, Any]] = {"break_on_hyphens": False, "break_long_words": False}
 

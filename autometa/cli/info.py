@@ -15,7 +15,9 @@ from autometa.report import Section
 if TYPE_CHECKING:
     from autometa.verification import Verification
 
-_SECONDS_BETWEEN_LINES: Final = 15.0
+_SECONDS_BETWEEN_LINES: Final = (
+    15.0  # of a log, where no line can be drawn over: a minute of checks makes four
+)
 EXAMPLES: Final = (
     ("what autometa has seen", "autometa info"),
     ("whether files are whole and every configuration fits", "autometa info --verify"),

@@ -17,7 +17,7 @@ from autometa.evaluation import WORKER_DIED, Failure, Protocol, Run
 from autometa.evaluation._cluster import CANCELLED, connect, count_threads, is_living
 from autometa.space import Algorithm, Configuration, register_algorithm, registered_algorithms
 
-_LOOK_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 5.0  # between two looks whether the scheduler is still there
 Registered = dict[str, dict[str, Algorithm]]
 
 

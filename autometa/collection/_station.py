@@ -25,7 +25,7 @@ from autometa.metabase import describe_for_study
 from autometa.space import Configuration
 from autometa.task import Task
 
-_ATTEMPTS: Final = 3
+_ATTEMPTS: Final = 3  # of a run whose process was killed from outside: what kills it thrice is the run itself
 # The folds that predictions are recorded in: those of a search on a table of fewer than 8,000 rows, on all its rows.
 RECORDED: Final = Protocol(5, max_train_rows=100_000, max_test_rows=10_000, enough_test_rows=2**62)
 Outcome = tuple[FoldFit | Failure, float, int]

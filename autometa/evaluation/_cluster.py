@@ -21,7 +21,7 @@ from autometa.evaluation._fold import Failure
 from autometa.evaluation._worker import Died, Problem, Replies, Worker, packed
 from autometa.parcel import Parcel
 
-CONNECT_SECONDS: Final = 10
+CONNECT_SECONDS: Final = 10  # after which a scheduler is said not to answer; a local one does in a fraction
 # Seconds between two looks at whether an answer is still wanted: a fit that is not is stopped.
 _LOOK_SECONDS: Final = 0.25
 _LIVING: Final = ("running", "connecting")

@@ -34,12 +34,13 @@ from autometa.tables._formats import READERS
 
 __all__ = ["Table", "read_table"]
 
+# Unpacked: what memory of today holds as text beside its DataFrame. More columns than that are rows, written sideways.
 MAX_BYTES: Final = 4 * 1000**3
 MAX_COLUMNS: Final = 100_000
 TEXT_SUFFIXES: Final = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
 OTHER_SUFFIXES: Final = (".parquet", ".pq", ".feather", ".arrow", ".arff")
 PACKED_SUFFIXES: Final = (".gz", ".bz2", ".xz", ".zip")
-_BLOCK_BYTES: Final = 1 << 20
+_BLOCK_BYTES: Final = 1 << 20  # unpacked at a time, so that a bomb is noticed early
 _IN_PYTHON: Final = "Read it in Python ({}) and pass the frame, or save it as CSV or Parquet."
 # What people have beside these, and how to come from there.
 _NOT_READ: Final = (

@@ -28,6 +28,7 @@ from autometa.tables.readings import Reading, read_column
 ColumnType = Literal["numeric", "categorical", "date", "text", "ignored"]
 
 COLUMN_TYPES: Final = get_args(ColumnType)
+# Whole numbers of more values are amounts, as digits, months and stars are not.
 MAX_CLASSES_OF_INTEGERS: Final = 20
 # Of the cells that hold something, so many may be no number in a column of numbers, or no date in one of dates.
 MAX_SHARE_UNREAD: Final = 0.1

@@ -18,6 +18,7 @@ from autometa.tables.readings import read_column
 Kind = Literal["binary", "multiclass", "regression"]
 
 KINDS: Final = ("binary", "multiclass", "regression")
+# From so many on, labels that are numbers must repeat more often to be taken for classes.
 MANY_CLASSES: Final = 50
 
 

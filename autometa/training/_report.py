@@ -21,7 +21,12 @@ from autometa.report import Dot, Point, Section, render_report
 IntArray = NDArray[np.intp]
 Ranker = Callable[[KnownTasks, int, str, IntArray], list[int]]
 
-DEPTHS: Final = (1, 3, 5, 10)
+DEPTHS: Final = (
+    1,
+    3,
+    5,
+    10,
+)  # trials after which regret is reported: the first pick to what is recommended by default
 TREE_ENSEMBLES: Final = ("lightgbm", "hist_gradient_boosting", "random_forest", "extra_trees")
 DEFAULTS_ROW: Final = "best of four tree ensembles' defaults"
 PRODUCT: Final = "autometa"

@@ -23,7 +23,9 @@ from autometa.tuning._prior import MAX_STUDIES, History, elites_of, moderate, no
 
 Params = Mapping[str, Any]
 
+# Trials of a study that are kept, its best and others evenly over the ranks: a bound on the work.
 MAX_TRIALS: Final = 200
+# A study of fewer trials says what was best, not how losses lie; see :func:`autometa.tuning._prior.normalised`.
 MIN_RUNS: Final = 10
 # One configuration alone is no better or worse than any other.
 MIN_DIFFERENT: Final = 2
@@ -45,7 +47,10 @@ _BOOSTING: Final[dict[str, Any]] = {
     "n_jobs": 1,
     "verbose": -1,
 }
+# Leaves of the trees of a study: smoother ones did better in the portfolio (docs/research/past-studies.md).
 _MAX_LEAVES: Final = 40
+# Changed configurations that are weighed in each round of the portfolio; which share of their numbers is changed, and
+# by what share of its range each: coarse and fine beside each other, as nothing says which is wanted.
 _N_VARIED: Final = 300
 _SHARES: Final = (0.1, 0.3, 0.6)
 _STEPS: Final = (0.03, 0.1, 0.3)

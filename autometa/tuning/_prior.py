@@ -31,13 +31,17 @@ from autometa.space.axis import Encoder
 
 Array = NDArray[np.float64]
 
+# Bounds on the work, which grows with the cube of the first and with the others: configurations that stand for the
+# space, half of them the best of studies; studies, drawn at random, that are learned from; the best of their trials.
 N_INDUCING: Final = 224
 MAX_STUDIES: Final = 128
 MAX_ELITES: Final = 240
+# Passes over all studies: the time grows with them.
 _EM_STEPS: Final = 4
+# Lengthscales are fitted to so many studies, and so many trials of each, for the same reason.
 _ARD_STUDIES: Final = 16
 _ARD_POINTS: Final = 80
-_ROOT_5: Final = 5**0.5
+_ROOT_5: Final = 5**0.5  # of the Matérn kernel with smoothness 5/2
 
 
 def matern(a: Array, b: Array) -> Array:

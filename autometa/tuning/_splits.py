@@ -14,6 +14,7 @@ from autometa.evaluation import Protocol, Split, make_splits
 from autometa.tables.frames import as_series
 from autometa.task import Task
 
+# A fold trains on no more rows: candidates compare as well, and a fit takes no longer.
 MAX_ROWS: Final = 100_000
 # A test on ten thousand rows is precise; more of them only take time.
 MAX_TEST_ROWS: Final = 10_000

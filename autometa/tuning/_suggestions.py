@@ -27,8 +27,10 @@ from autometa.tuning._prior import History, fit_prior, moderate
 from autometa.tuning._transfer import Proposer
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
 
-N_SUGGESTIONS: Final = 10
-N_CANDIDATES: Final = 40
+N_SUGGESTIONS: Final = 10  # in a study, as many as `recommend` gives
+N_CANDIDATES: Final = (
+    40  # recommendations that are asked for: in a part of the space many of them are the same
+)
 # So many running trials are guessed before a proposal; each takes as long as one, and the guesses get worse.
 _MAX_AHEAD: Final = 8
 # The posterior takes the cube of the number of trials: 300 are a tenth of a second.

@@ -29,18 +29,29 @@ from autometa.tuning._prior import Prior, matern, squash
 
 Array = NDArray[np.float64]
 
+# What the past may tell of this study, with the belief in each before the first trial: its losses, its losses with
+# spikes, its lengthscales alone, nothing. The likelihood of trials outweighs them.
 TOLD, TOLD_ROUGHLY, UNTOLD, NOTHING = range(4)
 BELIEFS: Final = (0.5, 0.3, 0.15, 0.05)
+# Variances, in units of the way from the median to the best (squared): how much a study differs from the past along
+# what past studies differed by, anywhere else, and as a whole. Normalised losses lie between 0 and 1.
 _TRANSFER_SHARE: Final = 0.5
 _RESIDUAL: Final = 0.1
 _OFFSET: Final = 0.3
+# In the same units: rounding, and the spikes of a rough study (.17 of the way from the median to the best).
 _NOISE: Final = 1e-3
 _ROUGH_NOISE: Final = 0.03
+# Candidates for the study's unit, from a quarter of the losses' usual gap to sixteen of them, in steps of sqrt(2).
 _N_SCALES: Final = 13
+# Configurations that are weighed for each trial: drawn anew, near the best, near the best of these. The time of a
+# proposal grows with their sum. Set by hand; their halves and doubles were not measured.
 _N_NEW: Final = 160
 _N_NEAR: Final = 200
 _N_REFINED: Final = 60
+# A hypothesis with less weight changes no choice and is not worked out.
 _NEGLIGIBLE: Final = 1e-3
+# After so many trials without progress, so many of ten are another sampler's. Progress is a fall of the best loss by
+# more than so much of the usual distance from it.
 _PATIENCE: Final = 10
 _MAX_STAGNATION: Final = 0.8
 _PROGRESS: Final = 0.05

@@ -5,43 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 from refusals import refused
 
-from autometa import space
-from autometa.collection import Predictions, Recorded, collect, folds_of, read_catalog
+from autometa.collection import Predictions, Recorded, collect, folds_of
 from autometa.errors import DataError
 from autometa.evaluation import Failure, FoldFit, FoldFitter, Job
 from autometa.space import Configuration, SearchSpace
 
-pytestmark = pytest.mark.timeout(180)
-KINDS = ["binary", "multiclass", "regression"]
-
-
-@pytest.fixture(autouse=True)
-def _two_algorithms(monkeypatch):
-    built_in = space.built_in
-    monkeypatch.setattr(
-        space,
-        "built_in",
-        lambda family: {k: v for k, v in built_in(family).items() if k in ("linear", "knn")},
-    )
-
-
-@pytest.fixture
-def sources(tmp_path):
-    rng = np.random.default_rng(0)
-    rows = []
-    for kind in KINDS:
-        frame = pd.DataFrame(rng.normal(size=(45, 3)), columns=list("abc"))
-        frame["y"] = frame["a"] + 0.3 * rng.normal(size=45)
-        if kind != "regression":
-            frame["y"] = pd.qcut(frame["y"], 2 if kind == "binary" else 3, labels=False)
-        frame.to_parquet(tmp_path / f"{kind}.parquet")
-        rows.append({"name": kind, "task_type": kind, "target": "y", "n_rows": 45})
-    pd.DataFrame(rows).to_csv(tmp_path / "catalog.csv", index=False)
-    return read_catalog(tmp_path)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("two_algorithms")]
 
 
 def test_a_collection_records_each_configuration_once_and_what_a_search_would_see(sources, tmp_path):

@@ -9,46 +9,18 @@ import threading
 import time
 from collections import Counter
 
-import numpy as np
 import optuna
 import pandas as pd
 import pytest
 
-from autometa import space
-from autometa.collection import _runner, collect, read_catalog
+from autometa.collection import _runner, collect
 from autometa.evaluation import Protocol, Run
 from autometa.metabase import TUNED, MetaBase
 from autometa.metrics import stored_metrics
 from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
 from autometa.storage import open_storage
 
-pytestmark = pytest.mark.timeout(180)
-KINDS = ["binary", "multiclass", "regression"]
-
-
-@pytest.fixture(autouse=True)
-def _two_algorithms(monkeypatch):
-    """Leave two quick algorithms: the collector treats all alike."""
-    built_in = space.built_in
-    quick = ("linear", "knn")
-    monkeypatch.setattr(
-        space, "built_in", lambda family: {k: v for k, v in built_in(family).items() if k in quick}
-    )
-
-
-@pytest.fixture
-def sources(tmp_path):
-    rng = np.random.default_rng(0)
-    rows = []
-    for kind in KINDS:
-        frame = pd.DataFrame(rng.normal(size=(45, 3)), columns=list("abc"))
-        frame["y"] = frame["a"] + 0.3 * rng.normal(size=45)
-        if kind != "regression":
-            frame["y"] = pd.qcut(frame["y"], 2 if kind == "binary" else 3, labels=False)
-        frame.to_parquet(tmp_path / f"{kind}.parquet")
-        rows.append({"name": kind, "task_type": kind, "target": "y", "n_rows": 45})
-    pd.DataFrame(rows).to_csv(tmp_path / "catalog.csv", index=False)
-    return read_catalog(tmp_path)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("two_algorithms")]
 
 
 @pytest.fixture

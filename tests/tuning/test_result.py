@@ -1,4 +1,4 @@
-"""The posterior stays between what was measured and what was expected, and trusts the surer of the two."""
+"""The posterior stays between what was measured and what was expected; members refitted are one estimator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
-from autometa.tuning import posterior_scores
+from autometa.tuning import posterior_scores, tune
 
 NAN = np.full(4, np.nan)
 
@@ -53,3 +53,12 @@ def test_one_trial_or_one_fold(folds) -> None:
     n = len(folds)
     assert np.isfinite(posterior_scores(folds, np.full(n, np.nan), np.full(n, np.nan))).all()
     assert np.isfinite(posterior_scores(folds, np.full(n, 0.5), np.full(n, 0.1))).all()
+
+
+def test_the_members_refitted_are_one_estimator_of_scikit_learn(iris) -> None:
+    X, y = iris
+    result = tune(X, y, n_trials=2, cv=2, algorithms=["linear", "knn"], random_state=0)
+    one = result.refitted()
+    assert type(one).__module__.startswith("sklearn.")
+    np.testing.assert_allclose(one.predict_proba(X).sum(axis=1), 1.0)
+    assert one.score(X, y) > np.mean(y == y.mode()[0])
