@@ -208,6 +208,7 @@ class _AutoMeta(BaseEstimator):
             progress=self.progress,
         )
         self.columns_ = frame.columns.tolist()
+        self._has_names = _has_names(X) and not (isinstance(X, pd.DataFrame) and _are_numbered(X.columns))
         self._schema = task.schema()
         self.model_ = result.model
         self.best_configuration_ = result.best_configuration
@@ -244,8 +245,8 @@ class _AutoMeta(BaseEstimator):
         elif not _has_names(X) and not isinstance(X, (list, tuple, np.ndarray)):
             X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
         frame = as_frame(X)
-        if isinstance(frame.columns, pd.RangeIndex):
-            return frame.set_axis([f"x{i}" for i in range(frame.shape[1])], axis=1)
+        if _are_numbered(frame.columns):
+            return frame.set_axis([f"x{i}" for i in frame.columns], axis=1)
         return check_names(frame, [])
 
     def _as_target(self, y: Any) -> pd.Series:
@@ -257,7 +258,11 @@ class _AutoMeta(BaseEstimator):
         """Return the columns that `fit` saw, in its order and read in its way, whatever else there is."""
         check_is_fitted(self)
         frame = self._as_frame(X)
-        if not _has_names(X) or not hasattr(self, "feature_names_in_"):
+        # Numbers from 0 on are names only where they say of another order than that of the columns.
+        are_names = _has_names(X) and (
+            self._has_names or (len(frame.columns) == len(self.columns_) and set(frame) == set(self.columns_))
+        )
+        if not are_names:
             validate_data(self, frame.to_numpy(), reset=False, skip_check_array=True)
             frame = frame.set_axis(self.columns_, axis=1)
         frame, issues = match_columns(frame, self._schema)
@@ -266,8 +271,15 @@ class _AutoMeta(BaseEstimator):
         return frame
 
 
+def _are_numbered(columns: pd.Index) -> bool:
+    """Whether columns are called 0, 1, 2 and so on, in any order: pandas calls those without names so."""
+    return pd.api.types.is_integer_dtype(columns.dtype) and set(columns) == set(range(len(columns)))
+
+
 def _has_names(X: Any) -> bool:
     """Whether the columns of a table have names, whatever library it is of."""
+    if hasattr(X, "toarray"):  # some sparse arrays are mappings
+        return False
     return (
         is_lazy(X)
         or hasattr(X, "columns")

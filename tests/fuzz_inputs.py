@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import faulthandler
+import functools
 import io
 import random
 import re
 import warnings
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +33,11 @@ _HABITS = [
     "1,163.74", "1.163,74", "$1,200", "12.5%", "(1,234)", "1.5M", "10 kg", "250 g", "-", "n.a.", "<5",
     "09:30", "1:05 PM", "3 days 04:05:06", "PT5M", "1h 30m", "12-Jan-2024", "31/12/2024", "01/02/2024",
     "2020Q3", "2020-W05", "1st May 2024", "2024-01-05 10:00 CET", "~5", "\u00a07\u00a0", "TRUE", "false",
-    "0123", "9" * 400, "1e400", "inf", "\u0663", "a\ud800",
+    "1 year", "2 years", "1st", "3/5", "4 out of 5", "±5", "5 ± 1", "7[2]", "#7", "No. 7", "1.5 x 10^3", "2D+01",
+    "７", "۷", "'7", '="7"', "\ufeff7", "5 Mrd. €", "2 lakh", "7°S", "7°N", "½", "9am", "9.30 pm",  # noqa: RUF001
+    "2h30", "1:02.5", "10:00+02:00", "1. März 2024", "3 de mayo de 2024", "2024年1月2日", "01JAN2024", "2024/5",
+    "2008/09", "2024H1", "2024M05", "Q1-98", "2024-W5", "20240131", "1700000000", "Wed Jan 3 10:00:00 2024 +0200",
+    "2024-01-05 10:00:00,123", "May 3, 2024 at 1:30 PM", "0123", "9" * 400, "1e400", "inf", "\u0663", "a\ud800",
 ]  # fmt: skip
 _OBJECTS = [
     None, True, 1, -2.5, float("nan"), float("inf"), "x", "7", b"\xff", b"a", 1j, (1, "a"), [1], {"a": 1}, {2},
@@ -54,6 +62,7 @@ def _arrow(kind: Any) -> Any:
     return lambda values: pd.Series(pd.array(values, dtype=pd.ArrowDtype(kind)))
 
 
+@functools.cache
 def _column(n: int) -> st.SearchStrategy[Any]:
     floats = st.floats(allow_nan=True, allow_infinity=True)
     small = st.integers(0, 3)
@@ -75,6 +84,10 @@ def _column(n: int) -> st.SearchStrategy[Any]:
         ),
         "text": _of(st.text(max_size=6), n, lambda v: pd.Series(v, dtype=object)),
         "category": _of(st.sampled_from("uvw"), n, lambda v: pd.Series(v, dtype="category")),
+        "days as numbers": _of(st.integers(20240101, 20240131), n),
+        "moments": _of(st.integers(1_600_000_000, 1_700_000_000), n),
+        "float16": _of(st.floats(width=16), n, lambda v: pd.Series(v, dtype="float16")),
+        "truth and numbers": _of(st.sampled_from([True, False, 1.5, 2]), n, lambda v: pd.Series(v, dtype=object)),
         "numbers as categories": _of(small, n, lambda v: pd.Series(v, dtype="category")),
         "dates as categories": _of(small, n, lambda v: pd.to_datetime(pd.Series(v), unit="D").astype("category")),
         "dates": _of(st.integers(-(2**33), 2**33), n, lambda v: pd.to_datetime(pd.Series(v), unit="s")),
@@ -91,6 +104,7 @@ def _column(n: int) -> st.SearchStrategy[Any]:
         "arrow text": _of(st.none() | st.sampled_from(_WORDS), n, _arrow(pa.string())),
         "arrow lists": _of(st.none() | st.lists(small, max_size=2), n, _arrow(pa.list_(pa.int64()))),
         "arrow spans": _of(st.none() | st.timedeltas(dt.timedelta(0), dt.timedelta(9)), n, _arrow(pa.duration("us"))),
+        "arrow uint64": _of(st.none() | st.integers(0, 2**64 - 1), n, _arrow(pa.uint64())),
         "arrow dates": _of(st.none() | st.dates(), n, _arrow(pa.date32())),
         "arrow bytes": _of(st.none() | st.binary(max_size=2), n, _arrow(pa.binary())),
         "objects": _of(st.sampled_from(_OBJECTS), n, _objects),
@@ -107,6 +121,7 @@ _LABELS: list[list[Any]] = [
 _TYPES = ["object", "category", "Int64", "boolean", "string", "float32", "int8"]
 
 
+@functools.cache
 def _target(n: int) -> st.SearchStrategy[Any]:
     def typed(values: list[Any], dtype: str | None) -> pd.Series:
         try:
@@ -204,3 +219,22 @@ def mutated(content: bytes, seed: int) -> bytes:
         if not damaged:
             damaged = bytearray(b"\n")
     return bytes(damaged)
+
+
+# No input takes a tenth of that on a busy machine.
+STALLED_SECONDS = 60
+
+
+@contextlib.contextmanager
+def watched(log: Path) -> Iterator[Callable[[], None]]:
+    """Write where every thread is when an input takes very long; what is returned is to be called before each input."""
+    with log.open("w", encoding="utf-8") as file:
+
+        def begin() -> None:
+            faulthandler.dump_traceback_later(STALLED_SECONDS, repeat=True, file=file)
+
+        try:
+            yield begin
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+    assert not log.stat().st_size, log.read_text(encoding="utf-8")

@@ -315,3 +315,23 @@ def test_a_target_may_be_a_mapping_or_money(iris) -> None:
     regressor = AutoMetaRegressor(n_trials=0, algorithms="linear", random_state=0).fit(X, price)
     assert regressor.score(X, price) == regressor.score(X, X.iloc[:, 0]) > 0.9
     assert {issue.code for issue in regressor.warnings_} >= {"AM212"}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [[0, 1], pd.RangeIndex(2), [1, 2], [1.5, 2.5], [True, False], pd.to_datetime(["2024-01-01", "2024-01-02"]),
+     pd.MultiIndex.from_tuples([("p", "a"), ("p", "b")]), ["a\0", "b"], [b"a", b"b"]],
+    ids=str,
+)  # fmt: skip
+def test_columns_are_taken_by_whatever_names_they_have(names, iris) -> None:
+    X, y = iris
+    frame = pd.DataFrame({"a": X.iloc[:, 0], "b": ["u", "v", "w"] * 30}).set_axis(names, axis=1)
+    model = AutoMetaClassifier(n_trials=0, algorithms="linear", random_state=0).fit(frame, y)
+    expected = model.predict_proba(frame)
+    np.testing.assert_array_equal(model.predict_proba(frame.iloc[:, ::-1]), expected)
+
+
+def test_a_frame_without_names_is_taken_by_position(iris) -> None:
+    X, y = iris
+    model = AutoMetaClassifier(n_trials=0, algorithms="linear", random_state=0).fit(X.to_numpy(), y)
+    np.testing.assert_array_equal(model.predict_proba(pd.DataFrame(X.to_numpy())), model.predict_proba(X))

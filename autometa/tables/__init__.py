@@ -78,9 +78,9 @@ def read_table(
     ----------
     path : str or Path
         CSV, TSV, Parquet, Feather (Arrow) or ARFF, as such or packed by gzip, bzip2, xz or as the one member of a zip
-        archive. Delimited text may use any of ``, ; | tab : ~ ^`` or spaces, UTF-8, UTF-16, UTF-32, Windows-1252 or
-        Latin-1; empty cells, ``?`` and what pandas takes for missing are missing values. Columns of numbers with zeros
-        in front stay text.
+        archive. Delimited text may use any of ``, ; | tab : ~ ^`` or spaces, UTF-8, UTF-16, UTF-32, or an older
+        encoding that its letters tell; empty cells, ``?`` and what pandas takes for missing are missing. Columns of
+        numbers with zeros in front stay text.
     text_columns : collection of str, default=()
         Columns of delimited text that are not turned into numbers.
     target : str, default=""

@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from autometa.tables.numbers import is_word_for_missing, read_levels
-from autometa.tables.readings import Reading, read_column
+from autometa.tables.numbers import is_word_for_missing
+from autometa.tables.readings import Reading, read_column, read_texts
 
 _MONTH: Final = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:tember)?|oct(?:ober)?"
@@ -93,11 +93,12 @@ def number_dates(values: pd.Series) -> Reading | None:
             return None
         is_some = days.nunique() >= _MIN_DAYS and _parse(days, DAYS_IN_NUMBERS).notna().all()
         return DAYS_IN_NUMBERS if is_some else None
-    if values.nunique() < _MIN_DAYS:
-        return None
+    found = None
     if _TIMES[0] <= least and most < _TIMES[1]:
-        return SECONDS
-    return THOUSANDTHS if _TIMES[0] <= least / 1000 and most / 1000 < _TIMES[1] else None
+        found = SECONDS
+    elif _TIMES[0] <= least / 1000 and most / 1000 < _TIMES[1]:
+        found = THOUSANDTHS
+    return found if found and values.nunique() >= _MIN_DAYS else None
 
 
 def date_reading(levels: Sequence[str], weights: Any, *, force: bool = False) -> tuple[Reading, bool] | None:
@@ -122,7 +123,7 @@ def date_reading(levels: Sequence[str], weights: Any, *, force: bool = False) ->
     step = max(len(levels) // _N_LOOKED_AT, 1)
     habits = _habits(levels[::step])
     if habits:
-        levels = read_levels(levels, habits)
+        levels = read_texts(levels, habits)
     found = _plain_reading(levels, weights, step, force=force)
     return None if found is None else ((*habits, *found[0]), found[1])
 
@@ -132,9 +133,11 @@ def _habits(levels: Sequence[str]) -> Reading:
     sample = [level for level in levels if len(level) <= _MAX_LENGTH]
     if not sample or all(_DATE.match(level) for level in sample):
         return ()
+    if sum(any(map(str.isdecimal, level)) for level in sample) < _MIN_DATE_LIKE * len(sample):
+        return ()  # all dates have digits
     needed: list[str] = []
     for habit in _HABITS:
-        changed = read_levels(sample, (habit,))
+        changed = read_texts(sample, (habit,))
         if changed != sample:
             needed.append(habit)
             sample = changed

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -55,16 +56,22 @@ _ODD_ARROW: Final = frozenset(
 
 
 def _is_odd(dtype: Any) -> bool:
-    """Whether a column is sparse, or of a type of Arrow for which Arrow or pandas lack functions."""
+    """Whether a column is sparse, of foreign bytes, or of a type for which Arrow or pandas lack functions."""
     if isinstance(dtype, pd.ArrowDtype):
         return dtype.name in _ODD_ARROW
-    return isinstance(dtype, pd.SparseDtype)
+    is_foreign = isinstance(dtype, np.dtype) and not dtype.isnative
+    return is_foreign or isinstance(dtype, pd.SparseDtype) or dtype == "float16"
 
 
 def _plain_dtype(column: pd.Series) -> pd.Series:
     dtype = column.dtype
     if isinstance(dtype, pd.SparseDtype):
         return column.astype(dtype.subtype)
+    if isinstance(dtype, np.dtype):
+        # pandas has no index of half precision.
+        return column.astype(
+            "float32" if dtype.itemsize == 2 and dtype.kind == "f" else dtype.newbyteorder("=")
+        )
     if dtype.name == "uint64[pyarrow]":
         return column.astype("UInt64" if column.hasnans else "uint64")
     if dtype.name == "halffloat[pyarrow]":
@@ -118,6 +125,8 @@ def _decoded(column: pd.Series) -> pd.Series | None:
 def _convert(X: Any) -> pd.DataFrame:
     if isinstance(X, pd.DataFrame):
         return X
+    if isinstance(X, (str, Path)):
+        raise DataError("AM109", f"X is {str(X)!r}, not a table.", "Read it first, as with pandas.read_csv.")
     if is_lazy(X):
         X = X.collect()
     if hasattr(X, "to_pandas") and not hasattr(X, "to_frame"):
@@ -131,7 +140,8 @@ def _convert(X: Any) -> pd.DataFrame:
     if isinstance(X, Mapping) or _holds_records(X):
         return _from_columns(X)
     if isinstance(X, np.ndarray) and X.dtype.names:
-        return pd.DataFrame(np.ma.filled(X) if isinstance(X, np.ma.MaskedArray) else X)
+        # A frame of the whole would forget which cells are masked.
+        return pd.DataFrame({name: pd.Series(X[name]) for name in X.dtype.names})
     return _from_values(X)
 
 
@@ -185,6 +195,8 @@ def _from_values(X: Any) -> pd.DataFrame:
             f"X must be two-dimensional, got {values.ndim} dimension(s).",
             _HOW_MANY_DIMENSIONS,
         )
+    if values.dtype.kind == "S":
+        values = values.astype(object)
     if values.dtype.kind in "US" and isinstance(X, (list, tuple)):
         # NumPy turns the numbers of mixed rows into text; the rows themselves still know.
         values = np.array([list(row) for row in X], dtype=object)
@@ -201,8 +213,8 @@ def names_of(frame: pd.DataFrame) -> list[str]:
         names = ["_".join(map(str, parts)) for parts in frame.columns]
     else:
         names = [str(column) for column in frame.columns]
-    # Half characters can neither be printed nor stored.
-    return [name.encode("utf-8", "backslashreplace").decode() for name in names]
+    # Half characters can neither be printed nor stored, and NumPy loses zeros at the end of a text.
+    return [name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00") for name in names]
 
 
 def check_names(frame: pd.DataFrame, issues: list[DataIssue]) -> pd.DataFrame:
@@ -217,13 +229,13 @@ def check_names(frame: pd.DataFrame, issues: list[DataIssue]) -> pd.DataFrame:
     if isinstance(frame.columns, pd.MultiIndex):
         frame = frame.set_axis(names, axis=1)
         issues.append(DataIssue("AM302", (), "column names with several levels were joined by '_'.", ""))
-    elif not all(isinstance(column, str) for column in frame.columns):
+    elif not all(isinstance(column, str) for column in frame.columns) or names != list(frame.columns):
         if not isinstance(frame.columns, pd.RangeIndex):
             issues.append(
                 DataIssue(
                     "AM302",
                     (),
-                    "column names that are not strings were turned into strings.",
+                    "column names that are no plain strings were turned into such.",
                     "Do the same before you fit a recommended pipeline: X.columns = X.columns.map(str).",
                 )
             )
@@ -294,8 +306,6 @@ def _series_of_values(y: Any) -> pd.Series:
 def _plain_values(y: pd.Series) -> pd.Series:
     if _is_odd(y.dtype):
         y = _plain_dtype(y)
-    if y.dtype == "float16":  # pandas has no index of it
-        y = y.astype("float32")
     if _is_arrow_text(y.dtype) and (decoded := _decoded(y)) is not None:
         y = decoded
     if isinstance(y.dtype, pd.CategoricalDtype):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from autometa.errors import DataError, DataIssue, listed
 from autometa.tables.cells import DATES, LEVELS, MAX_SHARE_UNREAD, PERIODS, PLAIN, has_infinity
-from autometa.tables.numbers import is_no_value
+from autometa.tables.numbers import is_no_value, is_word_for_missing
 from autometa.tables.readings import OF_BYTES, OF_HALVES, Reading, read_column, spelling
 
 
@@ -98,12 +98,19 @@ def _is_as_fitted(frame: pd.DataFrame, columns: Sequence[Mapping[str, Any]], nam
 
 
 def _as_truth(column: pd.Series) -> pd.Series:
-    """Read True and False as files spell them; other columns stay as they are."""
-    if not pd.api.types.is_string_dtype(column.dtype):
+    """Read True and False as files spell them, also beside truth values; other columns stay as they are."""
+    if column.dtype != object and not pd.api.types.is_string_dtype(column.dtype):
         return column
-    words = {value if isinstance(value, str) else "" for value in column.dropna().unique()[:4]}
-    truth = {"True": True, "False": False, "TRUE": True, "FALSE": False, "true": True, "false": False}
-    return column.map(truth).astype("object") if words and words <= truth.keys() else column
+    words = {
+        str(value) if isinstance(value, (str, bool, np.bool_)) else "" for value in column.dropna().head(20)
+    }
+    said = {word for word in words if not is_word_for_missing(word)}
+    if not said or not said <= _TRUTH.keys():
+        return column
+    return column.map(lambda value: _TRUTH.get(str(value), value)).astype("object")
+
+
+_TRUTH: Final = {"True": True, "False": False, "TRUE": True, "FALSE": False, "true": True, "false": False}
 
 
 def _without_odd_text(column: pd.Series, reading: Reading) -> pd.Series:
@@ -135,7 +142,9 @@ def _as_fitted_values(
     name, dtype = fitted["name"], column.dtype
     if fitted["type"] == "numeric" and not reading:
         if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
-            return column
+            is_nullable = pd.api.types.is_extension_array_dtype(dtype)
+            # A table without missing values, or of other types, was fitted.
+            return column.astype("float64") if is_nullable and column.hasnans else column
         reading = PLAIN
     elif fitted["type"] == "date" and not reading:
         if pd.api.types.is_datetime64_any_dtype(dtype) and not isinstance(dtype, pd.ArrowDtype):

@@ -8,9 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-import pandas as pd
-
-from autometa.tables.readings import Reading, read_column
+from autometa.tables.readings import Reading, read_texts
 
 _CLOCK: Final = re.compile(
     r"^\s*(?:[-+]?\d{1,3}:[0-5]\d(?:(?::[0-5]\d)?\.\d+|:[0-5]\d)?"
@@ -209,7 +207,7 @@ def number_reading(levels: Sequence[str], weights: Any, *, least: float = 0.7) -
     cells = [(_match_number(level), weight) for level, weight in known]
     habits = _habits([level for (level, _), (match, _) in zip(known, cells, strict=True) if match is None])
     if habits:
-        changed = read_levels([level for level, _ in known], habits)
+        changed = read_texts([level for level, _ in known], habits)
         cells = [(_match_number(level), weight) for level, (_, weight) in zip(changed, known, strict=True)]
     total = sum(weight for _, weight in cells)
     found = [(match, weight) for match, weight in cells if match is not None]
@@ -237,18 +235,13 @@ def number_reading(levels: Sequence[str], weights: Any, *, least: float = 0.7) -
 def _habits(odd: Sequence[str]) -> Reading:
     """Return the habits by which cells that look like no numbers are some after all."""
     needed: list[str] = []
-    before = [level for level in odd[:_MAX_ODD] if len(level) <= _MAX_LENGTH]
+    before = [level for level in odd[:_MAX_ODD] if len(level) <= _MAX_LENGTH and _has_digit(level)]
     for habit in _HABITS if before else ():
-        after = read_levels(before, (habit,))
+        after = read_texts(before, (habit,))
         if after != before:
             needed.append(habit)
             before = after
     return tuple(needed) if any(_match_number(level) for level in before) else ()
-
-
-def read_levels(levels: Sequence[str], reading: Reading) -> list[str]:
-    """Apply a reading to single cells."""
-    return [str(level) for level in read_column(pd.Series(list(levels), dtype="object"), reading)]
 
 
 def _match_number(level: str) -> re.Match[str] | None:
@@ -265,6 +258,10 @@ def _match_number(level: str) -> re.Match[str] | None:
         return None  # 2008/9, a month or two years
     is_number = unit[:1] == "#" or (unit != "" and unicodedata.numeric(unit[0], None) is not None)
     return None if is_number or not unit.isprintable() else match
+
+
+def _has_digit(level: str) -> bool:
+    return any(map(str.isdecimal, level))
 
 
 def _has_plain_digits(level: str) -> bool:

@@ -9,11 +9,12 @@ every door. Every reading leaves alone what has been read before.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import operator
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -392,6 +393,40 @@ def read_column(column: pd.Series, reading: Iterable[str]) -> pd.Series:
             return result.take(codes).set_axis(column.index).rename(column.name)
     result = read(column.to_frame(name="column"), reading)["column"]
     return result.rename(column.name)
+
+
+def read_texts(texts: Sequence[str], reading: Iterable[str]) -> list[str]:
+    """Apply replacements to a few texts, as :func:`read` would, in a fraction of the time that a table takes.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Single cells.
+    reading : iterable of str
+        Names of replacements alone.
+    """
+    found = list(texts)
+    for name in reading:
+        patterns = _patterns(name)
+        # pandas looks for all patterns before it replaces the first.
+        found = [
+            functools.reduce(
+                lambda text, pair: pair[0].sub(pair[1], text),
+                [pair for pair in patterns if pair[0].search(cell)],
+                cell,
+            )
+            for cell in found
+        ]
+    return found
+
+
+@functools.cache
+def _patterns(name: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+    _, options = find_function(name)
+    pairs = (
+        options["regex"] if isinstance(options["regex"], dict) else {options["to_replace"]: options["value"]}
+    )
+    return tuple((re.compile(pattern), value) for pattern, value in pairs.items())
 
 
 # Bytes as Python writes them; a half character as its number.

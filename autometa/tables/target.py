@@ -119,7 +119,7 @@ def _read_target(y: pd.Series, kind: str, issues: list[DataIssue]) -> pd.Series:
     """Read a target of text that holds numbers, unless these are the names of classes."""
     if kind not in ("auto", "regression") or not (y.dtype == object or isinstance(y.dtype, pd.StringDtype)):
         return y
-    counts = y.map(str).value_counts()
+    counts = (y if isinstance(y.dtype, pd.StringDtype) else y.map(str)).value_counts()
     reading = number_reading(list(counts.index), counts.to_numpy(), least=0.9)
     if reading is None:
         return y

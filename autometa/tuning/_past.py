@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import numpy as np
@@ -301,14 +301,14 @@ def _study_losses(history: History, studies: NDArray[np.int_]) -> Callable[[Arra
 def pinning(encoder: Encoder, pinned: Mapping[str, Any]) -> Callable[[Array], Array]:
     """Return what gives points these values, whatever they had."""
     columns = [encoder.names.index(name) for name in pinned if name in encoder.axes]
-    values = encoder.encode([pinned])[0, columns]
+    # No function in a function: samplers are pickled, to go on with a study later.
+    return partial(_pin, columns=columns, values=encoder.encode([pinned])[0, columns])
 
-    def pin(points: Array) -> Array:
-        points = points.copy()
-        points[:, columns] = values
-        return points
 
-    return pin
+def _pin(points: Array, *, columns: Sequence[int], values: Array) -> Array:
+    points = points.copy()
+    points[:, columns] = values
+    return points
 
 
 def _varied(points: Array, encoder: Encoder, rng: np.random.Generator) -> Array:

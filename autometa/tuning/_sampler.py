@@ -168,7 +168,7 @@ class MetaSampler(BaseSampler):
             )
         history = read_history(past_studies)
         self._past = None if history is None else Proposed(history, self._entropy, has_control=True)
-        self._past_names: Set[str] = frozenset() if history is None else history.encoder.axes.keys()
+        self._past_names: Set[str] = frozenset(() if history is None else history.encoder.axes)
         self._joint: Experience | None = None
         self._own: dict[str, Experience] = {}
         # What this process gave to trials, and how a trial saw its study; by the study's name and the trial's number.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from autometa.errors import DataError, UsageError
 from autometa.evaluation import Protocol, Split, make_splits
+from autometa.tables.frames import as_series
 from autometa.task import Task
 
 # A fold trains on no more rows: candidates compare as well, and a fit takes no longer.
@@ -73,12 +74,23 @@ _CURE: Final = "Pass a number of folds, a scikit-learn splitter, or a list of (t
 
 
 def _group_codes(groups: Any, task: Task) -> NDArray[np.intp]:
-    values = np.asarray(groups)
-    if values.shape != (task.n_rows,):
+    values = as_series(groups)
+    if len(values) != task.n_rows:
         raise DataError(
-            "AM110", f"X has {task.n_rows} rows and groups has shape {values.shape}.", "Give a label a row."
+            "AM110", f"X has {task.n_rows} rows and groups has {len(values)}.", "Give a label a row."
         )
-    return np.unique(values, return_inverse=True)[1]
+    missing = np.flatnonzero(values.isna().to_numpy())
+    if len(missing):
+        raise UsageError(
+            "AM520",
+            f"groups is missing in {len(missing)} row(s) (row {missing[0]} first).",
+            "Give a label a row.",
+        )
+    # Labels of several types cannot be sorted, and the folds should not depend on the order of the rows.
+    codes: NDArray[np.intp] = pd.factorize(values.map(str) if values.dtype == object else values, sort=True)[
+        0
+    ]
+    return codes
 
 
 def _draw(task: Task, n_folds: int, groups: NDArray[np.intp] | None, seed: int) -> list[Split]:
@@ -91,7 +103,9 @@ def _draw(task: Task, n_folds: int, groups: NDArray[np.intp] | None, seed: int) 
     n_groups = len(np.unique(groups))
     if n_groups < n_folds:
         raise UsageError(
-            "AM520", f"{n_groups} groups cannot fill {n_folds} folds.", f"Use cv={max(n_groups, 2)} or less."
+            "AM520",
+            f"{n_groups} group{'s' * (n_groups != 1)} cannot fill {n_folds} folds.",
+            f"Use cv={n_groups} or less." if n_groups > 1 else "Pass groups of which there are at least two.",
         )
     if task.kind == "regression":
         splitter: Any = GroupKFold(n_folds, shuffle=True, random_state=seed)
@@ -169,7 +183,12 @@ def resolve_weights(sample_weight: Any, task: Task) -> NDArray[np.float64] | Non
     """
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, dtype="float64")
+    try:
+        weights = np.asarray(sample_weight, dtype="float64")
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            "AM119", "sample_weight holds something else than numbers.", "Pass one number for each row."
+        ) from error
     if weights.shape != (task.n_rows,):
         raise DataError(
             "AM110",

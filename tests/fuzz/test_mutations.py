@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
-from fuzz_inputs import command, mutated
+from fuzz_inputs import command, mutated, watched
 
 from autometa.persistence import save_model
 from autometa.pipelines import build_pipeline
@@ -88,11 +88,13 @@ def test_a_damaged_model_predicts_or_is_refused_in_one_line(folder):
 @pytest.mark.fuzz
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("check", [check_table, check_model], ids=["tables", "models"])
-def test_many_damaged_files(folder, check):
+def test_many_damaged_files(folder, tmp_path, check):
     failures = []
-    for seed in range(1_000, 13_000):
-        try:
-            check(folder, seed)
-        except AssertionError as error:
-            failures.append((seed, str(error)[:300]))
+    with watched(tmp_path / "stalled.txt") as begin:
+        for seed in range(1_000, 13_000):
+            begin()
+            try:
+                check(folder, seed)
+            except AssertionError as error:
+                failures.append((seed, str(error)[:300]))
     assert not failures, f"{len(failures)} of 12,000: {failures[:20]}"

@@ -570,3 +570,27 @@ def test_any_column_has_a_type_or_an_error_of_ours(values, wanted):
 def test_a_unit_of_control_characters_is_no_unit():
     column = pd.Series([f"{i}.5\x19" for i in range(20)], name="c")
     assert not any(step.endswith("\x19") for step in look_at(column).reading)
+
+
+def test_column_types_are_a_mapping():
+    with refused(UsageError, "AM535", match="of type list"):
+        Task.from_frame(pd.DataFrame({"x": np.sin(ROWS)}), BINARY, column_types=["x"])
+
+
+def test_numbers_of_any_type_come_after_those_of_another():
+    X = pd.DataFrame({"x": np.sin(ROWS), "t": [True, False] * 30})
+    task = Task.from_frame(X, BINARY)
+    missing = X.assign(x=X["x"].mask(X.index == 3), t=X["t"].astype("object").mask(X.index == 4))
+    forms = [
+        missing,
+        missing.convert_dtypes(),
+        missing.convert_dtypes(dtype_backend="pyarrow"),
+        missing.assign(t=missing["t"].map({True: "True", False: False}).astype("object")),
+        missing.assign(t=missing["t"].map({True: "TRUE", False: "FALSE"}).fillna("n/a")),
+    ]
+    for form in forms:
+        read, issues = match_columns(form, task.schema())
+        assert not issues
+        np.testing.assert_array_equal(
+            read.astype("float64").isna().to_numpy().nonzero(), missing.isna().to_numpy().nonzero()
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -206,6 +207,31 @@ def test_types_of_arrow_that_lack_functions_are_plain(kind, values, missing):
     labels = pd.Series(pd.array(cells[:2] * 30, dtype=column.dtype))
     task = Task.from_frame(pd.DataFrame({"x": np.sin(np.arange(60))}), labels)
     assert task.kind == "regression" if kind == pa.float16() else task.kind == "binary"
+
+
+def test_bytes_in_foreign_order_are_turned():
+    values = np.array([[1.5, 2.0], [3.5, -4.0]])
+    np.testing.assert_array_equal(as_frame(values.astype(">f8")), values)
+    frame = pd.DataFrame({"a": values[:, 0].astype(">f4"), "b": values[:, 1].astype(">i2")})
+    np.testing.assert_array_equal(as_frame(frame), values)
+    assert all(dtype.isnative for dtype in as_frame(frame).dtypes)
+    assert as_series(values[:, 0].astype(">f8")).dtype.isnative
+
+
+def test_masked_cells_of_records_are_missing():
+    records = np.array([(1.5, 1), (2.5, 2)], dtype=[("p", "f8"), ("q", "i4")])
+    frame = as_frame(np.ma.array(records, mask=[(True, False), (False, True)]))
+    assert frame.isna().to_numpy().tolist() == [[True, False], [False, True]]
+
+
+def test_an_array_of_bytes_is_a_table_of_text():
+    assert as_frame(np.array([[b"u", b"v"], [b"w", b"u"]])).shape == (2, 2)
+
+
+@pytest.mark.parametrize("X", ["data.csv", Path("data.csv")])
+def test_a_path_is_no_table_and_says_so(X):
+    with refused(DataError, "AM109", match=r"'data.csv', not a table.*Read it first"):
+        as_frame(X)
 
 
 def test_half_precision_is_a_number():

@@ -9,7 +9,7 @@ import pytest
 
 from autometa.pipelines.preparation import FUNCTIONS as OF_PIPELINES, find_function, name_function
 from autometa.tables.columns import look_at
-from autometa.tables.readings import FUNCTIONS, read, read_column
+from autometa.tables.readings import FUNCTIONS, read, read_column, read_texts
 
 WITH_PARAMETER = [
     "without unit: km/h",
@@ -47,6 +47,22 @@ def test_a_reading_leaves_the_table_itself_alone(name):
     except (TypeError, ValueError, AttributeError):
         return  # not meant for text
     pd.testing.assert_frame_equal(frame, before)
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if "regex" in FUNCTIONS[name][1]])
+def test_single_texts_are_read_as_a_table_is(name):
+    texts = [
+        "(1,234)",
+        "5 km",
+        "1. M\u00e4rz 2024",
+        "Q3-98",
+        "9.30 pm",
+        "7\u00b0S",
+        "2024\u5e741\u67082\u65e5",
+        "#5[1]",
+        "x",
+    ]
+    assert read_texts(texts, [name]) == read_column(pd.Series(texts, dtype="object"), [name]).tolist()
 
 
 N = 50_000

@@ -602,6 +602,17 @@ def test_without_experience_it_is_the_wrapped_sampler() -> None:
     assert run(MetaSampler(past_studies=[empty], seed=1)) == run(plain)
 
 
+def test_with_a_past_it_can_be_pickled_before_and_after_its_trials() -> None:
+    sampler = pickle.loads(
+        pickle.dumps(MetaSampler(past_studies=[past_study(seed) for seed in range(2)], seed=0))
+    )
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 10) ** 2, n_trials=6)
+    study.sampler = pickle.loads(pickle.dumps(sampler))
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 10) ** 2, n_trials=2)
+    assert len(study.trials) == 8
+
+
 def test_it_can_be_pickled(iris) -> None:
     study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
     study.optimize(joint_objective, n_trials=2)

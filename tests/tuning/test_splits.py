@@ -149,3 +149,21 @@ def test_weights(task) -> None:
             resolve_weights(bad, task)
     with refused(DataError, "AM119", match="only one class"):
         resolve_weights([1] * 20 + [0] * 40, task)
+
+
+def test_groups_may_be_labels_of_any_type(task) -> None:
+    labels = [("a", 1, 2.5, None)[i % 3] for i in range(task.n_rows)]
+    train, test = resolve_splits(task, 2, labels)[0]
+    assert not {labels[i] for i in train} & {labels[i] for i in test}
+
+
+def test_groups_that_are_missing_are_refused_with_the_first_row(task) -> None:
+    for missing in (None, np.nan):
+        labels = [missing if i == 7 else f"g{i % 5}" for i in range(task.n_rows)]
+        with refused(UsageError, "AM520", match=r"missing in 1 row\(s\) \(row 7"):
+            resolve_splits(task, 2, labels)
+
+
+def test_weights_that_are_no_numbers_are_refused(task) -> None:
+    with refused(DataError, "AM119", match="else than numbers"):
+        resolve_weights(["a"] * task.n_rows, task)
