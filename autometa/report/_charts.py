@@ -22,7 +22,6 @@ Chart = dict[str, Any]
 Row = dict[str, Any]
 
 NARROW: Final = 344  # fits a phone of 400 pixels with its margins
-WIDE: Final = 1080
 MIDDLE: Final = 700  # two of three columns
 
 # The order of a chart's categories: blue, orange, teal, purple, from the style sheet of the page.

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 _ROWS: Final = 2_000
 _FEWEST_ROWS: Final = 200  # with fewer, a fit says little
 _REPEATS: Final = 3
-_SECONDS: Final = 0.3  # of CPU time, for shuffling; so much again, as the trial tells, for the one fit
+_SECONDS: Final = 0.4  # of CPU time, for shuffling; so much again, as the trial tells, for the one fit
 _COLUMNS: Final = 60
-_SHUFFLED_ROWS: Final = 500
+_SHUFFLED_ROWS: Final = 300
 # A page is written in two seconds, and drawing takes more than one: models of many trees have fewer of them. Which
 # columns matter is known long before the last tree is grown.
 _ROUNDS: Final = 100
@@ -78,7 +78,7 @@ def measure_columns(
     params : mapping of str to value
     seconds : float
         What one fit on all rows took, about; fewer rows are taken where it was long.
-    limit : float, default=0.3
+    limit : float, default=0.4
         CPU seconds for the shuffles.
 
     Returns

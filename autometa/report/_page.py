@@ -39,6 +39,11 @@ nav ul { display: flex; flex-wrap: wrap; gap: 4px 16px; padding: 0; margin: 12px
 .skip { position: absolute; left: -9999px; }
 .skip:focus { left: 16px; top: 8px; background: var(--card); padding: 8px; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 16px 0; }
+.top { display: grid; gap: 12px; margin: 16px 0; }
+.top .tiles { margin: 0; }
+@media (min-width: 1100px) { .top { grid-template-columns: 2fr 1fr; }
+  .top .tiles { grid-template-columns: repeat(3, 1fr); }
+  .top .tile:first-child { grid-column: span 2; } }
 .tile, figure, .card { background: var(--card); border: 1px solid var(--grid); border-radius: 8px; padding: 12px; }
 .tile .value { font-size: 1.35rem; font-weight: 600; line-height: 1.25; overflow-wrap: anywhere;
   font-variant-numeric: tabular-nums; }
@@ -107,6 +112,8 @@ footer { color: var(--muted); padding-bottom: 32px; }
   section > h2::after { content: ""; display: block; height: 300px; margin-bottom: -300px; }
   thead th { position: static; white-space: normal; }
   .tiles { grid-template-columns: repeat(auto-fit, minmax(110px, 1fr)); gap: 8px; }
+  .top { display: block; }
+  .top figure { margin-top: 8px; }
   .tile { padding: 8px; }
   .tile .value { font-size: 1.1rem; }
   p, .tile, tr, figcaption, figure svg, .spark { break-inside: avoid; }
