@@ -65,9 +65,7 @@ def make() -> dict[Path, dict[str, str]]:
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a table in Markdown."""
     head = tuple(head)
-    return "\n".join(
-        f"| {' | '.join(line)} |".replace("|  |", "| |") for line in (head, ("---",) * len(head), *rows)
-    )
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ("---",) * len(head), *rows))
 
 
 def short(value: float) -> str:
