@@ -1,12 +1,13 @@
 """Rules of the zero-shot ensemble, computed from recorded predictions and compared on families left out.
 
-    python benchmarks/mixtures.py --datasets DIR --messy DIR --predictions DIR2
+    python benchmarks/mixtures.py --datasets DIR --messy DIR --predictions DIR2 --tables-of DIR3 [--show]
 
 ``recorded.py`` records. By log-loss and R2. For each table the meta-model, which forgets its family, says what leads;
 what each rule would average is averaged from the predictions for the rows left out of five folds. What a rule has
 learned it learned from other families: ten parts, each judged by the other nine. A loss is the log-loss or what R2
 lacks to one. Gains are falls of its logarithm against the plain mean of the first five; the way goes from the best
-constant to that mean.
+constant to that mean. What is needed of a table is kept in a file of ``--tables-of``, from wherever it comes.
+``--show`` prints what ``autometa.mixing`` ships.
 """
 
 from __future__ import annotations
@@ -17,18 +18,19 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from pprint import pformat
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from recorded import DEFAULTS, add_plan, done, plan
-from scipy.optimize import minimize
+from recorded import add_plan, done, plan
 
-from autometa.collection import Predictions, folds_of
+from autometa.collection import Predictions, Source, folds_of
 from autometa.evaluation import target_codes
-from autometa.mixture import LEAD, MOST_OF_AN_ALGORITHM, TEMPERATURE
+from autometa.mixing import LEARNED, Mixing, decades, facts
+from autometa.mixture import LEAD, MOST_OF_AN_ALGORITHM, POOL, TEMPERATURE, by_regret
 from autometa.recommendation import recommend_for_task
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
@@ -48,6 +50,11 @@ ALGORITHMS: Final = (
     "svm",
     "knn",
 )
+# Levels and distances are drawn to what is usual as by so many tables more.
+RIDGE: Final = 5.0
+# What is further off than these has gone wrong, and says nothing about others.
+CLIPPED: Final = (-0.5, 0.7)
+MOST_APART: Final = 2.0
 Array = Any
 
 
@@ -57,12 +64,12 @@ class Table:
 
     Attributes
     ----------
+    n_rows : int
+        To train on.
     predictions : ndarray of shape (n_members, n_rows) or (n_members, n_rows, n_classes)
         In the order in which they lead; without those that could not be recorded.
     regret : ndarray of shape (n_members,)
         Expected by the meta-model.
-    defaults : dict of str to ndarray
-        What the defaults of learners predict.
     """
 
     name: str
@@ -73,8 +80,7 @@ class Table:
     predictions: Array
     algorithms: list[str]
     regret: Array
-    seconds: Array
-    defaults: dict[str, Array]
+    default: Array
 
     def __post_init__(self) -> None:
         if self.kind == "regression":
@@ -83,9 +89,10 @@ class Table:
         else:
             shares = np.bincount(self.y) / len(self.y)
             self.constant = float(-np.log(shares[self.y]).mean())
-            self.views = self._view(self.predictions)
+            self.views = self.view(self.predictions)
 
-    def _view(self, prediction: Array) -> Array:
+    def view(self, prediction: Array) -> Array:
+        """What the loss sees of predictions: themselves, or the probability of what is true."""
         if self.kind == "regression":
             return np.asarray(prediction, dtype="float64")
         return np.asarray(prediction, dtype="float64")[..., np.arange(len(self.y)), self.y]
@@ -100,61 +107,71 @@ class Table:
         """Loss of the weighted mean of what leads."""
         return self.loss_of_view(np.tensordot(weights, self.views, 1))
 
-    def loss_of_defaults(self, names: Sequence[str]) -> float:
-        """Loss of the plain mean of some defaults; NaN where one is missing."""
-        if any(name not in self.defaults for name in names):
-            return np.nan
-        return self.loss_of_view(np.mean([self._view(self.defaults[name]) for name in names], axis=0))
+    def save(self, path: Path) -> None:
+        """Keep in a file, without pickles."""
+        values = {name: np.asarray(value) for name, value in vars(self).items()}
+        np.savez_compressed(path, **{f.name: values[f.name] for f in fields(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> Table:
+        """Read a file."""
+        with np.load(path, allow_pickle=False) as found:
+            values = {name: found[name] for name in found.files}
+        plain = {name: values[name].item() for name in ("name", "family", "kind", "n_rows")}
+        return cls(**(values | plain | {"algorithms": values["algorithms"].tolist()}))
 
 
 def read(arguments: argparse.Namespace) -> list[Table]:
-    """Read what was recorded."""
-    depths, predictions, found = done(arguments.predictions), Predictions(arguments.predictions), []
+    """Read the tables that were made, and make those that were recorded since."""
+    arguments.tables_of.mkdir(parents=True, exist_ok=True)
+    depths = done(arguments.predictions)
     for source in plan(arguments):
-        if source.task_id not in depths:
-            continue
-        task = source.load()
-        listed = leading(arguments.predictions, source.task_id, task)
-        recorded = {
-            r.configuration.id: r for r in predictions.read(source.task_id) if r.failure is None and r.fits
-        }
-        problem = Problem(task, folds_of(task, source), target_codes(task))
-        depth = len(problem.splits)
-        rows = problem.rows(depth)
-        predicted = {
-            name: problem.out_of_fold(Candidate(r.configuration, "", fits=dict(enumerate(r.fits))), depth)
-            for name, r in recorded.items()
-        }
-        members = [row for row in listed if row[0].id in recorded][:MOST]
-        space = SearchSpace.for_kind(task.kind)
-        defaults = {name: space[name].default_configuration().id for name in DEFAULTS}
-        if len(members) < SIZE:
-            continue
-        found.append(
-            Table(
-                source.task_id,
-                source.properties["family"],
-                task.kind,
-                task.n_rows,
-                problem.y[rows],
-                np.stack([predicted[c.id] for c, _, _ in members]),
-                [c.algorithm for c, _, _ in members],
-                np.array([regret for _, regret, _ in members]),
-                np.array([seconds for _, _, seconds in members]),
-                {name: predicted[i] for name, i in defaults.items() if i in recorded},
-            )
-        )
-    return found
+        path = arguments.tables_of / f"{source.task_id}.npz"
+        if source.task_id in depths and not path.is_file() and (table := make(arguments.predictions, source)):
+            table.save(path)
+    return [Table.load(path) for path in sorted(arguments.tables_of.glob("*.npz"))]
 
 
-def leading(folder: Path, name: str, task: Task) -> list[tuple[Configuration, float, float]]:
+def make(folder: Path, source: Source) -> Table | None:
+    """Put together what was recorded of what leads on a table; None where it is too little."""
+    task = source.load()
+    recorded = {
+        r.configuration.id: r
+        for r in Predictions(folder).read(source.task_id)
+        if r.failure is None and r.fits
+    }
+    problem = Problem(task, folds_of(task, source), target_codes(task))
+    depth = len(problem.splits)
+
+    def predicted(configuration: Configuration) -> Array:
+        fits = dict(enumerate(recorded[configuration.id].fits))
+        return problem.out_of_fold(Candidate(configuration, "", fits=fits), depth).astype("float32")
+
+    members = [row for row in leading(folder, source.task_id, task) if row[0].id in recorded][:MOST]
+    default = SearchSpace.for_kind(task.kind)["lightgbm"].default_configuration()
+    if len(members) < SIZE or default.id not in recorded:
+        return None
+    return Table(
+        source.task_id,
+        source.properties["family"],
+        task.kind,
+        round(task.n_rows * (1 - 1 / depth)),
+        problem.y[problem.rows(depth)],
+        np.stack([predicted(c) for c, _ in members]),
+        [c.algorithm for c, _ in members],
+        np.array([regret for _, regret in members]),
+        predicted(default),
+    )
+
+
+def leading(folder: Path, name: str, task: Task) -> list[tuple[Configuration, float]]:
     """Return what leads on a table as it may be a member; asked for once, and kept beside the predictions."""
     file = folder / f"{name}.leading.json"
     if not file.is_file():
         found = recommend_for_task(task, k=MOST, random_state=0)._leading
-        rows = zip(found.configurations, found.regret.tolist(), found.seconds.tolist(), strict=True)
-        file.write_text(json.dumps([[c.algorithm, dict(c.params), r, s] for c, r, s in rows]))
-    listed = [(Configuration(a, p), r, s) for a, p, r, s in json.loads(file.read_text())]
+        rows = zip(found.configurations, found.regret.tolist(), strict=True)
+        file.write_text(json.dumps([[c.algorithm, dict(c.params), r] for c, r in rows]))
+    listed = [(Configuration(a, p), r) for a, p, r in json.loads(file.read_text())]
     return [row for row in listed if row[0].params.get("class_weight") != "balanced"]
 
 
@@ -182,7 +199,7 @@ def limited(table: Table, size: int, most: int) -> list[int]:
     return found
 
 
-def shipped(
+def regretful(
     table: Table,
     *,
     size: int = SIZE,
@@ -190,131 +207,74 @@ def shipped(
     temperature: float = TEMPERATURE,
     lead: float = LEAD,
 ) -> Array:
-    """The rule of ``autometa.mixture``."""
+    """By the expected regret alone."""
     members = limited(table, size, most)
-    shares = np.exp((table.regret[0] - np.maximum(table.regret[members], table.regret[0])) / temperature)
-    shares[0] *= lead
     weights = np.zeros(len(table.views))
-    weights[members] = shares / shares.sum()
+    weights[members] = by_regret(table.regret[members], size, temperature, lead)
     return weights
 
 
-def features(table: Table) -> Array:
-    """What a weight may depend on, by member."""
-    n = len(table.algorithms)
-    size = np.full(n, np.log10(table.n_rows / 600.0))
-    behind = np.minimum(table.regret - table.regret.min(), 1.0)
-    rank = np.log1p(np.arange(n))
-    repeated = np.array([table.algorithms[:i].count(name) for i, name in enumerate(table.algorithms)])
-    of = np.array([[float(name == other) for other in ALGORITHMS] for name in table.algorithms])
-    of_size = of * size[:, None]
-    is_regression = np.full(n, float(table.kind == "regression"))
-    return np.column_stack(
-        [behind, behind * is_regression, rank, rank * is_regression, repeated > 0, of, of_size]
-    )
-
-
-def softmax_rule(theta: Array, size: int) -> Rule:
-    """Weights by a softmax over a linear function of features, of the first few."""
-
-    def rule(table: Table) -> Array:
-        z = features(table)[:size] @ theta
-        shares = np.exp(z - z.max())
-        weights = np.zeros(len(table.views))
-        weights[: len(shares)] = shares / shares.sum()
-        return weights
-
-    return rule
-
-
-def learn_softmax(tables: Sequence[Table], size: int, penalty: float) -> Rule:
-    """Learn the weights by their reward, the fall of the logarithm of the loss."""
-    base = [table.loss(plain(table)) for table in tables]
-    inputs = [features(table)[:size] for table in tables]
-
-    def cost(theta: Array) -> tuple[float, Array]:
-        total, slope = penalty * float(theta @ theta), 2 * penalty * theta
-        for table, x, before in zip(tables, inputs, base, strict=True):
-            z = x @ theta
-            w = np.exp(z - z.max())
-            w /= w.sum()
-            views = table.views[:size]
-            mixed = np.tensordot(w, views, 1)
-            loss = table.loss_of_view(mixed)
-            if table.kind == "regression":
-                by_weight = 2 * ((mixed - table.y) * views).mean(axis=1)
-            else:
-                by_weight = -(views / np.maximum(mixed, 1e-6)).mean(axis=1)
-            by_z = w * (by_weight - w @ by_weight)
-            total += np.log(loss / before) / len(tables)
-            slope = slope + (by_z @ x) / loss / len(tables)
-        return total, slope
-
-    found = minimize(cost, np.zeros(inputs[0].shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 60})
-    return softmax_rule(found.x, size)
-
-
 def spread(table: Table) -> Array:
-    """How far members are apart, as a share of the loss of their plain mean.
-
-    The loss of a mean is the mean loss less half of the mean of these: exactly for squares (Krogh and Vedelsby 1995,
-    "Neural network ensembles, cross validation, and active learning"), to second order for the logarithm.
-    """
+    """How far members are apart, as a share of the loss of the mean of five; see ``autometa.mixing``."""
     views = table.views
-    scale = table.loss(plain(table))
     if table.kind != "regression":
         views = views / np.maximum(views.mean(axis=0), 1e-3)
-    flat = views.reshape(len(views), -1)
-    squares = (flat**2).mean(axis=1)
-    apart = squares[:, None] + squares[None] - 2 * flat @ flat.T / flat.shape[1]
-    return np.maximum(apart, 0.0) / scale
+    squares = (views**2).mean(axis=1)
+    apart = squares[:, None] + squares[None] - 2 * views @ views.T / views.shape[1]
+    return np.maximum(apart, 0.0) / table.loss(plain(table))
 
 
-def learn_pairs(tables: Sequence[Table], size: int, shrinkage: float, strength: float) -> Rule:
-    """Learn what is expected of members and how far pairs of algorithms are apart; weights that lower the loss most.
+def learn(tables: Sequence[Table]) -> Mixing:
+    """Learn what is expected of members, and how far pairs of algorithms are apart.
 
-    Expected losses are a linear function of the features, relative to the plain mean; distances are means by pair of
-    algorithms, drawn to the mean of all.
+    Levels are a linear function, drawn to nought; distances are means by pair, drawn to the mean of all.
     """
-    X = np.concatenate(
-        [np.column_stack([np.ones(min(size, len(t.views))), features(t)[:size]]) for t in tables]
-    )
-    y = np.concatenate(
-        [[np.log(t.loss_of_view(v) / t.loss(plain(t))) for v in t.views[:size]] for t in tables]
-    )
-    y = np.clip(y, -0.5, 0.7)
-    gram = X.T @ X + shrinkage * np.diag([0.0, *np.ones(X.shape[1] - 1)])
-    beta = np.linalg.solve(gram, X.T @ y)
-    sums: dict[tuple[str, str], list[float]] = {}
+    X = np.concatenate([inputs(table) for table in tables])
+    y = np.concatenate([[np.log(t.loss_of_view(v) / t.loss(plain(t))) for v in t.views] for t in tables])
+    free = np.diag([0.0, *np.ones(X.shape[1] - 1)])
+    beta = np.linalg.solve(X.T @ X + RIDGE * free, X.T @ np.clip(y, *CLIPPED))[1:]
+    pairs: dict[tuple[str, str], list[float]] = {}
     for table in tables:
         apart = spread(table)
-        n = min(size, len(table.views))
-        for i in range(n):
-            for j in range(i):
-                pair = tuple(sorted((table.algorithms[i], table.algorithms[j])))
-                sums.setdefault(pair, []).append(min(float(apart[i, j]), 2.0))
-    everything = float(np.mean([v for values in sums.values() for v in values]))
-    expected = {pair: (sum(v) + 5 * everything) / (len(v) + 5) for pair, v in sums.items()}
+        for i, j in zip(*np.tril_indices(len(apart), -1), strict=True):
+            a, b = sorted((table.algorithms[i], table.algorithms[j]))
+            pairs.setdefault((a, b), []).append(min(float(apart[i, j]), MOST_APART))
+    usual = float(np.mean([v for values in pairs.values() for v in values]))
+    n = len(beta) - 2 * len(ALGORITHMS)
+    offsets, slopes = beta[n : n + len(ALGORITHMS)], beta[n + len(ALGORITHMS) :]
+    return Mixing(
+        tuple(beta[:n].round(4).tolist()),
+        {
+            a: (round(float(o), 4), round(float(s), 4))
+            for a, o, s in zip(ALGORITHMS, offsets, slopes, strict=True)
+        },
+        {pair: round((sum(v) + RIDGE * usual) / (len(v) + RIDGE), 4) for pair, v in sorted(pairs.items())},
+        round(usual, 4),
+    )
+
+
+def inputs(table: Table) -> Array:
+    """Return one, the facts of each member, its algorithm, and its algorithm times the decades of rows."""
+    is_regression = table.kind == "regression"
+    rest = facts(table.algorithms, table.regret, table.n_rows, is_regression=is_regression)
+    of = np.array([[float(name == other) for other in ALGORITHMS] for name in table.algorithms])
+    return np.column_stack([np.ones(len(of)), rest, of, of * decades(table.n_rows)])
+
+
+def learned(mixing: Mixing, size: int = SIZE) -> Rule:
+    """Return the rule of ``autometa.mixture`` with what was learned."""
 
     def rule(table: Table) -> Array:
-        n = min(size, len(table.views))
-        levels = np.column_stack([np.ones(n), features(table)[:n]]) @ beta
-        names = table.algorithms[:n]
-        apart = np.array(
-            [
-                [
-                    0.0 if i == j else expected.get(tuple(sorted((names[i], names[j]))), everything)
-                    for j in range(n)
-                ]
-                for i in range(n)
-            ]
-        )
-        w = np.full(n, 1.0 / n)
-        for _ in range(300):  # exponentiated gradient stays on the simplex
-            w = w * np.exp(-1.0 * (levels - strength * apart @ w))
-            w /= w.sum()
+        pool = limited(table, max(size, POOL), MOST_OF_AN_ALGORITHM)
         weights = np.zeros(len(table.views))
-        weights[:n] = w
+        weights[pool] = mixing.weigh(
+            [table.algorithms[i] for i in pool],
+            table.regret[pool],
+            table.n_rows,
+            by_regret(table.regret[pool], size),
+            size,
+            is_regression=table.kind == "regression",
+        )
         return weights
 
     return rule
@@ -336,41 +296,24 @@ def crosswise(tables: Sequence[Table], learn: Callable[[Sequence[Table]], Rule],
 
 def compare(tables: Sequence[Table]) -> pd.DataFrame:
     """Return the losses of all rules by table."""
-    rules: dict[str, Rule] = {"plain mean of five": plain, "shipped": shipped}
-    for size in (3, 8, 10):
-        rules[f"plain mean of {size}"] = lambda t, size=size: plain(t, size)
-        rules[f"shipped, {size}"] = lambda t, size=size: shipped(t, size=size)
-    for temperature in (0.1, 0.4, 0.8):
-        rules[f"shipped, temperature {temperature}"] = lambda t, v=temperature: shipped(t, temperature=v)
-    rules["shipped, lead 1"] = lambda t: shipped(t, lead=1.0)
-    rules["shipped, three of one"] = lambda t: shipped(t, most=3)
-    rules["shipped, one of one"] = lambda t: shipped(t, most=1)
+    rules: dict[str, Rule] = {"plain mean of five": plain, "by regret": regretful}
+    rules["by regret, lead 1"] = lambda t: regretful(t, lead=1.0)
+    rules["by regret, eight"] = lambda t: regretful(t, size=8)
     losses: dict[str, Array] = {
         name: np.array([t.loss(rule(t)) for t in tables]) for name, rule in rules.items()
     }
-    for size in (5, 8, 10):
-        for penalty in (0.001, 0.003, 0.01):
-            losses[f"softmax, {size}, {penalty}"] = crosswise(
-                tables, lambda part, s=size, p=penalty: learn_softmax(part, s, p)
-            )
-    for size in (5, 8, 10):
-        for strength in (0.5, 1.0):
-            losses[f"pairs, {size}, {strength}"] = crosswise(
-                tables, lambda part, s=size, d=strength: learn_pairs(part, s, 5.0, d)
-            )
+    losses["learned, other families"] = crosswise(tables, lambda part: learned(learn(part)))
+    losses["learned, other families, eight"] = crosswise(tables, lambda part: learned(learn(part), 8))
+    losses["as shipped"] = np.array([t.loss(learned(LEARNED)(t)) for t in tables])
     losses["first pick"] = np.array([t.loss_of_view(t.views[0]) for t in tables])
-    losses["LightGBM default"] = np.array([t.loss_of_defaults(DEFAULTS[:1]) for t in tables])
-    singles = np.array([[t.loss_of_defaults([name]) for name in DEFAULTS[:4]] for t in tables])
-    losses["best of four defaults"] = singles.min(axis=1)
-    losses["mean of six defaults"] = np.array([t.loss_of_defaults(DEFAULTS) for t in tables])
-    losses["mean of five defaults"] = np.array([t.loss_of_defaults(DEFAULTS[:5]) for t in tables])
-    facts = {
+    losses["LightGBM default"] = np.array([t.loss_of_view(t.view(t.default)) for t in tables])
+    about = {
         "table": [t.name for t in tables],
         "kind": [t.kind for t in tables],
         "rows": [t.n_rows for t in tables],
         "constant": [t.constant for t in tables],
     }
-    return pd.DataFrame(facts | losses)
+    return pd.DataFrame(about | losses)
 
 
 def report(table: pd.DataFrame, base: str = "plain mean of five") -> pd.DataFrame:
@@ -403,13 +346,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_plan(parser)
+    parser.add_argument("--tables-of", type=Path, required=True, help="a file for each table")
+    parser.add_argument("--show", action="store_true", help="print what all tables teach")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     tables = read(arguments)
+    if arguments.show:
+        print(f"learned from {len(tables)} tables")
+        print(pformat(learn(tables), width=100, sort_dicts=False))
+        return
     table = compare(tables)
-    RESULTS.parent.mkdir(exist_ok=True)
     table.to_csv(RESULTS, index=False, float_format="%.6g")
-    for base in ("plain mean of five", "shipped"):
+    for base in ("plain mean of five", "by regret"):
         print(f"against {base}")
         print(report(table, base).round(3).to_string(index=False))
 

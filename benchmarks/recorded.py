@@ -1,16 +1,16 @@
 """Predictions of what experience recommends, recorded for many tables, to learn from: which, and of what.
 
-    python benchmarks/recorded.py --datasets DIR --messy DIR --predictions DIR2 [--tasks 200] [--candidates 40]
+    python benchmarks/recorded.py --datasets DIR --messy DIR --predictions DIR2 [--tasks 200] [--candidates 30]
 
 Tables: one of each family, 200 to 4,000 rows (``--least-rows``, ``--most-rows``), kinds and sizes in turn, every sixth
 a messy one. No family is among them that automl_tables.txt reports, that stands among the tables which
 zero_shot_ensemble.py reports, or whose half messy.py reports: what is learned here can be judged there.
 
-Candidates: what experience recommends for the table, its family left out, LightGBM's default, the defaults of six
-learners, and the boosted models of the schedule where early stopping would end them; five folds on all rows. A
-candidate that should take long, or takes it, is left out: ``--seconds`` for all folds. Where all together should take
-more than eight times that, the dearest are left out. Files are written whole, one for each table and candidate: a run
-goes on where it was stopped, and with more ``--candidates`` it adds to what is there.
+Candidates, the family of the table left out: the ten that lead by experience and LightGBM's default; with
+``--candidates`` also the defaults of six learners and what a search of three and of ten seconds would try first, so
+many of each; five folds on all rows. A candidate that should take long, or takes it, is left out: ``--seconds`` for
+all folds. Files are written whole, one for each table and candidate: a run goes on where it was stopped, and with more
+``--candidates`` it adds to what is there.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.tuning._schedule import Schedule
 
-N_RECOMMENDED: Final = 60
+# Of what leads whatever it takes, so many are recorded.
+N_LEADING: Final = 10
+# Seconds of searches whose candidates are recorded, and those that pass before one asks for them.
+LIMITS: Final = (3.0, 10.0)
+BEGIN_SECONDS: Final = 0.4
 DEFAULTS: Final = ("lightgbm", "hist_gradient_boosting", "random_forest", "extra_trees", "linear", "mlp")
 # Of the tables, in which place of every so many a messy one stands.
 MESSY_EVERY: Final = 6
-# Of the recommendations, so many come before the defaults of learners.
-FIRST: Final = 10
-# The recommendations of a table together may take so many times what one may.
-TIMES: Final = 8
 # Tables that zero_shot_ensemble.py reports.
 ZERO_SHOT_TABLES: Final = 36
 HERE: Final = Path(__file__).parent
@@ -125,35 +125,32 @@ def plan(arguments: argparse.Namespace) -> list[Source]:
     return found[: arguments.tasks]
 
 
-def candidates(task: Task, n: int) -> list[tuple[Configuration, int | None, float, str]]:
-    """Return what is tried, without the six defaults: configuration, rank, expected CPU seconds and origin.
+def listed(task: Task, limit: float | None, n: int) -> list[tuple[Configuration, int | None, float]]:
+    """Return what a search of so many seconds would try in its order: configuration, rank and expected CPU seconds.
 
-    First those that are no recommendations.
+    LightGBM's default comes first, and has no rank. Without a limit, what leads whatever it takes.
     """
-    recommended = recommend_for_task(task, k=N_RECOMMENDED, random_state=0)
-    found = [(r.configuration, r.rank, r.expected_seconds, "recommended") for r in recommended]
+    n_folds = RECORDED.n_folds
+    budget = None if limit is None else (limit - BEGIN_SECONDS) / (2 * n_folds)
+    found = recommend_for_task(task, k=Schedule().n_recommended, time_budget=budget, random_state=0)
     default = SearchSpace.for_kind(task.kind)["lightgbm"].default_configuration()
-    order = Schedule().order([], default, 10**6)
-    seconds = {r.configuration: r.expected_seconds for r in recommended}.get(default, math.nan)
-    ours = [(c, None, seconds, "default") for c, _ in order]
-    ids = {c.id for c, *_ in ours}
-    return [*ours, *[item for item in found if item[0].id not in ids][:n]]
+    ranked = [(r.configuration, r.rank, r.expected_seconds) for r in found]
+    seconds = next((s for c, _, s in ranked if c == default), math.nan)
+    return [(default, None, seconds), *[row for row in ranked if row[0] != default][:n]]
 
 
 def to_record(task: Task, n: int, seconds: float) -> Iterator[Configuration]:
     """Yield what is fitted on a table."""
-    listed = candidates(task, n)
-    quick = [(c, s) for c, _, s, origin in listed if origin == "recommended" and not 5 * s > seconds]
-    while quick and sum(5 * s for _, s in quick if not math.isnan(s)) > TIMES * seconds:
-        quick.remove(max(quick, key=lambda item: -1.0 if math.isnan(item[1]) else item[1]))
-    first, *larger = [c for c, _, _, origin in listed if origin == "default"]
-    yield first
-    yield from (c for c, _ in quick[:FIRST])
-    space = SearchSpace.for_kind(task.kind)
-    yield from (space[name].default_configuration() for name in DEFAULTS)
-    yield from (c for c, _ in quick[FIRST:])
-    if 4 * task.n_rows // 5 >= EARLY_STOPPING_ROWS:
-        yield from larger
+    default, *leading = listed(task, None, N_LEADING)
+    yield default[0]
+    yield from (c for c, _, s in leading if not 5 * s > 2 * seconds)
+    if n:
+        space = SearchSpace.for_kind(task.kind)
+        yield from (space[name].default_configuration() for name in DEFAULTS)
+        for limit in LIMITS:
+            yield from (c for c, _, s in listed(task, limit, n) if not 5 * s > seconds)
+        if 4 * task.n_rows // 5 >= EARLY_STOPPING_ROWS:
+            yield from (c for c, _ in Schedule().order([], default[0], 10**6))
 
 
 class Here(Station):
@@ -176,7 +173,8 @@ class Here(Station):
             n_bytes = len(outcome.model) if isinstance(outcome, FoldFit) else 0
             if isinstance(outcome, FoldFit):
                 outcome = replace(outcome, model=b"", preparations={})
-            if fold == 0 and time_limit is not None and seconds * len(self._splits) > 1.5 * time_limit:
+            model_seconds = seconds - getattr(outcome, "prepare_seconds", 0.0)
+            if fold == 0 and time_limit is not None and model_seconds * len(self._splits) > 2 * time_limit:
                 outcome = Failure("timeout", "longer than others")
             found.append((outcome, seconds, n_bytes))
             if isinstance(outcome, Failure):
@@ -190,7 +188,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--messy", type=Path, required=True, help="a catalog.csv beside NAME.csv.gz")
     parser.add_argument("--predictions", type=Path, required=True, help="the folder of recorded predictions")
     parser.add_argument("--tasks", type=int, default=200)
-    parser.add_argument("--candidates", type=int, default=40)
+    parser.add_argument("--candidates", type=int, default=30)
     parser.add_argument("--least-rows", type=int, default=200)
     parser.add_argument("--most-rows", type=int, default=4_000)
 
@@ -216,7 +214,7 @@ def main() -> None:
     station, n_done = Here(), 0
     end = time.monotonic() + arguments.minutes * 60
     for source in plan(arguments):
-        if depths.get(source.task_id, 0) >= arguments.candidates:
+        if depths.get(source.task_id, -1) >= arguments.candidates:
             n_done += 1
             continue
         if time.monotonic() > end:

@@ -4,9 +4,9 @@
     python benchmarks/replay.py agree --datasets DIR --messy DIR --predictions DIR2 [--limits 3 10]
     python benchmarks/replay.py learn --datasets DIR --messy DIR --predictions DIR2 [--rounds 60]
 
-``agree`` does what ``tune`` does for real, on a clock of CPU seconds, and replays the same searches. ``learn`` looks for what is better than the fixed
-schedule, in two ways: numbers of the schedule by evolution, and a model of what a candidate is worth that says which
-comes next. Both learn on some families and are judged on others.
+``agree`` does what ``tune`` does for real, on a clock of CPU seconds, and replays the same searches. ``learn`` looks
+for what is better than the fixed schedule, in two ways: numbers of the schedule by evolution, and a model of what a
+candidate is worth that says which comes next. Both learn on some families and are judged on others.
 
 A replay takes the clock forward by the CPU seconds that a fold took, in place of fitting it. What a replay does not
 know: fits on fewer rows, and what the search would propose after the recommendations. Losses are those of the metric
@@ -30,7 +30,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from recorded import N_RECOMMENDED, add_plan, candidates, done, plan
+from recorded import LIMITS, add_plan, done, listed, plan
 from scipy.stats import spearmanr
 from sklearn import config_context
 from threadpoolctl import threadpool_limits
@@ -53,7 +53,6 @@ from autometa.tuning._strategy import DEFAULT_SHARE, QUICK_SHARE, Allows, Entry
 from autometa.tuning._tune import open_study
 
 RESULTS: Final = Path(__file__).parent / "results"
-LIMITS: Final = (3.0, 10.0)
 # Seconds that the way of a fit to a child and back takes, and those before the first candidate.
 WAY_SECONDS: Final = 0.01
 START_SECONDS: Final = 0.6
@@ -196,8 +195,8 @@ class Known:
         With all rows left out, as a search sees them.
     sides : list of Side
         Either half in turn is the one that is hidden.
-    order : list of (Configuration, int or None, float)
-        Recommendations with rank and expected CPU seconds; first LightGBM's default.
+    orders : dict of float to list of (Configuration, int or None, float)
+        By the seconds of a search, recommendations with rank and expected CPU seconds; first LightGBM's default.
     losses : dict
         Of searches that were replayed.
     """
@@ -207,13 +206,13 @@ class Known:
     whole: Problem
     recorded: dict[str, Recorded]
     sides: list[Side]
-    order: list[tuple[Configuration, int | None, float]]
+    orders: dict[float, list[tuple[Configuration, int | None, float]]]
     losses: dict[Any, float] = field(default_factory=dict)
 
     @property
     def default(self) -> Configuration:
         """LightGBM at its defaults."""
-        return self.order[0][0]
+        return self.orders[LIMITS[0]][0][0]
 
 
 def halved(splits: Sequence[Split], half: int, seed: int = 0) -> list[Split]:
@@ -245,10 +244,11 @@ def read(arguments: argparse.Namespace) -> list[Known]:
             continue
         recorded = {r.configuration.id: r for r in predictions.read(source.task_id)}
         task = source.load()
-        listed = listing(arguments.predictions, source.task_id, task)
-        order = [(c, rank, s) for c, rank, s, _ in listed if c.id in recorded]
-        if not order or order[0][0] != listed[0][0]:
-            continue  # not even the default went through
+        orders = {limit: listing(arguments.predictions, source.task_id, task, limit) for limit in LIMITS}
+        default = orders[LIMITS[0]][0][0]
+        if default.id not in recorded or recorded[default.id].failure:
+            continue
+        orders = {limit: [row for row in rows if row[0].id in recorded] for limit, rows in orders.items()}
         splits = folds_of(task, source)
         y = target_codes(task)
         parts = [halved(splits, half) for half in (0, 1)]
@@ -256,15 +256,17 @@ def read(arguments: argparse.Namespace) -> list[Known]:
         fits = [{n: halve(r, splits, part) for n, r in recorded.items()} for part in parts]
         sides = [Side(problems[i], fits[i], problems[1 - i], fits[1 - i]) for i in (0, 1)]
         whole = FakeProblem(task, splits, y)
-        found.append(Known(source.task_id, source.properties["family"], whole, recorded, sides, order))
+        found.append(Known(source.task_id, source.properties["family"], whole, recorded, sides, orders))
     return found
 
 
-def listing(folder: Path, name: str, task: Task) -> list[tuple[Configuration, int | None, float, str]]:
-    """Return the candidates of a table in their order; asked for once, and kept beside the predictions."""
-    file = folder / f"{name}.json"
+def listing(
+    folder: Path, name: str, task: Task, limit: float
+) -> list[tuple[Configuration, int | None, float]]:
+    """Return the candidates of a search in their order; asked for once, and kept beside the predictions."""
+    file = folder / f"{name}.{limit:g}.json"
     if not file.is_file():
-        rows = [[c.algorithm, dict(c.params), *rest] for c, *rest in candidates(task, N_RECOMMENDED)]
+        rows = [[c.algorithm, dict(c.params), *rest] for c, *rest in listed(task, limit, 60)]
         file.write_text(json.dumps(rows))
     return [(Configuration(a, params), *rest) for a, params, *rest in json.loads(file.read_text())]
 
@@ -345,15 +347,16 @@ def searched(
     clock = FakeDeadline(limit)
     hands = FakeHands(recorded, clock, n_workers)
     schedule = policy.schedule
-    known_of = {c: (rank, seconds) for c, rank, seconds in known.order}
-    listed = [c for c, rank, _ in known.order[1:] if rank is not None]
+    recommended = known.orders[limit]
+    known_of = {c: (rank, seconds) for c, rank, seconds in recommended}
+    names = [c for c, rank, _ in recommended[1:] if rank is not None]
     if policy.cheapness:
-        seconds = np.array([known_of[c][1] for c in listed])
-        places = np.arange(len(listed)) + policy.cheapness * np.log10(
+        seconds = np.array([known_of[c][1] for c in names])
+        places = np.arange(len(names)) + policy.cheapness * np.log10(
             np.nan_to_num(seconds / np.nanmedian(seconds), nan=1.0)
         )
-        listed = [listed[i] for i in np.argsort(places, kind="stable")]
-    order = schedule.order(listed, known.default, problem.task.n_rows)
+        names = [names[i] for i in np.argsort(places, kind="stable")]
+    order = schedule.order(names, known.default, problem.task.n_rows)
     default_fit = next(iter(known.recorded[known.default.id].fits), None)
     once = default_fit.fit_seconds if default_fit else math.nan
     entries = [
@@ -646,7 +649,7 @@ def experience(tasks: Sequence[Known], seed: int = 0) -> tuple[np.ndarray, np.nd
         side = known.sides[0]
         whole = [
             (c, rank)
-            for c, rank, _ in known.order
+            for c, rank, _ in known.orders[LIMITS[-1]]
             if len(known.recorded[c.id].fits) == len(known.whole.splits)
         ]
         if len(whole) < 6:
