@@ -156,8 +156,8 @@ def _descend(levels: Array, apart: Array, before: Array) -> Array:
     return np.asarray(weights / weights.sum())
 
 
-# What `benchmarks/mixtures.py --show` learned by log-loss and R2 on 43 development tables of as many families, 50 to 3,000 rows
-# to train on, none of which a benchmark reports.
+# What `benchmarks/mixtures.py --show` learned by log-loss and R2 on 43 development tables of as many families, with 50
+# to 3,000 rows to train on. No benchmark reports any of them.
 LEARNED: Final = Mixing(
     slopes=(0.3004, 0.1056, 0.0185, -0.0266, -0.0374),
     levels={
