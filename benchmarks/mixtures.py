@@ -1,20 +1,24 @@
 """Rules of the zero-shot ensemble, computed from recorded predictions and compared on families left out.
 
-    python benchmarks/mixtures.py --datasets DIR --messy DIR --predictions DIR2 --tables-of DIR3 [--show]
+    python benchmarks/mixtures.py record --datasets DIR --tables-of DIR2 [--skip 36] [--tables 100] [--minutes 10]
+    python benchmarks/mixtures.py compare --tables-of DIR2
+    python benchmarks/mixtures.py show --tables-of DIR2
 
-``recorded.py`` records. By log-loss and R2. For each table the meta-model, which forgets its family, says what leads;
-what each rule would average is averaged from the predictions for the rows left out of five folds. What a rule has
-learned it learned from other families: ten parts, each judged by the other nine. A loss is the log-loss or what R2
-lacks to one. Gains are falls of its logarithm against the plain mean of the first five; the way goes from the best
-constant to that mean. What is needed of a table is kept in a file of ``--tables-of``, from wherever it comes.
-``--show`` prints what ``autometa.mixing`` ships.
+Tables, splits and seed are those of ``zero_shot_ensemble.py``, whose first 36 tables are passed over, as are families
+that ``automl_tables.txt`` reports. ``record`` fits what leads on each by log-loss or R2, the table's own family
+forgotten, and keeps what it predicts for the test rows, a file for each table; it goes on where it was stopped.
+``compare`` computes what each rule would average. What a rule has learned it learned from other families: ten parts,
+each judged by the other nine. A loss is the log-loss, or the mean squared error. Gains are falls of its logarithm
+against the plain mean of the first five; the way goes from the best constant to that mean, and is a twentieth of the
+constant's loss at least. ``show`` prints what ``autometa.mixing`` ships.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import json
+import math
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -25,21 +29,26 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from recorded import add_plan, done, plan
+from zero_shot import Bench, choose_tables, draw_split
+from zero_shot_ensemble import SEED, Forgetful, fitted_prediction
 
-from autometa.collection import Predictions, Source, folds_of
+from autometa import MetaModel
+from autometa.collection import read_catalog
+from autometa.errors import AutometaError
 from autometa.evaluation import target_codes
+from autometa.experience import load_metamodel
 from autometa.mixing import LEARNED, Mixing, decades, facts
 from autometa.mixture import LEAD, MOST_OF_AN_ALGORITHM, POOL, TEMPERATURE, by_regret
+from autometa.pipelines import build_pipeline
 from autometa.recommendation import recommend_for_task
 from autometa.space import Configuration, SearchSpace
-from autometa.task import Task
-from autometa.tuning._candidate import Candidate, Problem
 
-RESULTS: Final = Path(__file__).parent / "results" / "mixtures.csv"
+HERE: Final = Path(__file__).parent
+RESULTS: Final = HERE / "results" / "mixtures.csv"
 SIZE: Final = 5
-# What a rule may choose among: more are hardly ever recorded.
+# What a rule may choose among, and CPU seconds that a fit of it should take at most.
 MOST: Final = 10
+MOST_SECONDS: Final = 5.0
 ALGORITHMS: Final = (
     "lightgbm",
     "hist_gradient_boosting",
@@ -122,57 +131,62 @@ class Table:
 
 
 def read(arguments: argparse.Namespace) -> list[Table]:
-    """Read the tables that were made, and make those that were recorded since."""
-    arguments.tables_of.mkdir(parents=True, exist_ok=True)
-    depths = done(arguments.predictions)
-    for source in plan(arguments):
-        path = arguments.tables_of / f"{source.task_id}.npz"
-        if source.task_id in depths and not path.is_file() and (table := make(arguments.predictions, source)):
-            table.save(path)
+    """Read what was recorded."""
     return [Table.load(path) for path in sorted(arguments.tables_of.glob("*.npz"))]
 
 
-def make(folder: Path, source: Source) -> Table | None:
-    """Put together what was recorded of what leads on a table; None where it is too little."""
-    task = source.load()
-    recorded = {
-        r.configuration.id: r
-        for r in Predictions(folder).read(source.task_id)
-        if r.failure is None and r.fits
-    }
-    problem = Problem(task, folds_of(task, source), target_codes(task))
-    depth = len(problem.splits)
+def record(arguments: argparse.Namespace) -> None:
+    """Fit what leads on each table, and keep what it predicts."""
+    lines = [line.split() for line in (HERE / "automl_tables.txt").read_text().splitlines()]
+    reported = {family for part, _, _, family, _ in lines if part == "report"}
+    sources = choose_tables(read_catalog(arguments.datasets), arguments.skip + arguments.tables)
+    loaded = load_metamodel("bundled")
+    model = Forgetful(loaded.parts, loaded.report)
+    arguments.tables_of.mkdir(parents=True, exist_ok=True)
+    end = time.monotonic() + 60 * arguments.minutes
+    for source in sources[arguments.skip :]:
+        path = arguments.tables_of / f"{source.task_id}.npz"
+        if path.is_file() or source.properties["family"] in reported or time.monotonic() > end:
+            continue
+        try:
+            full = source.load()
+            bench = Bench(*draw_split(source, SEED), SEED)
+            seen = loaded.seen_families(full.fingerprint(), full.kind)
+            model.forgotten = {source.properties["family"], *seen}
+            table = fitted(bench, model, source.properties["family"])
+        except AutometaError as error:
+            print(f"{source.task_id} is left out: {error}", flush=True)
+            continue
+        table.save(path)
+        print(source.task_id, source.kind, len(table.algorithms), flush=True)
 
-    def predicted(configuration: Configuration) -> Array:
-        fits = dict(enumerate(recorded[configuration.id].fits))
-        return problem.out_of_fold(Candidate(configuration, "", fits=fits), depth).astype("float32")
 
-    members = [row for row in leading(folder, source.task_id, task) if row[0].id in recorded][:MOST]
-    default = SearchSpace.for_kind(task.kind)["lightgbm"].default_configuration()
-    if len(members) < SIZE or default.id not in recorded:
-        return None
+def fitted(bench: Bench, model: MetaModel, family: str) -> Table:
+    """Fit what leads on a table as it may be a member."""
+    found = recommend_for_task(bench.train, k=MOST, metamodel=model, random_state=SEED)._leading
+    rows = zip(found.configurations, found.regret.tolist(), found.seconds.tolist(), strict=True)
+    members = [
+        (c, regret)
+        for c, regret, seconds in rows
+        if c.params.get("class_weight") != "balanced" and seconds < MOST_SECONDS
+    ][:MOST]
+
+    def predict(configuration: Configuration) -> Array:
+        pipeline = build_pipeline(configuration, bench.train, random_state=0)
+        return fitted_prediction(bench, pipeline).astype("float32")
+
+    kind = bench.whole.kind
     return Table(
-        source.task_id,
-        source.properties["family"],
-        task.kind,
-        round(task.n_rows * (1 - 1 / depth)),
-        problem.y[problem.rows(depth)],
-        np.stack([predicted(c) for c, _ in members]),
+        bench.whole.name,
+        family,
+        kind,
+        len(bench.train_rows),
+        target_codes(bench.whole)[bench.test_rows],
+        np.stack([predict(c) for c, _ in members]),
         [c.algorithm for c, _ in members],
         np.array([regret for _, regret in members]),
-        predicted(default),
+        predict(SearchSpace.for_kind(kind)["lightgbm"].default_configuration()),
     )
-
-
-def leading(folder: Path, name: str, task: Task) -> list[tuple[Configuration, float]]:
-    """Return what leads on a table as it may be a member; asked for once, and kept beside the predictions."""
-    file = folder / f"{name}.leading.json"
-    if not file.is_file():
-        found = recommend_for_task(task, k=MOST, random_state=0)._leading
-        rows = zip(found.configurations, found.regret.tolist(), strict=True)
-        file.write_text(json.dumps([[c.algorithm, dict(c.params), r] for c, r in rows]))
-    listed = [(Configuration(a, p), r) for a, p, r in json.loads(file.read_text())]
-    return [row for row in listed if row[0].params.get("class_weight") != "balanced"]
 
 
 # -- rules -----------------------------------------------------------------------------------------------------------
@@ -294,7 +308,7 @@ def crosswise(tables: Sequence[Table], learn: Callable[[Sequence[Table]], Rule],
     return found
 
 
-def compare(tables: Sequence[Table]) -> pd.DataFrame:
+def losses_of(tables: Sequence[Table]) -> pd.DataFrame:
     """Return the losses of all rules by table."""
     rules: dict[str, Rule] = {"plain mean of five": plain, "by regret": regretful}
     rules["by regret, lead 1"] = lambda t: regretful(t, lead=1.0)
@@ -323,8 +337,8 @@ def report(table: pd.DataFrame, base: str = "plain mean of five") -> pd.DataFram
     groups |= {"below 500": table["rows"] < 500, "500 on": table["rows"] >= 500}
     for name in table.columns[4:]:
         gain = np.log(table[base] / table[name])
-        way = (table[base] - table[name]) / (table["constant"] - table[base]).clip(lower=1e-9)
-        way = way.clip(-1, 1)
+        length = np.maximum(table["constant"] - table[base], 0.05 * table["constant"])
+        way = (table[base] - table[name]) / length
         known = gain.notna()
         differ = gain[known & (gain.abs() > 1e-9)]
         rows.append(
@@ -340,26 +354,37 @@ def report(table: pd.DataFrame, base: str = "plain mean of five") -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def main() -> None:
-    """Compare."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_plan(parser)
-    parser.add_argument("--tables-of", type=Path, required=True, help="a file for each table")
-    parser.add_argument("--show", action="store_true", help="print what all tables teach")
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    tables = read(arguments)
-    if arguments.show:
-        print(f"learned from {len(tables)} tables")
-        print(pformat(learn(tables), width=100, sort_dicts=False))
-        return
-    table = compare(tables)
+def compare(arguments: argparse.Namespace) -> None:
+    """Compare rules on families left out."""
+    table = losses_of(read(arguments))
     table.to_csv(RESULTS, index=False, float_format="%.6g")
     for base in ("plain mean of five", "by regret"):
         print(f"against {base}")
         print(report(table, base).round(3).to_string(index=False))
+
+
+def show(arguments: argparse.Namespace) -> None:
+    """Print what all tables teach."""
+    tables = read(arguments)
+    print(f"learned from {len(tables)} tables")
+    print(pformat(learn(tables), width=100, sort_dicts=False))
+
+
+def main() -> None:
+    """Record, compare or show."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = {f.__name__: f for f in (record, compare, show)}
+    parser.add_argument("command", choices=commands)
+    parser.add_argument("--tables-of", type=Path, required=True, help="a file for each table")
+    parser.add_argument("--datasets", type=Path, help="a catalog.csv beside Parquet files")
+    parser.add_argument("--skip", type=int, default=36, help="leave out so many tables of the order")
+    parser.add_argument("--tables", type=int, default=100)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after which no table is begun")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    commands[arguments.command](arguments)
 
 
 if __name__ == "__main__":
