@@ -119,8 +119,8 @@ class PowerLaw:
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> PowerLaw:
         """Read a law back; the inverse of :meth:`to_arrays`. Older models have no floors."""
-        names = ("intercepts", "slopes", "algorithm", "centre")
-        return cls(*(arrays[n] for n in names), arrays.get("floors", np.zeros(len(arrays["slopes"]))))
+        floors = arrays.get("floors", np.zeros(len(arrays["slopes"])))
+        return cls(arrays["intercepts"], arrays["slopes"], arrays["algorithm"], arrays["centre"], floors)
 
 
 def _with_floor(design: FloatArray, penalty: FloatArray, costs: FloatArray) -> tuple[float, FloatArray]:
@@ -130,7 +130,8 @@ def _with_floor(design: FloatArray, penalty: FloatArray, costs: FloatArray) -> t
         rest = np.maximum(costs - floor, LEAST_REST * costs)
         # How much the logarithm of the cost moves with that of the rest.
         weighed = design * ((rest / costs) ** 2)[:, None]
-        solution = np.linalg.solve(weighed.T @ design + penalty, weighed.T @ np.log(rest))
+        square, right = weighed.T @ design + penalty, weighed.T @ np.log(rest)
+        solution = np.linalg.solve(square, right).astype("float64", copy=False)
         found = floor + np.exp(np.minimum(design @ solution, _LARGEST_LOG))
         return float(((np.log(found) - np.log(costs)) ** 2).sum()), floor, solution
 

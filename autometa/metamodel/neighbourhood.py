@@ -207,8 +207,8 @@ class Neighbourhood:
         shares, signed = self._of_those_that_know(metric)
         regret = signed @ regrets
         plain, spread = (values[0] for values in weighted_mean(shares[None, :], regrets))
-        sizes = np.median(known.sizes, axis=0) if sizes is None else np.asarray(sizes, dtype="float64")
-        found = known.predict_levels(self.x[None, :], metric, [self.exclude], sizes[:1])
+        size = np.asarray(np.median(known.sizes, axis=0) if sizes is None else sizes, dtype="float64")
+        found = known.predict_levels(self.x[None, :], metric, [self.exclude], size[:1])
         level, deviation = (values[0] for values in found)
         half = known.widths[metric] * deviation
         return Prediction(
@@ -218,7 +218,7 @@ class Neighbourhood:
             level=level,
             lower=np.maximum(level - half, LEAST_LEVEL),
             upper=np.minimum(level + half, 1.0),
-            seconds=known.seconds.predict(*sizes),
+            seconds=known.seconds.predict(*size.tolist()),
             scenarios=regrets + (regret - plain),
             weights=shares,
             defaults=known.defaults,
