@@ -13,8 +13,8 @@ from autometa.space.grown import LARGER
 FLOOR_ROWS: Final = 2_000
 # Boosting takes a little less than twice the time for twice the rows.
 BOOSTING_GROWTH: Final = 0.8
-# In searches of ten seconds with it the held-out log-loss was lower on three of four development tables of seven and more
-# classes, on two of six of fewer. Ten in its place makes fits two to four times as long.
+# In searches of ten seconds with it the held-out log-loss was lower on three of four development tables of seven and
+# more classes, on two of six of fewer. Ten in its place makes fits two to four times as long.
 MANY_CLASSES: Final = 6
 SHRUNK_BY: Final = 1.0
 # Where candidates can begin on this share of the rows, they begin on all.
