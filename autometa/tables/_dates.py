@@ -67,7 +67,8 @@ _MAX_FORMATS: Final = 12
 DAYS_IN_NUMBERS: Final[Reading] = (
     "to text",
     "whole numbers without point",
-    "to dates written: %Y%m%d",
+    "days to ISO",
+    "to ISO dates",
 )
 SECONDS: Final[Reading] = ("seconds to dates",)
 THOUSANDTHS: Final[Reading] = ("thousandths of seconds to dates",)

@@ -151,6 +151,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
             pd.DataFrame.apply,
             {"func": pd.to_datetime, "errors": "coerce", "format": "mixed", "utc": True},
         ),
+        "days to ISO": _replace(r"^\s*(\d{4})(\d{2})(\d{2})\s*$", r"\1-\2-\3"),
         "day first to ISO": _replace(r"^\s*(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?!\d)", r"\4-\3-\1"),
         "to ISO dates": (
             pd.DataFrame.apply,

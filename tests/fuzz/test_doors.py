@@ -18,6 +18,7 @@ from autometa import AutoMetaClassifier, AutoMetaRegressor, recommend, tune
 from autometa.pipelines import build_pipeline
 from autometa.space import Configuration, SearchSpace
 from autometa.tables.matching import match_columns
+from autometa.tables.readings import read_column
 from autometa.task import Task
 
 SMALL = {"n_estimators": 2, "max_iter": 3}
@@ -49,6 +50,10 @@ def check_reading(drawn):
     task, _ = task_of(X, y)
     if task is None:
         return
+    for column, reading in task.readings.items():
+        if task.column_types[column] in ("numeric", "date"):
+            again = read_column(task.X[column], reading)
+            assert (again.isna() == task.X[column].isna()).all(), (reading, "reads what was read otherwise")
     space = SearchSpace.for_kind(task.kind)
     algorithm = space[name]
     params = algorithm.default_configuration().params
