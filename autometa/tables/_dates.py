@@ -35,7 +35,7 @@ _DATE: Final = re.compile(
       |(?P<month3>{_MONTH})(?P<only>[-/\ ])(?P<only_year>\d{{4}}|\d{{2}})
       |\d{{4}}(?P<ymd>[-/\ ])(?P<month4>{_MONTH})(?P=ymd)\d{{1,2}}
       |\d{{1,2}}(?P<my>[-/])\d{{4}}
-      |(?P<first_year>\d{{4}})(?P<ym>[-/])(?P<month_or_year>\d{{1,2}})
+      |(?P<first_year>(?:1[5-9]|2[01])\d{{2}})(?P<ym>[-/])(?P<month_or_year>\d{{1,2}})
     )(?:{_TIME})?\s*$""",
     re.VERBOSE | re.IGNORECASE,
 )

@@ -141,6 +141,8 @@ def test_one_word_among_numbers_is_missing_and_told(word):
 NOT_NUMBERS = {
     "two units": [f"{i} kg" if i % 2 else f"{i} lb" for i in ROWS],
     "zeros in front": [f"0{1000 + i}" for i in ROWS],
+    "codes with a letter": [f"{4711 + i * 3}M{i % 12 + 1:02d}" for i in ROWS],
+    "codes with a stroke": [f"{3000 + i * 7}/{i % 9 + 1}" for i in ROWS],
     "halves": [f"{i}\u00bd" for i in ROWS],
     "squares": [f"{i}\u00b2" for i in ROWS],
     "fractions": [f"{i % 4 + 1}/{i % 7 + 2}" for i in ROWS],
