@@ -160,10 +160,14 @@ def render_search_card(result: Any) -> str:
         (str(row["trial"]), algorithm_name(row["algorithm"]), str(row["state"]), str(row["reason"]))
         for row in board[board["state"] != "complete"].to_dict("records")
     ]
+    if not rows:
+        facts.append(
+            "No trial was finished in time; the model is a recommendation that was fitted but not measured."
+        )
     return render_card(
         f"Search by {metric.name} ({direction(metric)} is better)",
         facts,
-        render_table((*titles, "hyperparameters"), rows, "><>>" + ">" * has_weight + "><<"),
+        render_table((*titles, "hyperparameters"), rows, "><>>" + ">" * has_weight + "><<") if rows else "",
         render_details(
             f"Not complete: {len(lost)}",
             render_table(("trial", "algorithm", "state", "reason"), lost, "><<<"),
@@ -194,33 +198,39 @@ def render_warm_start_card(n_enqueued: int, suggestions: Sequence[Any], text: st
         The same in plain text.
     """
     has_run = any(s.trial_number is not None for s in suggestions)
+    notes = ["; ".join(_notes(s)) for s in suggestions]
+    facts = ["Only configurations enter the study, never a score of another table."]
+    # What holds of every suggestion is said once.
+    has_notes = len(set(notes)) > 1
+    if not has_notes and notes and notes[0]:
+        facts.append(f"Of each: {notes[0]}.")
     rows = [
         (
             str(s.rank),
             s.status,
             algorithm_name(s.algorithm),
             ", ".join(f"{k}={significant(v, 3) if isinstance(v, float) else v}" for k, v in s.params.items()),
-            "; ".join(_notes(s)),
+            *((note,) if has_notes else ()),
             *(
                 ("" if s.trial_number is None else f"{s.trial_number} {s.state}", number(s.score))
                 if has_run
                 else ()
             ),
         )
-        for s in suggestions
+        for s, note in zip(suggestions, notes, strict=True)
     ]
     titles = (
         "rank",
         "status",
         "algorithm",
         "enqueued",
-        "changed, and why",
+        *(("changed, and why",) if has_notes else ()),
         *(("trial", "score") if has_run else ()),
     )
     return render_card(
         f"{n_enqueued} of {counted(len(suggestions), 'suggestion')} enqueued",
-        ["Only configurations enter the study, never a score of another table."],
-        render_table(titles, rows, "><<<<" + "<>" * has_run),
+        facts,
+        render_table(titles, rows, "><<<" + "<" * has_notes + "<>" * has_run),
         text=text,
     )
 

@@ -167,6 +167,7 @@ def explain_choice(
     near_best: float,
     nearest: str,
     contributions: Mapping[str, float],
+    place: str = "",
 ) -> str:
     """Say in sentences why a configuration stands where it stands.
 
@@ -182,6 +183,8 @@ def explain_choice(
         Name of the most similar known table; empty for none.
     contributions : mapping of str to float
         What each meta-feature adds to the expected regret; negative speaks for the configuration.
+    place : str, default=""
+        A sentence on its place in a list, see :func:`explain_place`.
 
     Returns
     -------
@@ -196,14 +199,44 @@ def explain_choice(
         f"It should close about {gain:.0%} of the gap between an average default and the best, give or take "
         f"{spread * 100:.0f} points."
         if gain > 0
-        else "It is no better than an average default in expectation, and stands here because it may do well where "
-        "the others do not.",
+        else "It is no better than an average default in expectation.",
     ]
+    if place:
+        sentences.append(place)
     strongest = sorted((added, name) for name, added in contributions.items() if added < 0)[:2]
     words = [METAFEATURES.get(name, name) for _, name in strongest]
     if words:
         sentences.append(f"What speaks for it: {' and '.join(words)}.")
     return " ".join(sentences)
+
+
+def explain_place(regrets: Sequence[float], seconds: Sequence[float], number: int) -> str:
+    """Say why a configuration stands where it stands in a list, where its own expected regret does not say it.
+
+    Parameters
+    ----------
+    regrets, seconds : sequence of float
+        Expected, of the whole list in its order.
+    number : int
+        Place in the list, from 0.
+
+    Returns
+    -------
+    str
+        A sentence, or nothing.
+    """
+    own, better = regrets[number], [i for i, regret in enumerate(regrets) if regret < regrets[number]]
+    if number == 0 and not better:
+        return "It stands first because nothing else on the list should come nearer to the best result."
+    if number == 0:
+        share = seconds[0] / seconds[min(better, key=lambda i: regrets[i])]
+        return (
+            f"It stands first because it takes {share:.0%} of the time of what should come nearest to the best "
+            "result, and is nearly as good."
+        )
+    if any(i > number for i in better) or own >= 1.0:
+        return "It stands here because it does well where those above it do not."
+    return ""
 
 
 def algorithm_name(name: str) -> str:

@@ -1,22 +1,23 @@
 """Measure the mean of a few recommended pipelines, none of them validated.
 
-    python benchmarks/zero_shot_ensemble.py --directory DIR [--tables 36] [--skip 0]
+    python benchmarks/zero_shot_ensemble.py --directory DIR [--tables 36] [--skip 0] [--metrics log_loss r2]
     python benchmarks/zero_shot_ensemble.py --report
 
 Tables, splits and seed are those of ``zero_shot.py``: of at most 3,000 rows of a table two thirds and at most 1,000
 train, the rest tests. For each table the meta-model forgets the table's own family. ``Recommendations.ensemble(k=5)``
-is compared with the first pick alone, the plain mean of the first five, LightGBM's default, the best of four tree
-ensembles' defaults as the test rows say afterwards, the mean of six library defaults (LightGBM, histogram gradient
-boosting, random forest, extra trees, linear, neural network), and the trials of a cold TPE where
+is compared with the first pick alone, the plain mean of the first five, weights by regret alone, LightGBM's default,
+the best of four tree ensembles' defaults as the test rows say afterwards, the mean of six library defaults (LightGBM,
+histogram gradient boosting, random forest, extra trees, linear, neural network), and the trials of a cold TPE where
 ``results/zero_shot.csv`` has them for the same split.
 
-The results, a row per table, metric and method, grow in a CSV file; a table that stands there is not run again. The
+The results, a row per table, metric and method, grow in a CSV file; what stands there is not run again. The
 rules of the choice were written with the next 36 tables of the same order (``--skip 36``) in view.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import time
 import warnings
 from collections.abc import Collection, Iterable, Iterator
@@ -44,8 +45,10 @@ from autometa.evaluation import score_predictions
 from autometa.experience import load_metamodel
 from autometa.metrics import as_gain, resolve_metric
 from autometa.pipelines import build_pipeline
-from autometa.recommendation import recommend_for_task
+from autometa.recommendation import Recommendations, recommend_for_task
+from autometa.recommendation.mixture import Mixture, choose_mixture
 from autometa.space import SearchSpace
+from autometa.task import Task
 
 RESULTS: Final = Path(__file__).parent / "results" / "zero_shot_ensemble.csv"
 SIX_DEFAULTS: Final = (*TREE_ENSEMBLES, "linear", "mlp")
@@ -59,6 +62,7 @@ OTHER_METRICS: Final = {
 PEERS: Final = (
     "first pick",
     "plain mean of five",
+    "weights by regret",
     "LightGBM default",
     "best of four defaults",
     "mean of six defaults",
@@ -97,8 +101,13 @@ def scores_of(bench: Bench, prediction: Any, labels: Any = None) -> dict[str, fl
     return scores
 
 
-def run_table(bench: Bench, model: MetaModel) -> Iterator[tuple[str, str, float, float, str]]:
-    """Yield metric, method, score, CPU seconds and members of everything on one table."""
+def run_table(
+    bench: Bench, model: MetaModel, metrics: Collection[str]
+) -> Iterator[tuple[str, str, float, float, str]]:
+    """Yield metric, method, score, CPU seconds and members of everything on one table.
+
+    An ensemble says the weighted mean of what its members say: each is fitted once.
+    """
     kind, known = bench.whole.kind, {}
 
     def predict(configuration: Any) -> Any:
@@ -113,7 +122,7 @@ def run_table(bench: Bench, model: MetaModel) -> Iterator[tuple[str, str, float,
 
     space = SearchSpace.for_kind(kind)
     defaults = [space[name].default_configuration() for name in SIX_DEFAULTS]
-    for metric in (*METRICS[kind], *OTHER_METRICS[kind]):
+    for metric in metrics:
         task = replace(bench.train, metric=resolve_metric(metric, kind))
         recommended = recommend_for_task(task, k=10, metamodel=model, random_state=bench.seed)
         leading = [r.configuration for r in recommended]
@@ -126,22 +135,36 @@ def run_table(bench: Bench, model: MetaModel) -> Iterator[tuple[str, str, float,
         yield metric, "best of four defaults", best, spent(defaults[: len(TREE_ENSEMBLES)]), ""
         mean = np.mean([predict(c) for c in defaults], axis=0)
         yield metric, "mean of six defaults", scores_of(bench, mean)[metric], spent(defaults), ""
-        start = time.process_time()
-        ensemble = recommended.ensemble(k=5)
-        prediction = fitted_prediction(bench, ensemble)
-        labels = None if kind == "regression" else ensemble.predict(bench.whole.X.iloc[bench.test_rows])
-        members = "+".join(name for name, _ in getattr(ensemble, "estimator", ensemble).estimators)
-        yield metric, OURS, scores_of(bench, prediction, labels)[metric], time.process_time() - start, members
+        for name, mixture in (
+            (OURS, recommended.mixture(5)),
+            ("weights by regret", by_regret_alone(task, recommended)),
+        ):
+            members = zip(mixture.configurations, mixture.weights, strict=True)
+            mean = sum(weight * predict(c) for c, weight in members)
+            labels = None
+            if mixture.threshold is not None:
+                labels = np.asarray(task.classes)[(mean[:, 1] >= mixture.threshold).astype(int)]
+            names = "+".join(c.algorithm for c in mixture.configurations)
+            yield metric, name, scores_of(bench, mean, labels)[metric], spent(mixture.configurations), names
 
 
-def run_all(sources: Iterable[TaskSource], output: Path) -> None:
-    """Run every table that the results lack; what is done is kept after each."""
+def by_regret_alone(task: Task, recommended: Recommendations) -> Mixture:
+    """Return the first members with weights that fall with the expected regret, as it was before these were learned."""
+    first = recommended[0].configuration, recommended[0].expected_seconds
+    return choose_mixture(task, 5, first, recommended._leading, mixing=None)
+
+
+def run_all(sources: Iterable[TaskSource], output: Path, metrics: Collection[str], minutes: float) -> None:
+    """Run every table and metric that the results lack; what is done is kept after each table."""
     warnings.simplefilter("ignore")
     loaded = load_metamodel("bundled")
     model = Forgetful(loaded.parts, loaded.report)
-    table = pd.read_csv(output) if output.is_file() else pd.DataFrame(columns=["table"])
+    table = pd.read_csv(output) if output.is_file() else pd.DataFrame(columns=["table", "metric"])
+    end = time.monotonic() + 60 * minutes
     for source in sources:
-        if source.task_id in set(table["table"]):
+        known = set(table.loc[table["table"] == source.task_id, "metric"])
+        wanted = [m for m in (*METRICS[source.kind], *OTHER_METRICS[source.kind]) if m in metrics]
+        if not set(wanted) - known or time.monotonic() > end:
             continue
         try:
             full = source.load()
@@ -154,7 +177,7 @@ def run_all(sources: Iterable[TaskSource], output: Path) -> None:
         facts = {"table": source.task_id, "kind": bench.whole.kind, "n_train": len(bench.train_rows)}
         rows = [
             facts | dict(zip(("metric", "method", "score", "cpu_seconds", "members"), row, strict=True))
-            for row in run_table(bench, model)
+            for row in run_table(bench, model, [m for m in wanted if m not in known])
         ]
         table = pd.concat([table, pd.DataFrame(rows)], ignore_index=True)
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -209,10 +232,16 @@ def main() -> None:
     parser.add_argument("--tables", type=int, default=36)
     parser.add_argument("--skip", type=int, default=0, help="leave out so many tables of the order")
     parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        default=["log_loss", "r2", "roc_auc", "balanced_accuracy", "accuracy", "f1_macro"],
+    )
+    parser.add_argument("--minutes", type=float, default=math.inf, help="after which no table is begun")
     arguments = parser.parse_args()
     if arguments.directory:
         sources = choose_tables(read_catalog(arguments.directory), arguments.skip + arguments.tables)
-        run_all(sources[arguments.skip :], arguments.output)
+        run_all(sources[arguments.skip :], arguments.output, arguments.metrics, arguments.minutes)
     print(report(pd.read_csv(arguments.output)))
 
 

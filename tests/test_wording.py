@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from autometa.metafeatures import GROUPS
 from autometa.space import SearchSpace
-from autometa.wording import METAFEATURES, explain_choice, number, shortened, significant
+from autometa.wording import METAFEATURES, explain_choice, explain_place, number, shortened, significant
 
 
 def test_every_metafeature_has_words_and_no_two_the_same():
@@ -31,6 +31,20 @@ def test_a_reason_is_made_of_sentences(regret, contributions):
     assert text.endswith(".")
     assert ("speaks for it" in text) == any(added < 0 for added in contributions.values())
     assert ("close about" in text) == (regret < 1)
+
+
+def test_what_stands_first_says_why():
+    regrets, seconds = [0.4, 0.7, 0.5, 1.1], [1.0, 9.0, 2.0, 1.0]
+    said = [explain_place(regrets, seconds, number) for number in range(4)]
+    assert said[0].startswith("It stands first because nothing else")
+    assert "those above it do not" in said[1]
+    assert said[2] == ""
+    assert "those above it do not" in said[3]
+    quick = explain_place([0.41, 0.4], [1.0, 4.0], 0)
+    assert quick.startswith("It stands first because it takes 25% of the time")
+    choice = SearchSpace.for_kind("binary")["lightgbm"].default_configuration()
+    facts = {"regret": 1.2, "spread": 0.3, "near_best": 0.5, "nearest": "", "contributions": {}}
+    assert said[0] in explain_choice(choice, **facts, place=said[0])
 
 
 @given(st.lists(st.text(min_size=1, max_size=60), unique=True, max_size=12))

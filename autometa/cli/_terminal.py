@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _STYLES: Final = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 _FALLBACK_WIDTH: Final = 100  # where nothing says how wide the output is, as in a pipe
 _LEAST_WIDTH: Final = 24  # narrower columns break every other word
+_LEAST_COLUMNS: Final = 3  # beside each other, however narrow a terminal is
 _GAP: Final = "  "
 _WRAPPING: Final[dict[str, Any]] = {"break_on_hyphens": False, "break_long_words": False}
 
@@ -111,10 +112,16 @@ def _show_lines(lines: Sequence[str]) -> None:
 
 
 def _show_table(section: Section) -> None:
-    """Print an aligned table; the last column is wrapped to the width of the terminal."""
+    """Print an aligned table; the last column is wrapped to the width of the terminal.
+
+    Where it has no room beside the others, what does not fit stands under each row.
+    """
     cells = [[one_line(cell) for cell in row] for row in section.rows]
     widths = [max(map(_cells, column)) for column in zip(section.titles, *cells, strict=True)]
     left = _width() - 1 - sum(width + len(_GAP) for width in widths[:-1]) - len(_GAP)
+    if left < min(widths[-1], _LEAST_WIDTH) and len(widths) > _LEAST_COLUMNS:
+        _show_stacked(section, cells, widths)
+        return
     widths[-1] = min(widths[-1], max(left, _LEAST_WIDTH))
     show(paint(_line(section.titles, widths, section.align), "dim", sys.stdout))
     for row in cells:
@@ -122,6 +129,19 @@ def _show_table(section: Section) -> None:
         show(_line([*row[:-1], first], widths, section.align))
         for rest in more:
             show(_line([*[""] * (len(row) - 1), rest], widths, section.align))
+
+
+def _show_stacked(section: Section, cells: list[list[str]], widths: list[int]) -> None:
+    """Print an aligned table whose last columns stand under the others, from the second one on."""
+    n = len(widths) - 1
+    while n > _LEAST_COLUMNS and sum(widths[:n]) + n * len(_GAP) >= _width():
+        n -= 1
+    indent = _GAP + " " * widths[0] + _GAP
+    room = max(_width() - 1 - len(indent), _LEAST_WIDTH)
+    for i, row in enumerate([list(section.titles), *cells]):
+        under = textwrap.wrap(": ".join(filter(None, row[n:])), room, **_WRAPPING)
+        for line in (_line(row[:n], widths[:n], section.align[:n]), *(indent + line for line in under)):
+            show(line if i else paint(line, "dim", sys.stdout))
 
 
 def show_json(value: Any) -> None:

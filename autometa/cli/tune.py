@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 EXAMPLES: Final = (
     ("the best model within a minute", "autometa tune data.csv --target price --output model.skops"),
     ("ten minutes on four cores, and a page about it",
-     "autometa tune data.csv --target price --timeout 600 --jobs 4 --report report.html"),
+     "autometa tune data.csv --target price --timeout 600 --jobs 4 --report r.html"),
     ("kept in a file, to go on later", "autometa tune data.csv --target price --storage runs.journal --study price"),
 )  # fmt: skip
 _ROWS_SHOWN: Final = 10

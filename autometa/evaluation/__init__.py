@@ -1,6 +1,14 @@
 """One configuration on one task at one fidelity, inside limits of time and memory."""
 
-from autometa.evaluation._fold import Failure, FoldFit, FoldFitter, Job, target_codes
+from autometa.evaluation._fold import (
+    Failure,
+    FoldFit,
+    FoldFitter,
+    Job,
+    nested_order,
+    nested_rows,
+    target_codes,
+)
 from autometa.evaluation._protocol import Protocol, Run, Split, evaluate, fit_pipeline, make_splits
 from autometa.evaluation._scoring import area_under_curve, f1_macro, score_predictions
 from autometa.evaluation._worker import WORKER_DIED, Died, Replies, Worker
@@ -22,6 +30,8 @@ __all__ = [
     "f1_macro",
     "fit_pipeline",
     "make_splits",
+    "nested_order",
+    "nested_rows",
     "score_predictions",
     "target_codes",
 ]

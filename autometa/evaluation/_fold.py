@@ -54,6 +54,8 @@ class Job:
         Of boosting, where they were found before.
     is_pipeline : bool
         Whether the answer is one pipeline that takes the user's table and gives the user's labels.
+    table_rows : int or None
+        Look at so many rows of the table only, see :func:`nested_rows`: to prepare all would take too long.
     """
 
     configuration: Configuration
@@ -62,6 +64,7 @@ class Job:
     seconds: float = float("inf")
     rounds: int | None = None
     is_pipeline: bool = False
+    table_rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,8 @@ class FoldFit:
         Those that were not sent before.
     fit_seconds, predict_seconds : float
         CPU seconds.
-    prepare_seconds : float
-        Those of `fit_seconds` that the preparation took; nothing where it was there already.
+    prepare_seconds, shared_seconds : float
+        Those of `fit_seconds` that the preparation took, and those of them that other folds do not need again.
     row_seconds : float
         CPU seconds of the model for each row of a large table; NaN but for the first fold.
     n_train : int
@@ -99,6 +102,7 @@ class FoldFit:
     rounds: int | None = None
     row_seconds: float = float("nan")
     prepare_seconds: float = 0.0
+    shared_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ class FoldFitter:
         self._original = task
         self._task = replace(task, y=coded)
         self._frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
-        self._order = _nested_order(self.y, task.kind, random_state)
+        self._order = nested_order(self.y, task.kind, random_state)
         # Shared preparations with the whole table as they give it, and those of the last fold alone.
         self._shared: dict[str, tuple[Any, Any]] = {}
         self._own: dict[str, tuple[Any, Any]] = {}
@@ -165,24 +169,28 @@ class FoldFitter:
     def _fit(self, job: Job) -> FoldFit:
         end = time.monotonic() + job.seconds
         start = time.process_time()
+        everything = self._limited(np.arange(len(self.y)), job.table_rows)
         if job.fold is None:
-            train, test = np.arange(len(self.y)), np.array([], dtype=int)
+            train, test = everything, np.array([], dtype=int)
         else:
-            train, test = self._splits[job.fold]
+            train, test = (rows[np.isin(rows, everything)] for rows in self._splits[job.fold])
         train = self._limited(train, job.max_rows)
         if job.is_pipeline:
             return self._fit_pipeline(job, train)
         parts, model = self._build(job.configuration)
         if job.rounds is not None and _is_lightgbm(model):
             model.set_params(n_estimators=job.rounds)
-        names, blocks = [], []
+        names, blocks, shared = [], [], 0.0
         for name, preparation, is_own in parts:
             # What is fitted on few rows, to be quick, is not for others.
             if is_own or (job.fold is None and job.max_rows is not None):
                 name = f"{job.fold}/{job.max_rows}/{name}"
                 blocks.append(self._prepare_fold(name, preparation, train, test))
             else:
-                blocks.append(self._prepare(name, preparation, job, train, test))
+                name = name if job.table_rows is None else f"{job.table_rows}/{name}"
+                before, is_new = time.process_time(), name not in self._shared
+                blocks.append(self._prepare(name, preparation, everything, train, test))
+                shared += time.process_time() - before if is_new else 0.0
             names.append(name)
         self._own = {name: kept for name, kept in self._own.items() if name in names}
         X_train = side_by_side([block for block, _ in blocks])
@@ -205,6 +213,7 @@ class FoldFitter:
             rounds,
             self._price(model, X_test) if job.fold == 0 else float("nan"),
             prepared - start,
+            shared,
         )
 
     def _price(self, model: Any, X: Any) -> float:
@@ -228,10 +237,7 @@ class FoldFitter:
         return FoldFit(None, _dumps(fitted), (), {}, spent, 0.0, len(rows), job.rounds)
 
     def _limited(self, rows: NDArray[Any], limit: int | None) -> NDArray[Any]:
-        """Return the first rows of the nested order, sorted: more rows always hold those of fewer."""
-        if limit is None or len(rows) <= limit:
-            return rows
-        return np.sort(rows[np.argsort(self._order[rows])[:limit]])
+        return nested_rows(self._order, rows, limit)
 
     def _build(self, configuration: Configuration) -> tuple[list[tuple[str, Pipeline, bool]], Any]:
         """Return fresh copies of a configuration's preparations, with names, and of its model.
@@ -254,22 +260,40 @@ class FoldFitter:
         return [(name, clone(part), is_own) for name, part, is_own in parts], clone(model)
 
     def _prepare(
-        self, name: str, preparation: Pipeline, job: Job, train: NDArray[Any], test: NDArray[Any]
+        self,
+        name: str,
+        preparation: Pipeline,
+        everything: NDArray[Any],
+        train: NDArray[Any],
+        test: NDArray[Any],
     ) -> tuple[Any, Any]:
         """Return the rows as a preparation that is fitted once for all folds gives them."""
         if name not in self._shared:
-            rows = self._limited(np.arange(len(self.y)), PREPARATION_ROWS)
-            fitted = preparation.fit(self._frame.iloc[rows], self.y[rows])
-            head = fitted.transform(self._frame.iloc[:PRICE_ROWS])
-            # Of sparse rows, what is stored counts.
-            n_cells = getattr(head, "nnz", head.size) * len(self.y) / head.shape[0]
-            whole: Any = fitted.transform(self._frame) if n_cells <= MAX_CELLS else None
-            self._shared[name] = fitted, whole.tocsr() if hasattr(whole, "tocsr") else whole
+            self._shared[name] = self._prepare_all(preparation, everything)
         fitted, whole = self._shared[name]
         if whole is not None:
-            return whole[train], whole[test]
+            return whole[np.searchsorted(everything, train)], whole[np.searchsorted(everything, test)]
         X_test = fitted.transform(self._frame.iloc[test]) if len(test) else None
         return fitted.transform(self._frame.iloc[train]), X_test
+
+    def _prepare_all(self, preparation: Pipeline, everything: NDArray[Any]) -> tuple[Any, Any]:
+        """Return a preparation that is fitted for all folds, and the rows as it gives them, or None for many."""
+        frame = self._frame if len(everything) == len(self.y) else self._frame.iloc[everything]
+        rows = self._limited(everything, PREPARATION_ROWS)
+        if len(rows) == len(frame):
+            # To fit is to transform: no second time.
+            whole = preparation.fit_transform(frame, self.y[rows])
+        else:
+            preparation.fit(self._frame.iloc[rows], self.y[rows])
+            whole = None
+        head = preparation.transform(frame.iloc[:PRICE_ROWS]) if whole is None else whole[:PRICE_ROWS]
+        # Of sparse rows, what is stored counts.
+        n_cells = getattr(head, "nnz", head.size) * len(frame) / head.shape[0]
+        if n_cells > MAX_CELLS:
+            return preparation, None
+        if whole is None:
+            whole = preparation.transform(frame)
+        return preparation, whole.tocsr() if hasattr(whole, "tocsr") else whole
 
     def _prepare_fold(
         self, name: str, preparation: Pipeline, train: NDArray[Any], test: NDArray[Any]
@@ -342,7 +366,14 @@ def target_codes(task: Task) -> NDArray[Any]:
     return task.y.map(positions).to_numpy(dtype="int64")
 
 
-def _nested_order(y: NDArray[Any], kind: str, seed: int) -> NDArray[np.float64]:
+def nested_rows(order: NDArray[np.float64], rows: NDArray[Any], limit: int | None) -> NDArray[Any]:
+    """Return the first rows of a nested order, sorted: more rows always hold those of fewer."""
+    if limit is None or len(rows) <= limit:
+        return rows
+    return np.sort(rows[np.argsort(order[rows])[:limit]])
+
+
+def nested_order(y: NDArray[Any], kind: str, seed: int) -> NDArray[np.float64]:
     """Return a number for each row; the rows with the smallest hold every class in its share."""
     rng = np.random.default_rng(seed)
     order = rng.random(len(y))

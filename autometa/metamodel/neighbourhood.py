@@ -19,7 +19,7 @@ from autometa.metamodel.forest import weighted_mean
 from autometa.metamodel.known import KnownTasks, TunedRuns
 from autometa.metamodel.portfolio import safe_portfolio
 from autometa.space import Configuration
-from autometa.wording import N_SIMILAR, NEAR_BEST, explain_choice
+from autometa.wording import N_SIMILAR, NEAR_BEST, explain_choice, explain_place
 
 FloatArray = NDArray[np.float64]
 
@@ -92,6 +92,26 @@ class Prediction:
             costs=costs,
         )
         return columns[chosen].tolist()
+
+    def agreeing(self, columns: Sequence[int]) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return level, lower and upper of some configurations, in agreement with their expected regrets.
+
+        Levels and regrets come from different weights. A level is raised to that of every configuration among them with
+        a higher regret, and its interval with it. On left-out families what is recommended reaches more than its own
+        level (by .039 of the way for the first pick in R2), and is told better so (docs/research/meta-model.md).
+
+        Parameters
+        ----------
+        columns : sequence of int
+            Positions of the configurations.
+        """
+        chosen = np.asarray(columns, dtype=int)
+        worst_first = np.argsort(-self.regret[chosen], kind="stable")
+        level = np.empty(len(chosen))
+        level[worst_first] = np.maximum.accumulate(self.level[chosen][worst_first])
+        raised = level - self.level[chosen]
+        lower = np.minimum(self.lower[chosen] + raised, level)
+        return level, lower, np.minimum(self.upper[chosen] + raised, 1.0)
 
     def costs(self, time_budget: float) -> FloatArray:
         """Return what each configuration costs where time is limited: its seconds and a tenth of the budget."""
@@ -187,7 +207,9 @@ class Neighbourhood:
         shares, signed = self._of_those_that_know(metric)
         regret = signed @ regrets
         plain, spread = (values[0] for values in weighted_mean(shares[None, :], regrets))
-        level, deviation = (v[0] for v in known.predict_levels(self.x[None, :], metric, [self.exclude]))
+        size = np.asarray(np.median(known.sizes, axis=0) if sizes is None else sizes, dtype="float64")
+        found = known.predict_levels(self.x[None, :], metric, [self.exclude], size[:1])
+        level, deviation = (values[0] for values in found)
         half = known.widths[metric] * deviation
         return Prediction(
             configuration_ids=list(known.configurations),
@@ -196,7 +218,7 @@ class Neighbourhood:
             level=level,
             lower=np.maximum(level - half, LEAST_LEVEL),
             upper=np.minimum(level + half, 1.0),
-            seconds=known.seconds.predict(*(np.median(known.sizes, axis=0) if sizes is None else sizes)),
+            seconds=known.seconds.predict(*size.tolist()),
             scenarios=regrets + (regret - plain),
             weights=shares,
             defaults=known.defaults,
@@ -267,11 +289,14 @@ class Neighbourhood:
         return similarity.forest.contributions(self.x, similarity.paths, table, self.exclude)
 
     def reasons(self, prediction: Prediction, metric: str, columns: Sequence[int]) -> list[str]:
-        """Say why some stored configurations stand where they stand, a sentence each."""
+        """Say why some stored configurations stand where they stand in a list of them, best first."""
         added = self.contributions(metric, columns)
         likely = np.argsort(-prediction.weights, kind="stable")[:N_SIMILAR]
         near_best = (prediction.scenarios[likely][:, list(columns)] <= NEAR_BEST).mean(axis=0)
         nearest = self.known.tasks["name"].iloc[int(likely[0])]
+        regrets, seconds = (
+            values[list(columns)].tolist() for values in (prediction.regret, prediction.seconds)
+        )
         said = []
         for number, i in enumerate(columns):
             configuration = self.known.configurations[prediction.configuration_ids[i]]
@@ -284,6 +309,7 @@ class Neighbourhood:
                     near_best=float(near_best[number]),
                     nearest=str(nearest),
                     contributions=contributions,
+                    place=explain_place(regrets, seconds, number),
                 )
             )
         return said

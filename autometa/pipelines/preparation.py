@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -121,8 +121,8 @@ def make_preparation(algorithm: Algorithm, task: Task, scaler: str, encoding: En
     """
     scaled = algorithm.preprocessing == "scaled"
     blocks: list[tuple[str, Any, Any]] = []
-    if levels := list(encoding.levels):
-        blocks.append(("categorical", _categorical_steps(task, levels, scaled), _selector(task, levels)))
+    for title, names in _by_spelling(task, encoding.levels, "categorical"):
+        blocks.append((title, _categorical_steps(task, names, scaled), _selector(task, names)))
     # Histogram-based gradient boosting cannot bin a column without any value among its training rows.
     is_empty = {
         name: not scaled and _is_nearly_empty(task.X[name]) for name in task.columns("numeric", "date")
@@ -143,8 +143,8 @@ def make_preparation(algorithm: Algorithm, task: Task, scaler: str, encoding: En
         for title, reading, names in _groups(task, of_kind, what):
             steps = _date_steps(task, names, reading or ("to dates",), is_scaled)
             blocks.append((title, steps, _selector(task, names)))
-    if worth := list(encoding.worth):
-        blocks.append(("worth", _worth_steps(task, worth, scaled), _selector(task, worth)))
+    for title, names in _by_spelling(task, encoding.worth, "worth"):
+        blocks.append((title, _worth_steps(task, names, scaled), _selector(task, names)))
     return join_blocks([*blocks, *_word_blocks(algorithm, task, encoding)])
 
 
@@ -262,6 +262,14 @@ def _scaling_steps(n_rows: int, scaler: str) -> list[Any]:
         ]
     # What lies farther out than anything in training would take a linear model or a network anywhere.
     return [impute, StandardScaler(), apply("within ten deviations", "one-to-one")]
+
+
+def _by_spelling(task: Task, names: Iterable[str], title: str) -> list[tuple[str, list[str]]]:
+    """Return columns whose levels can come as numbers and others apart: only the former are looked at cell by cell."""
+    found: dict[bool, list[str]] = {}
+    for name in names:
+        found.setdefault(LEVELS[-1] in task.readings.get(name, ()), []).append(name)
+    return [(title if i == 0 else f"{title} {i + 1}", found[key]) for i, key in enumerate(sorted(found))]
 
 
 def _level_steps(task: Task, names: list[str]) -> list[Any]:

@@ -24,6 +24,8 @@ from autometa.task import Task
 
 # As far from the known tasks as their hundredth is from the others.
 FAR: Final = 0.5
+# Expected scores and reasons heed at least so many of the list, however few are shown.
+N_COMPARED: Final = 10
 # With fewer rows, a fold of ten has less than ten.
 SMALL_TASK_ROWS: Final = 100
 
@@ -150,10 +152,12 @@ def recommend_for_task(
             "no known configuration fits the algorithms asked for.",
             "Allow more algorithms, or tune without recommendations.",
         )
-    chosen = prediction.portfolio(k, allowed, time_budget)
+    # What is expected of the first does not depend on how many are asked for.
+    longer = prediction.portfolio(max(k, N_COMPARED), allowed, time_budget)
+    chosen = longer[:k]
     issues += _model_issues(task, near.novelty, seen)
     result = Recommendations(
-        _items(task, near, prediction, chosen),
+        _items(task, near, prediction, longer)[:k],
         task=task,
         novelty=near.novelty,
         similar_tasks=near.similar_tasks(),
@@ -270,14 +274,15 @@ def _items(
     scale = Scale.of(task.metric.stored, task.kind, task.y)
     configurations = list(near.known.configurations.values())
     reasons = near.reasons(prediction, task.metric.stored, chosen)
+    levels = zip(*prediction.agreeing(chosen), strict=True)
     items = []
-    for rank, (i, reason) in enumerate(zip(chosen, reasons, strict=True), 1):
-        lower, upper = sorted(scale.score(float(end)) for end in (prediction.lower[i], prediction.upper[i]))
+    for rank, (i, reason, (level, *ends)) in enumerate(zip(chosen, reasons, levels, strict=True), 1):
+        lower, upper = sorted(scale.score(float(end)) for end in ends)
         items.append(
             Recommendation(
                 rank=rank,
                 configuration=configurations[i],
-                expected_score=scale.score(float(prediction.level[i])),
+                expected_score=scale.score(float(level)),
                 lower=lower,
                 upper=upper,
                 expected_seconds=float(prediction.seconds[i]),

@@ -98,7 +98,7 @@ def describe_leaderboard(report: SearchReport) -> Part:
         Column("seconds", ">"),
         Column("origin"),
         Column("state", css="state"),
-        Column("changed hyperparameters", css="long"),
+        Column("changed hyperparameters", css="params"),
     ]
     total = float(board["weight"].fillna(0).sum())
     rows: list[list[Cell | str]] = [

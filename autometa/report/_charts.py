@@ -22,7 +22,6 @@ Chart = dict[str, Any]
 Row = dict[str, Any]
 
 NARROW: Final = 344  # fits a phone of 400 pixels with its margins
-WIDE: Final = 1080
 MIDDLE: Final = 700  # two of three columns
 
 # The order of a chart's categories: blue, orange, teal, purple, from the style sheet of the page.
@@ -127,13 +126,13 @@ def _layer(
 def _labels(rows: Sequence[Row]) -> Chart:
     """Return the axis of the labels, with room for a font that is wider than the one they are measured in."""
     longest = max((len(str(row["label"])) for row in rows), default=0)
-    axis = {"labelLimit": 132, "minExtent": min(7.2 * longest + 8, 158), "domain": False, "ticks": False}
+    axis = {"labelLimit": 132, "minExtent": min(7.2 * longest + 12, 162), "domain": False, "ticks": False}
     return {
         "field": "label",
         "type": "nominal",
         "sort": None,
         "title": None,
-        "axis": {**axis, "labelOverlap": False},
+        "axis": {**axis, "labelOverlap": False, "labelPadding": 6},
     }
 
 
@@ -185,7 +184,7 @@ def histogram(counts: Sequence[int], edges: Sequence[float], title: str) -> Char
         "y": _number("n", "rows", ticks=4, zero=True),
         "description": _TIP,
     }
-    return {"height": 190, **_layer(rows, "bar", encoding, color=BLUE, binSpacing=1)}
+    return {"height": 250, **_layer(rows, "bar", encoding, color=BLUE, binSpacing=1)}
 
 
 def _by_origin(rows: Sequence[Mapping[str, Any]]) -> Chart:
@@ -197,7 +196,8 @@ def _by_origin(rows: Sequence[Mapping[str, Any]]) -> Chart:
 
     def channel(kinds: Sequence[str]) -> Chart:
         scale = {"domain": names, "range": [kinds[i % len(kinds)] for i in places]}
-        return {"field": "origin", "type": "nominal", "scale": scale}
+        legend = {"columns": min(len(names), 3), "columnPadding": 14}
+        return {"field": "origin", "type": "nominal", "scale": scale, "legend": legend}
 
     return {"color": channel(PALETTE), "shape": channel(SHAPES)}
 
@@ -273,7 +273,7 @@ def task_map(known: Sequence[Row], near: Sequence[Row], here: Row) -> Chart:
 def confusion(rows: Sequence[Row], classes: Sequence[str]) -> Chart:
     """Draw shares of each true class by prediction: rows of truth, answer, share, n and tip."""
     n = len(classes)
-    side = max(18, min(44, 250 // n))
+    side = max(18, min(90, 250 // n))
     axis = {"labelLimit": 90, "domain": False, "ticks": False, "labelOverlap": False, "grid": False}
     slanted = {"labelAngle": 0 if n * max(map(len, classes)) <= 30 else -45}
     sides = {"type": "nominal", "sort": list(classes)}

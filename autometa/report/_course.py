@@ -30,6 +30,7 @@ _SHORT: Final[Mapping[str, str]] = {
     "knn": "Neighbours",
 }
 _IMPORTANT: Final = 12
+_TALL: Final = 560  # pixels: as high as the two charts beside it
 _TASKS: Final = 10
 _RUNS: Final = 20  # a table with fewer says little about a search
 
@@ -172,10 +173,9 @@ def describe_search(report: SearchReport) -> Part | None:
     ]
     best = _best_so_far(report)
     domain = _domain(report, [t["score"] for t in trials], [row["score"] for row in best])
-    part.blocks.append(
-        f'<div class="grid">{_draw_over_time(report, trials, best, domain)}'
-        f"{_draw_against_seconds(trials, metric.name, domain)}{_draw_hyperparameters(report)}</div>\n"
-    )
+    beside = [_draw_against_seconds(trials, metric.name, domain), _draw_hyperparameters(report)]
+    first = _draw_over_time(report, trials, best, domain, is_tall=all(beside))
+    part.blocks.append(f'<div class="grid">{first}{"".join(beside)}</div>\n')
     return part
 
 
@@ -184,6 +184,8 @@ def _draw_over_time(
     trials: Sequence[dict[str, Any]],
     best: Sequence[dict[str, float]],
     domain: tuple[float, float] | None,
+    *,
+    is_tall: bool,
 ) -> str:
     metric = report.task.metric
     default = report.baselines.get("default", math.nan)
@@ -205,14 +207,25 @@ def _draw_over_time(
         f"{metric.name} of {len(trials)} trials over {number(best[-1]['seconds'], 3)} seconds; the best model so far "
         f"went from {number(best[0]['score'])} to {number(best[-1]['score'])}."
     )
+    # Where the best stays the same there is nothing to read.
+    changes = [r for i, r in enumerate(best) if i in (0, len(best) - 1) or r["score"] != best[i - 1]["score"]]
     table = make_table(
         [Column("seconds", ">"), Column(metric.name, ">")],
-        [[Cell(number(r["seconds"], 3), r["seconds"]), Cell(number(r["score"]), r["score"])] for r in best],
+        [
+            [Cell(number(r["seconds"], 3), r["seconds"]), Cell(number(r["score"]), r["score"])]
+            for r in changes
+        ],
         label="The best model so far",
+        narrow=True,
     )
-    wide = draw(chart, label, width=MIDDLE)
+    wide = draw({**chart, "height": _TALL} if is_tall else chart, label, width=MIDDLE)
     return make_figure(
-        "Score over time", " ".join(filter(None, words)), draw(chart, label), wide=wide, more=table
+        "Score over time",
+        " ".join(filter(None, words)),
+        draw(chart, label),
+        wide=wide,
+        more=table,
+        is_tall=is_tall,
     )
 
 

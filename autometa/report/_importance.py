@@ -6,11 +6,12 @@ import math
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from autometa.report._charts import bars, draw
 from autometa.report._page import Cell, Column, Part, make_figure, make_table
@@ -23,10 +24,16 @@ if TYPE_CHECKING:
     from autometa.task import Task
 
 _ROWS: Final = 2_000
+_FEWEST_ROWS: Final = 200  # with fewer, a fit says little
 _REPEATS: Final = 3
-_SECONDS: Final = 0.3  # of CPU time, for shuffling; so much again, as the trial tells, for the one fit
+_SECONDS: Final = 0.4  # of CPU time, for shuffling; so much again, as the trial tells, for the one fit
 _COLUMNS: Final = 60
-_SHUFFLED_ROWS: Final = 500
+_SHUFFLED_ROWS: Final = 300
+# A page is written in two seconds, and drawing takes more than one: models of many trees have fewer of them. Which
+# columns matter is known long before the last tree is grown.
+_ROUNDS: Final = 100
+_TREES: Final = 1_000  # boosting grows a tree for each class in every round
+_FASTEST: Final = 0.3  # learning rate of a model with fewer rounds
 _FIRST: Final = 4  # columns that are shuffled in the first call
 _CELLS: Final = 2_000_000  # of the copies that are predicted at once: some tens of megabytes
 _SHOWN: Final = 20
@@ -45,7 +52,7 @@ class ColumnImportance:
     algorithm : str
     n_train, n_test : int
     n_left_out : int
-        Columns for which there was no time.
+        Columns that were not shuffled.
     """
 
     frame: pd.DataFrame
@@ -60,8 +67,9 @@ def measure_columns(
 ) -> ColumnImportance | None:
     """Shuffle one column after the other in rows that were not fitted on (Breiman 2001, Random Forests, section 10).
 
-    A pipeline is fitted once on two thirds of at most 2,000 rows; the others are for the shuffles. Columns that say
-    more about the target alone come first, until the time is over.
+    A pipeline is fitted once on two thirds of at most 2,000 rows; the others are for the shuffles. Of a wide
+    table it is fitted on the 60 columns that say most about the target alone; models of many trees have fewer of them.
+    The columns that say more come first, until the time is over.
 
     Parameters
     ----------
@@ -70,7 +78,7 @@ def measure_columns(
     params : mapping of str to value
     seconds : float
         What one fit on all rows took, about; fewer rows are taken where it was long.
-    limit : float, default=0.3
+    limit : float, default=0.4
         CPU seconds for the shuffles.
 
     Returns
@@ -84,21 +92,42 @@ def measure_columns(
 
     n_rows = min(task.n_rows, _ROWS)
     if math.isfinite(seconds) and seconds > 0:
-        n_rows = min(n_rows, max(int(task.n_rows * limit / seconds), 200))
+        n_rows = min(n_rows, max(int(task.n_rows * limit / seconds), _FEWEST_ROWS))
     train, test = _halves(task, n_rows)
-    names, test = _by_signal(task, train), test[:_SHUFFLED_ROWS]
+    test = test[:_SHUFFLED_ROWS]
+    names = _by_signal(task, train)
+    chosen = set(names[:_COLUMNS])
     if len(test) < 2 or not names:
         return None
+    part = replace(
+        task,
+        X=task.X.iloc[train][[name for name in task.column_types if name in chosen]],
+        y=task.y.iloc[train],
+        column_types={name: kind for name, kind in task.column_types.items() if name in chosen},
+    )
     try:
-        pipeline = build_pipeline(Configuration(algorithm, dict(params)), task)
-        pipeline.fit(task.X.iloc[train], task.y.iloc[train])
+        pipeline = build_pipeline(Configuration(algorithm, _fewer_trees(task, params)), part)
+        pipeline.fit(part.X, part.y)
         scorer = check_scoring(pipeline, scoring=task.metric.scorer)
-        X, y = task.X.iloc[test], task.y.iloc[test]
+        X, y = task.X[part.X.columns].iloc[test], task.y.iloc[test]
         rows = _shuffle(pipeline, scorer, X, y, names[:_COLUMNS], limit)
     except Exception:  # a page must not fail because a third-party estimator or scorer does
         return None
     frame = pd.DataFrame(rows, columns=["column", "loss", "error"]).sort_values("loss", ascending=False)
     return ColumnImportance(frame, algorithm, len(train), len(test), len(names) - len(rows))
+
+
+def _fewer_trees(task: Task, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return hyperparameters with a bounded number of trees; a model that learns from few learns faster."""
+    n_outputs = 1 if task.kind == "regression" or len(task.classes) == 2 else len(task.classes)
+    found, most = dict(params), min(_ROUNDS, max(_TREES // n_outputs, 10))
+    for name in ("n_estimators", "max_iter"):
+        if name in found and found[name] > most:
+            if "learning_rate" in found:
+                faster = min(found["learning_rate"] * found[name] / most, _FASTEST)
+                found["learning_rate"] = max(faster, found["learning_rate"])
+            found[name] = most
+    return found
 
 
 def _shuffle(
@@ -140,32 +169,34 @@ class _Answers:
     Parameters
     ----------
     pipeline : Pipeline
-    X : DataFrame or mapping of str to ndarray
-        What is predicted, once; or the answers by the name of the method.
+    X : DataFrame
+        What is predicted, once, when a scorer asks for it.
+    rows : slice, default=slice(None)
+        For which it answers.
     """
 
-    def __init__(self, pipeline: Any, X: pd.DataFrame | Mapping[str, np.ndarray]) -> None:
+    def __init__(self, pipeline: Any, X: pd.DataFrame, rows: slice = slice(None)) -> None:
         self._pipeline = pipeline
-        self._memory = (
-            {
-                name: np.asarray(getattr(pipeline, name)(X))
-                for name in ("predict", "predict_proba")
-                if hasattr(pipeline, name)
-            }
-            if isinstance(X, pd.DataFrame)
-            else X
-        )
+        self._X = X
+        self._rows = rows
+        self._memory: dict[str, np.ndarray] = {}
 
     def part(self, place: int, n_rows: int) -> _Answers:
         """Return the one that answers for the rows of one copy."""
-        rows = slice(place * n_rows, (place + 1) * n_rows)
-        return _Answers(self._pipeline, {name: answers[rows] for name, answers in self._memory.items()})
+        found = _Answers(self._pipeline, self._X, slice(place * n_rows, (place + 1) * n_rows))
+        found._memory = self._memory
+        return found
 
     def predict(self, X: Any) -> np.ndarray:
-        return self._memory["predict"]
+        return self._answer("predict")
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        return self._memory["predict_proba"]
+        return self._answer("predict_proba")
+
+    def _answer(self, method: str) -> np.ndarray:
+        if method not in self._memory:
+            self._memory[method] = np.asarray(getattr(self._pipeline, method)(self._X))
+        return self._memory[method][self._rows]
 
     def __getattr__(self, name: str) -> Any:
         # What the pipeline is (its classes, its tags); never another way to predict, which would not be shuffled.
@@ -192,9 +223,9 @@ def _halves(task: Task, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
 def _by_signal(task: Task, rows: np.ndarray) -> list[str]:
     """Order the columns in use by how much each alone tells of the target, by rank correlation."""
     names = [name for name, kind in task.column_types.items() if kind != "ignored"]
-    y = task.y.iloc[rows]
+    X, y = task.X.iloc[rows], task.y.iloc[rows]
     truth = (y if task.kind == "regression" else pd.Series(pd.factorize(y, sort=True)[0])).rank().to_numpy()
-    ranks = np.column_stack([_ranks(task.X[name].iloc[rows]) for name in names])
+    ranks = rankdata(np.column_stack([_codes(X[name]) for name in names]), axis=0)
     ranks = ranks - ranks.mean(axis=0)
     truth = truth - truth.mean()
     norms = np.sqrt((ranks**2).sum(axis=0) * (truth**2).sum())
@@ -202,10 +233,12 @@ def _by_signal(task: Task, rows: np.ndarray) -> list[str]:
     return [names[i] for i in np.argsort(-signal, kind="stable")]
 
 
-def _ranks(column: pd.Series) -> np.ndarray:
+def _codes(column: pd.Series) -> np.ndarray:
+    """Return a column as numbers; what is missing comes before all others."""
     if not pd.api.types.is_numeric_dtype(column):
-        column = pd.Series(pd.factorize(column.astype(str))[0])
-    return np.asarray(column.astype("float64").rank().fillna(0.0))
+        return np.asarray(pd.factorize(column.astype(str))[0], dtype="float64")
+    values = column.to_numpy(dtype="float64", na_value=np.nan)
+    return np.where(np.isnan(values), -np.inf, values)
 
 
 def measure_hyperparameters(
@@ -311,7 +344,9 @@ def describe_importance(task: Task, board: pd.DataFrame) -> Part | None:
         "rows that were not fitted "
         "on; what one column shares with another is credited to neither.",
     )
-    left = f" There was no time for {counted(found.n_left_out, 'more column')}." if found.n_left_out else ""
+    left = (
+        f" Left out: {counted(found.n_left_out, 'column')} that alone tell less." if found.n_left_out else ""
+    )
     how = (
         f"{algorithm_name(found.algorithm)}{', the heaviest member,' * is_member} fitted on {found.n_train:,} rows, "
         f"shuffled in {found.n_test:,} "
@@ -326,6 +361,7 @@ def describe_importance(task: Task, board: pd.DataFrame) -> Part | None:
         ],
         label="Permutation importance",
         sortable=True,
+        narrow=True,
     )
     chart = bars(rows, f"loss of {task.metric.name}", error=True)
     figure = make_figure("Permutation importance", how, draw(chart, label))

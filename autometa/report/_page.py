@@ -39,6 +39,11 @@ nav ul { display: flex; flex-wrap: wrap; gap: 4px 16px; padding: 0; margin: 12px
 .skip { position: absolute; left: -9999px; }
 .skip:focus { left: 16px; top: 8px; background: var(--card); padding: 8px; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 16px 0; }
+.top { display: grid; gap: 12px; margin: 16px 0; }
+.top .tiles { margin: 0; }
+@media (min-width: 1100px) { .top { grid-template-columns: 2fr 1fr; }
+  .top .tiles { grid-template-columns: repeat(3, 1fr); }
+  .top .tile:first-child { grid-column: span 2; } }
 .tile, figure, .card { background: var(--card); border: 1px solid var(--grid); border-radius: 8px; padding: 12px; }
 .tile .value { font-size: 1.35rem; font-weight: 600; line-height: 1.25; overflow-wrap: anywhere;
   font-variant-numeric: tabular-nums; }
@@ -49,6 +54,8 @@ figure { margin: 0; min-width: 0; }
 .card { min-width: 0; }
 figcaption p { font-size: .9rem; margin-bottom: 6px; }
 @media (min-width: 760px) { .span { grid-column: span 2; } }
+@media (min-width: 1100px) { .tall { grid-row: span 2; } }
+@media (max-width: 480px) { .tile:first-child:nth-last-child(odd) { grid-column: 1 / -1; } }
 @media (max-width: 1099px) { .span { grid-column: 1 / -1; } }
 @media (max-width: 759px) { td.long { min-width: 460px; } }
 svg { font-family: Arial, "Liberation Sans", Helvetica, sans-serif; }
@@ -62,9 +69,10 @@ svg.wide { max-width: none; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 td { overflow-wrap: break-word; }
-td.name { max-width: 260px; min-width: 140px; overflow-wrap: anywhere; }
+td.name { max-width: 340px; min-width: 140px; overflow-wrap: anywhere; }
 td.long { min-width: 220px; max-width: 560px; overflow-wrap: anywhere; }
-td.state { min-width: 110px; max-width: 180px; }
+td.params { min-width: 400px; overflow-wrap: anywhere; }
+td.state { min-width: 90px; max-width: 180px; }
 thead th { position: sticky; top: 0; background: var(--card); z-index: 1; white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
 th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
@@ -94,9 +102,23 @@ footer { color: var(--muted); padding-bottom: 32px; }
   .scroll, pre { overflow: visible; max-height: none; white-space: pre-wrap; }
   .scroll { white-space: normal; }
   td.long, td.name, td.state { min-width: 0; }
-  table { font-size: .75rem; }
+  table { font-size: .7rem; }
+  th, td { padding: 3px 7px 3px 0; }
+  td.params { min-width: 190px; }
+  .grid { grid-template-columns: 1fr 1fr; }
+  .span { grid-column: 1 / -1; }
+  /* Room that a heading keeps below itself, so that none stands alone at the foot of a page. */
+  section > h2 { break-inside: avoid; }
+  section > h2::after { content: ""; display: block; height: 300px; margin-bottom: -300px; }
   thead th { position: static; white-space: normal; }
-  figure, .tile, tr { break-inside: avoid; }
+  .tiles { grid-template-columns: repeat(auto-fit, minmax(110px, 1fr)); gap: 8px; }
+  .top { display: block; }
+  .top figure { margin-top: 8px; }
+  .tile { padding: 8px; }
+  .tile .value { font-size: 1.1rem; }
+  p, .tile, tr, figcaption, figure svg, .spark { break-inside: avoid; }
+  h2, h3, .how, figcaption, summary, thead { break-after: avoid; }
+  .columns { columns: 3; }
   details::details-content { content-visibility: visible; block-size: auto; height: auto; }
 }
 """
@@ -158,6 +180,8 @@ let opened = [];
 addEventListener("beforeprint", () => { opened = [...closed()]; for (const one of opened) one.open = true; });
 addEventListener("afterprint", () => { for (const one of opened) one.open = false; });
 """
+
+_FEW: Final = 12  # rows that a page of paper holds in one piece
 
 
 @dataclass(frozen=True)
@@ -222,6 +246,7 @@ def make_table(
     label: str,
     sortable: bool = False,
     main: Sequence[bool] = (),
+    narrow: bool = False,
 ) -> str:
     """Return a table in a box that scrolls, which a keyboard reaches.
 
@@ -235,6 +260,8 @@ def make_table(
         Whether a click on a title sorts.
     main : sequence of bool, default=()
         Which rows are set off.
+    narrow : bool, default=False
+        Whether it is so narrow that paper holds it three times side by side.
     """
     heads = "".join(
         f'<th scope="col"{_css(c, head=True)}>'
@@ -247,8 +274,9 @@ def make_table(
         cells = "".join(_make_cell(c, cell) for c, cell in zip(columns, row, strict=True))
         css = ' class="main"' if i < len(main) and main[i] else ""
         lines.append(f"<tr{css}>{cells}</tr>\n")
+    css = "scroll columns" if narrow and len(lines) > _FEW else "scroll"
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label, quote=True)}"><table>\n'
+        f'<div class="{css}" role="region" tabindex="0" aria-label="{escape(label, quote=True)}"><table>\n'
         f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{''.join(lines)}</tbody></table></div>\n"
     )
 
@@ -268,7 +296,7 @@ def _css(column: Column, *, head: bool = False) -> str:
 
 
 def make_figure(
-    heading: str, how: str, narrow: str, *, wide: str = "", more: str = "", summary: str = "The figures"
+    heading: str, how: str, narrow: str, *, wide: str = "", more: str = "", is_tall: bool = False
 ) -> str:
     """Return a chart with its title, how to read it, and the figures behind it.
 
@@ -281,14 +309,16 @@ def make_figure(
         The drawing for a wide page.
     more : str, default=""
         Markup to be opened under the chart.
-    summary : str, default="The figures"
+    is_tall : bool, default=False
+        Whether two figures stand beside it, one below the other, where the page is wide.
     """
     drawn = narrow
     if wide:
         wide = wide.replace('class="chart"', 'class="chart wide"', 1)
         drawn = f'<div class="for-narrow">{narrow}</div><div class="for-wide">{wide}</div>'
-    details = f"<details><summary>{escape(summary)}</summary>{more}</details>" if more else ""
-    css = ' class="span"' if wide else ""
+    details = f"<details><summary>The figures</summary>{more}</details>" if more else ""
+    names = " ".join(["span"] * bool(wide) + ["tall"] * is_tall)
+    css = f' class="{names}"' if names else ""
     return (
         f"<figure{css}><figcaption><h3>{escape(heading)}</h3><p>{escape(how)}</p></figcaption>\n"
         f"{drawn}\n{details}</figure>\n"

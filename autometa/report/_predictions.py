@@ -77,7 +77,7 @@ def _classification(
         )
         largest = np.argsort(-np.bincount(codes, minlength=len(classes)), kind="stable")[:_CURVES]
         figures.append(_roc(proba, codes, names, largest.tolist()))
-        figures.append(_recall(counts, names))
+        figures += _recall(counts, names)
     return figures
 
 
@@ -132,7 +132,7 @@ def _mistakes(counts: NDArray[np.int_], names: Sequence[str]) -> str:
     return make_figure("Commonest mistakes", how, draw(bars(rows, "rows"), label), more=table)
 
 
-def _recall(counts: NDArray[np.int_], names: Sequence[str]) -> str:
+def _recall(counts: NDArray[np.int_], names: Sequence[str]) -> list[str]:
     totals = counts.sum(axis=1)
     recall = np.diag(counts) / np.maximum(totals, 1)
     order = [i for i in np.argsort(recall, kind="stable") if totals[i]]
@@ -153,15 +153,15 @@ def _recall(counts: NDArray[np.int_], names: Sequence[str]) -> str:
         ],
         label="Share of each class that is found",
         sortable=True,
+        narrow=True,
     )
     many = f" (the {len(shown)} hardest of {len(order)})" if len(order) > len(shown) else ""
     label = (
         f"Share of the rows of each class that is found, from {names[shown[0]]} with {recall[shown[0]]:.0%}."
     )
     how = f"Share of the rows of a class that the model recognises, hardest first{many}; higher is better."
-    return make_figure(
-        "Recall by class", how, draw(bars(rows, "share found", format=".0%"), label), more=table
-    )
+    figure = make_figure("Recall by class", how, draw(bars(rows, "share found", format=".0%"), label))
+    return [figure, f'<div class="card span"><h3>All classes</h3>{table}</div>']
 
 
 def _calibration(predicted: FloatArray, happened: NDArray[np.bool_], y: str, what: str) -> str:
@@ -225,11 +225,11 @@ def _roc(proba: FloatArray, codes: NDArray[np.intp], names: Sequence[str], shown
     many = f" for the {len(areas)} largest of {len(names)} classes" if len(names) > len(areas) > 1 else ""
     how = (
         f"Share of a class that is found against false alarms, at every threshold{many}; nearer the upper left is "
-        "better. The area is of all rows together."
+        f"better{f'; {what}' if len(areas) > 1 else ''}. The area is of all rows together."
     )
     label = f"ROC curves{many}, {what}."
     drawn = draw(curves(rows, "false alarms", "share found", names=list(areas)), label)
-    return make_figure(f"ROC: {what}", how, drawn, more=table)
+    return make_figure("ROC curves" if len(areas) > 1 else f"ROC: {what}", how, drawn, more=table)
 
 
 def _regression(y: FloatArray, predicted: FloatArray) -> list[str]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from autometa.report._charts import draw, intervals, require_charts, task_map
+from autometa.report._course import short_name
 from autometa.report._page import (
     Cell,
     Column,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from autometa.errors import DataIssue
     from autometa.metamodel import MetaModel
     from autometa.recommendation import Recommendations
+
+_REASONS: Final = 3  # that stand open: the others say much the same
 
 
 def render_recommendations(
@@ -245,7 +248,7 @@ def describe_recommendations(found: Recommendations) -> Part:
     shown = found[:15]
     rows = [
         {
-            "label": f"{item.rank}. {algorithm_name(item.algorithm)}",
+            "label": f"{item.rank}. {short_name(item.algorithm)}",
             "value": item.expected_score,
             "lower": item.lower,
             "upper": item.upper,
@@ -275,10 +278,13 @@ def describe_recommendations(found: Recommendations) -> Part:
     ]
     lines = [_line(item, found.kind) for item in found]
     table = make_table(columns, lines, label="Recommended pipelines", sortable=True)
-    reasons = "".join(f"<li>{escape(item.reason)}</li>" for item in found)
+    reasons = [f"<li>{escape(item.reason)}</li>" for item in found]
+    first_ones = f'<ol class="reasons">{"".join(reasons[:_REASONS])}</ol>'
+    others = f'<ol class="reasons" start="{_REASONS + 1}">{"".join(reasons[_REASONS:])}</ol>'
+    more = f"<details><summary>Why the others</summary>{others}</details>" if reasons[_REASONS:] else ""
     part.blocks.append(
         f'<div class="grid">{figure}<div class="card span"><h3>The list</h3>{table}</div></div>\n'
-        f'<h3>Why these</h3><ol class="reasons">{reasons}</ol>\n'
+        f"<h3>Why these</h3>{first_ones}{more}\n"
     )
     return part
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from autometa.files import write_file
 from autometa.report._board import describe_ensemble, describe_leaderboard
-from autometa.report._charts import WIDE, draw, intervals, require_charts
+from autometa.report._charts import draw, intervals, require_charts
 from autometa.report._course import SearchReport, complete_of, describe_search, members_of
 from autometa.report._importance import describe_importance
 from autometa.report._page import Part, make_code, make_figure, make_page, make_tile, name_table
@@ -212,8 +212,8 @@ def _answer(report: SearchReport) -> str:
         chart = intervals(rows, metric.name)
         label = f"{metric.name}: " + listed([f"{row['label']} {number(row['value'])}" for row in rows]) + "."
         how = f"{metric.name}, {direction(metric)} is better; the bar is the 95 % interval from the folds."
-        figure = make_figure("How good", how, draw(chart, label), wide=draw(chart, label, width=WIDE))
-    return f'{_headline(report, name)}\n<div class="tiles">{tiles}</div>\n{figure}'
+        figure = make_figure("How good", how, draw(chart, label))
+    return f'{_headline(report, name)}\n<div class="top"><div class="tiles">{tiles}</div>\n{figure}</div>\n'
 
 
 def _headline(report: SearchReport, name: str) -> str:

@@ -328,7 +328,9 @@ def _look_at_objects(column: pd.Series, wanted: ColumnType | None) -> Column:
         counts = counts.groupby(_as_levels(counts.index).to_numpy()).sum()
     if len(counts) == 1 and len(present) == len(column) and len(column) > 1:
         return Column("ignored", "AM208")
-    reading = LEVELS if is_mixed or is_category or _look_numeric(counts.index) else ()
+    # What cannot come as a number is spelled alike wherever it comes from; looking at each cell takes time.
+    as_text = LEVELS[:1] if is_category else ()
+    reading = LEVELS if is_mixed or _look_numeric(counts.index) else as_text
     as_levels = Column("categorical", reading=reading, is_mixed=is_mixed)
     if wanted in ("categorical", "text"):
         return Column(wanted, reading=reading or ("to text",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.trial import Trial
 
-from autometa.evaluation import FoldFit, Split
+from autometa.evaluation import FoldFit, Split, nested_order, nested_rows
 from autometa.space import Configuration
 from autometa.task import Task
 from autometa.tuning._objective import Objective
@@ -43,8 +43,8 @@ class Candidate:
         By fold.
     state : {"running", "complete", "stopped", "failed", "timeout", "memory", "interrupted"}
     reason : str
-    seconds : float
-        Wall-clock time of its fits.
+    seconds, shared_seconds : float
+        Wall-clock time of its fits, and what of it went into preparations that all folds share.
     scores : list of float
         The metric on each fold, in natural units.
     is_settled : bool
@@ -63,6 +63,7 @@ class Candidate:
     state: str = "running"
     reason: str = ""
     seconds: float = 0.0
+    shared_seconds: float = 0.0
     scores: list[float] = field(default_factory=list)
     is_settled: bool = False
     all_scores: list[dict[str, float]] | None = field(default=None, repr=False)
@@ -71,6 +72,17 @@ class Candidate:
     def depth(self) -> int:
         """Number of folds from the first on that are fitted."""
         return next((i for i in range(len(self.fits)) if i not in self.fits), len(self.fits))
+
+    @property
+    def fold_seconds(self) -> float:
+        """Seconds that one more fold should take."""
+        return (self.seconds - self.shared_seconds) / max(len(self.fits), 1)
+
+    def add(self, fold: int, fit: FoldFit, seconds: float) -> None:
+        """Take in one more fitted fold, for which so many seconds went by."""
+        spent = fit.fit_seconds + fit.predict_seconds
+        self.fits[fold], self.all_scores = fit, None
+        self.shared_seconds += seconds * fit.shared_seconds / spent if spent > 0 else 0.0
 
     @property
     def n_bytes(self) -> int:
@@ -88,11 +100,26 @@ class Problem:
     splits : list of (train rows, test rows)
     y : ndarray
         The target as the models of the folds see it.
+    table_rows : int or None
+        How many rows are looked at, where not all are; the folds hold no others.
     """
 
     task: Task
     splits: Sequence[Split]
     y: NDArray[Any]
+    table_rows: int | None = None
+
+    def of_rows(self, n_rows: int, seed: int) -> Problem:
+        """Return the problem of a part of the rows; `seed` is that of the fits."""
+        order = nested_order(self.y, self.task.kind, seed)
+        rows = nested_rows(order, np.arange(len(self.y)), n_rows)
+        splits = [(train[np.isin(train, rows)], test[np.isin(test, rows)]) for train, test in self.splits]
+        return replace(self, splits=splits, table_rows=n_rows)
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows are looked at."""
+        return self.table_rows or len(self.y)
 
     @cached_property
     def objective(self) -> Objective:

@@ -52,7 +52,7 @@ class Pace:
     def note(self, candidate: Candidate, fit: FoldFit, seconds: float) -> None:
         """Note how long a fit took, but for preparations, which others share."""
         spent = fit.fit_seconds + fit.predict_seconds
-        seconds *= 1 - fit.prepare_seconds / spent if spent > 0 else 1.0
+        seconds *= 1 - fit.shared_seconds / spent if spent > 0 else 1.0
         algorithm = candidate.configuration.algorithm
         if math.isfinite(candidate.expected_seconds) and candidate.expected_seconds > 0:
             share = fit.n_train / len(self._problem.y)

@@ -71,6 +71,7 @@ class SearchRun:
         seed: int,
         *,
         is_shared: bool,
+        is_whole: bool,
     ) -> None:
         self._task = task
         self._problem = problem
@@ -82,6 +83,8 @@ class SearchRun:
         self._size = size
         self._seed = seed
         self._is_shared = is_shared
+        # Whether the folds are the user's, or those of a study that goes on: they are taken as they are.
+        self._is_whole = is_whole
         self._floor: FoldFit | None = None
         self._recommendations: Sequence[Recommendation] = ()
         self._zero_shot: list[tuple[Configuration, FoldFit, float]] = []
@@ -154,6 +157,7 @@ class SearchRun:
 
     def search(self, n_trials: int, callbacks: Sequence[Callback]) -> None:
         """Fit candidates in folds, or without any where there is no time or no row for them."""
+        self._cut_table()
         repeated = self._finished_trials()
         entries = self._entries(n_trials)
         if not self._problem.splits and repeated:
@@ -189,6 +193,15 @@ class SearchRun:
     def _has_time_to_propose(self) -> bool:
         return self._deadline.remaining > self._schedule.proposal_seconds
 
+    def _cut_table(self) -> None:
+        """Look at a part of the rows where to prepare all would take too much of the time."""
+        if self._deadline.seconds is None or self._floor is None or self._is_whole:
+            return
+        floor = self._floor.n_train, self._floor.prepare_seconds
+        rows = self._schedule.table_rows(self._deadline.seconds, floor)
+        if rows < self._task.n_rows:
+            self._problem = self._problem.of_rows(rows, self._seed)
+
     def _finished_trials(self) -> list[optuna.trial.FrozenTrial]:
         """Complete trials of a continued study, best first."""
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -206,7 +219,7 @@ class SearchRun:
         # A mark to compare with, where it does not take the place of a candidate that is worth more.
         is_marked = self._deadline.seconds is not None or n_trials >= TRIALS_WITH_DEFAULT
         default = self._default if is_marked and "lightgbm" in self._space else None
-        order = self._schedule.order(recommended, default, self._task.n_rows)
+        order = self._schedule.order(recommended, default, self._problem.n_rows, len(self._task.classes))
         ranks = {r.configuration: r.rank for r in self._recommendations}
         seconds = {r.configuration: r.expected_seconds for r in self._recommendations}
         if self._floor is not None:
@@ -271,7 +284,7 @@ class SearchRun:
         limit, n_folds = self._deadline.seconds, len(self._problem.splits)
         if limit is None or self._floor is None:
             return False
-        return self._schedule.is_broad(self._task.n_rows, n_folds, limit, self._cost_of_floor)
+        return self._schedule.is_broad(self._problem.n_rows, n_folds, limit, self._cost_of_floor)
 
     def _fit_without_folds(self, entries: Sequence[Entry]) -> None:
         """Fit what should make the best mean on all rows, or on as many as there is time for."""
@@ -281,10 +294,17 @@ class SearchRun:
             left = self._deadline.remaining
             if len(self._zero_shot) == size or left <= 0:
                 return
-            share = (rows or self._task.n_rows) / self._task.n_rows
+            share = (rows or self._problem.n_rows) / self._task.n_rows
             if self._deadline.seconds is not None and self._slowness * entry.seconds * share > left:
                 continue
-            job = Job(entry.configuration, None, rows, 0.8 * left, is_pipeline=self._size == 1)
+            job = Job(
+                entry.configuration,
+                None,
+                rows,
+                0.8 * left,
+                is_pipeline=self._size == 1,
+                table_rows=self._problem.table_rows,
+            )
             self._hands.submit(entry.configuration, job, left if math.isinf(left) else 0.9 * left)
             for configuration, outcome, _ in self._hands.wait():
                 if isinstance(outcome, FoldFit):
@@ -427,10 +447,18 @@ class SearchRun:
     def _refit(self, candidate: Candidate, *, is_pipeline: bool = False) -> FoldFit | None:
         """Fit one configuration on all rows; None where the time does not allow it."""
         left = self._deadline.remaining
-        if 1.2 * candidate.seconds / len(candidate.fits) > left:
+        if 1.2 * candidate.fold_seconds > left:
             return None
         rounds = mean_rounds(candidate)
-        job = Job(candidate.configuration, None, candidate.max_rows, left, rounds, is_pipeline)
+        job = Job(
+            candidate.configuration,
+            None,
+            candidate.max_rows,
+            left,
+            rounds,
+            is_pipeline,
+            self._problem.table_rows,
+        )
         self._hands.submit("refit", job, left)
         for _, outcome, _ in self._hands.wait():
             if isinstance(outcome, FoldFit):

@@ -56,7 +56,7 @@ class MetaSampler(BaseSampler):
     results so far make the most promising (:meth:`Recommendations.order_after`). For the later trials, what was run
     on the most similar known tasks takes the place of past studies.
 
-    With past studies, the first trials run ten configurations that together cover these studies best; the fourth is a
+    With past studies, the first trials run ten configurations that together cover these studies best; the sixth is a
     control, what the past calls worst, and ends these where it does better.
 
     Every later trial is proposed by expected improvement under what the past and the finished trials say together. It

@@ -12,13 +12,13 @@ import optuna
 from numpy.typing import NDArray
 
 from autometa.errors import EvaluationError
-from autometa.evaluation import FoldFit, Job
+from autometa.evaluation import Failure, FoldFit, Job
 from autometa.space import Configuration
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Hands, Outcome
 from autometa.tuning._pace import Pace
-from autometa.tuning._schedule import Schedule
+from autometa.tuning._schedule import FLOOR_ROWS, Schedule
 from autometa.tuning._selection import Present
 from autometa.tuning._strategy import Strategy
 from autometa.tuning._telling import INTERRUPTED, Callback, Reporter
@@ -36,6 +36,9 @@ COLD_SHARE: Final = 0.6
 BOOSTING_SHARE: Final = 0.7
 # Members are given their other folds when the time that is left is not more than these take, and a little.
 DEEPENING_MARGIN: Final = 1.2
+# So many candidates are compared before any of them is fitted on more rows or folds, unless most of the time is over.
+COMPARED_FIRST: Final = 3
+COMPARED_UNTIL: Final = 0.7
 # Bytes of fitted models that are kept: beyond, those of the worst candidates go.
 MODEL_BYTES: Final = 500_000_000
 # What is kept of the time for the choice at the end and for putting the model together: a share, and seconds.
@@ -190,8 +193,18 @@ class Search:
         limit = self._deadline.seconds
         if limit is None or self._deadline.spent < self._schedule.broad_until * limit or self._more_rows:
             return False
+        # Where members are fitted on all rows in the end, more folds are no better.
+        if self._is_refitted or not self._has_compared:
+            return False
         needed = sum(self._seconds_to_come(candidate) for candidate in self._shallow)
         return needed > 0 and self.left <= DEEPENING_MARGIN * needed
+
+    @property
+    def _has_compared(self) -> bool:
+        """Whether the first few candidates are through, or most of the time is."""
+        limit = self._deadline.seconds or math.inf
+        n_ended = sum(candidate.state != "running" for candidate in self.candidates)
+        return n_ended >= COMPARED_FIRST or self._deadline.spent > COMPARED_UNTIL * limit
 
     @property
     def _shallow(self) -> list[Candidate]:
@@ -207,7 +220,7 @@ class Search:
             started = candidate.fits.keys() | candidate.pending
             if len(started) == len(self._problem.splits):
                 continue
-            if candidate.seconds / len(candidate.fits) <= self.left:
+            if candidate.fold_seconds <= self.left:
                 return candidate, len(started)
             candidate.is_settled = True
         return None
@@ -249,7 +262,8 @@ class Search:
         if self._max_rows is None or limit is None or not self._present.members:
             return None
         if self._more_rows is None:
-            if self._deadline.spent < self._schedule.more_rows_at * limit and self._n_left > 0:
+            is_early = self._deadline.spent < self._schedule.more_rows_at * limit
+            if (is_early or not self._has_compared) and self._n_left > 0:
                 return None
             self._more_rows = [
                 Candidate(
@@ -292,7 +306,13 @@ class Search:
         limit = left if math.isinf(left) else min(left, max(share * left, 4 * expected))
         candidate.pending.add(fold)
         # Boosting ends by itself a little before it would be ended, and keeps its rounds.
-        job = Job(candidate.configuration, fold, candidate.max_rows, BOOSTING_SHARE * limit)
+        job = Job(
+            candidate.configuration,
+            fold,
+            candidate.max_rows,
+            BOOSTING_SHARE * limit,
+            table_rows=self._problem.table_rows,
+        )
         self._hands.submit((candidate, fold), job, limit)
 
     # -- what came of it ----------------------------------------------------------------------------------------
@@ -314,9 +334,10 @@ class Search:
             candidate.fits = candidate.fits if is_last else {}
             self._reporter.tell(candidate)
             self._check_failures()
+            self._begin_smaller(outcome)
             return
         self.preparations |= outcome.preparations
-        candidate.fits[fold] = outcome
+        candidate.add(fold, outcome, seconds)
         self._pace.note(candidate, outcome, seconds)
         n_done = len(candidate.fits)
         if n_done == self.depth:
@@ -337,6 +358,13 @@ class Search:
             self._reporter.tell(candidate)
             candidate.fits = {}
 
+    def _begin_smaller(self, outcome: Failure) -> None:
+        """Let candidates begin on fewer rows where the first of them take too long."""
+        if outcome.status == "timeout" and self._deadline.seconds is not None and not self.complete:
+            rows = self._max_rows or self._problem.n_train
+            if rows > FLOOR_ROWS:
+                self._max_rows = max(rows // 2, FLOOR_ROWS)
+
     def _take_deeper(self, candidate: Candidate, fold: int, outcome: Outcome, seconds: float) -> None:
         """Keep one more fold of a member; what cannot be had is done without."""
         if not isinstance(outcome, FoldFit):
@@ -345,8 +373,8 @@ class Search:
         if not candidate.fits:
             return  # dropped meanwhile
         self.preparations |= outcome.preparations
-        candidate.fits[fold], candidate.all_scores = outcome, None
         candidate.seconds += seconds
+        candidate.add(fold, outcome, seconds)
         if len(candidate.fits) == len(self._problem.splits):
             candidate.is_settled = True
 
@@ -357,8 +385,7 @@ class Search:
 
     def _seconds_to_come(self, candidate: Candidate) -> float:
         """Seconds that the other folds of a candidate will take, if they are like the first ones."""
-        n_done = len(candidate.fits)
-        return candidate.seconds / n_done * (len(self._problem.splits) - n_done) / self._n_workers
+        return candidate.fold_seconds * (len(self._problem.splits) - len(candidate.fits)) / self._n_workers
 
     def _finish(self, candidate: Candidate) -> None:
         candidate.scores = self._problem.fold_scores(candidate)
@@ -385,14 +412,18 @@ class Search:
             self._reporter.tell(candidate)
         if helps:
             self._present.choose(self.complete)
-            if len(self._problem.y) < self._schedule.refit_below:
+            if self._is_refitted:
                 # Members are fitted once more at the end, on a few more rows than in a fold.
-                spent = [member.seconds / len(member.fits) for member in self._present.members]
-                self._refit_seconds = 1.2 * float(np.sum(spent))
+                self._refit_seconds = 1.2 * sum(member.fold_seconds for member in self._present.members)
         self._count_idle(candidate, helps)
         if self._present.members:
             self.history.append((self._deadline.spent, candidate.number, self._present.score))
         self._forget()
+
+    @property
+    def _is_refitted(self) -> bool:
+        """Whether the members are fitted on all rows in the end."""
+        return len(self._problem.y) < self._schedule.refit_below
 
     def _count_idle(self, candidate: Candidate, helps: bool = False) -> None:
         if candidate.origin in ("proposed", "search"):

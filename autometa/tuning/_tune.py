@@ -161,9 +161,8 @@ def tune(
         splits = _splits(task, cv, groups, seed, schedule) if n_trials else []
         sign(study, task, space, splits, seed)
         problem = Problem(task, splits, target_codes(task))
-        fitter = FoldFitter(
-            task, splits, share=cv is None or isinstance(cv, int), sample_weight=weights, random_state=seed
-        )
+        is_drawn = cv is None or isinstance(cv, int)
+        fitter = FoldFitter(task, splits, share=is_drawn, sample_weight=weights, random_state=seed)
         bar = Bar(progress)
         watch = Watch(bar, task.metric.name, n_trials, deadline)
         with bar, _hands(fitter, deadline, n_jobs, cluster, memory_limit) as own:
@@ -181,6 +180,7 @@ def tune(
                 ensemble_size,
                 seed,
                 is_shared=is_shared,
+                is_whole=is_shared or not is_drawn,
             )
             run.begin()
             with deadline.step("recommend"):

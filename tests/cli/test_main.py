@@ -227,6 +227,19 @@ def test_tables_are_aligned_and_fit_the_terminal(capsys, monkeypatch, width):
     )
 
 
+def test_a_wide_table_stands_in_two_lines_a_row_on_a_narrow_terminal(capsys, monkeypatch):
+    from autometa.report import Section
+
+    monkeypatch.setenv("COLUMNS", "80")
+    titles = ("rank", "algorithm", "score", "mean of folds", "weight", "seconds", "origin", "hyperparameters")
+    row = ("1", "hist_gradient_boosting", "0.71", "0.71 ± 0.05", "0.4", "3.5", "recommended", "a=1, " * 40)
+    _terminal.show_sections([Section("Title", [], titles, [row, row], "><>>>><<")])
+    out = capsys.readouterr().out
+    assert all(_terminal._cells(line) < 80 for line in out.splitlines())
+    assert all(out.count(cell.strip()) >= 2 for cell in row)
+    assert "origin: hyperparameters" in out
+
+
 def test_numbers_in_json_are_finite_or_null(capsys):
     import numpy as np
 

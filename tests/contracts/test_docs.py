@@ -137,12 +137,13 @@ def test_figures_are_what_their_scripts_draw(root, script):
     assert made["PATH"].read_text(encoding="utf-8") == made["draw"]()
 
 
-def test_the_table_of_installing_is_what_its_results_say(root, pages):
-    """To regenerate it, put what ``python benchmarks/install.py --report`` prints between the marks."""
-    made = runpy.run_path(str(root / "benchmarks" / "install.py"))["report"]()
-    assert (
-        f"<!-- install: begin -->\n{made}\n<!-- install: end -->" in pages[root / "docs" / "comparisons.md"]
-    )
+def test_the_measured_tables_are_what_their_results_say(root, pages):
+    """To regenerate them: ``python docs/make_comparisons.py``."""
+    made = runpy.run_path(str(root / "docs" / "make_comparisons.py"))
+    for path, parts in made["make"]().items():
+        assert made["replace"](pages[path], parts) == pages[path]
+    with pytest.raises(ValueError, match="marks of 'x'"):
+        made["replace"]("<!-- x: begin -->\n", {"x": "text"})
 
 
 def test_versions_of_the_citation_and_the_package_agree(root):

@@ -138,6 +138,27 @@ def test_intervals_hold_the_expected_level(base, model):
     assert (found.upper <= 1).all()
 
 
+def test_what_is_shown_of_a_list_agrees_with_its_regrets(base, model):
+    found = model.predict(task(base, "binary", 1), "binary", "roc_auc", exclude=("binary-family-1-01",))
+    listed = found.portfolio(8)
+    level, lower, upper = found.agreeing(listed)
+    worst_first = np.argsort(-found.regret[listed], kind="stable")
+    assert (np.diff(level[worst_first]) >= 0).all()
+    assert (level >= found.level[listed]).all()
+    assert level.max() == found.level[listed].max()
+    assert (lower <= level).all()
+    assert (level <= upper).all()
+    assert (upper <= 1).all()
+
+
+def test_few_rows_make_intervals_wider(base, model):
+    near = model.about(task(base, "binary", 0), "binary")
+    wide, narrow = (near.predict("accuracy", (rows, 10, 2)) for rows in (60, 6000))
+    assert (wide.upper - wide.lower >= narrow.upper - narrow.lower).all()
+    assert (wide.upper - wide.lower).sum() > (narrow.upper - narrow.lower).sum()
+    assert (wide.level == narrow.level).all()
+
+
 def test_far_tasks_are_said_to_be_new(base, model):
     near = task(base, "binary", 0)
     assert model.about(near + 1000.0, "binary").novelty == 1.0
@@ -210,6 +231,21 @@ def test_costs_grow_as_they_were_made_to():
     law = PowerLaw.fit(seconds, columns, sizes, ["a", "b", "b"])
     expected = 1e-3 * 20_000**1.2 * 10**0.5 * np.array([1.0, 3.0, 3.0])
     assert law.predict(20_000, 10, 1) == pytest.approx(expected, rel=0.05)
+
+
+def test_a_fit_costs_something_whatever_the_size():
+    rng = np.random.default_rng(0)
+    n = 600
+    rows = np.exp(rng.uniform(np.log(50), np.log(5000), n))
+    sizes = np.column_stack([rows, np.full(n, 10.0), np.ones(n)])
+    seconds = (0.02 + 1e-7 * rows**1.8) * np.exp(rng.normal(0.0, 0.05, n))
+    law = PowerLaw.fit(seconds, np.zeros(n, dtype=int), sizes, ["a"])
+    for size in (60, 500, 5_000):
+        assert law.predict(size, 10, 1)[0] == pytest.approx(0.02 + 1e-7 * size**1.8, rel=0.3)
+    arrays = law.to_arrays()
+    assert PowerLaw.from_arrays(arrays).predict(60, 10, 1) == law.predict(60, 10, 1)
+    del arrays["floors"]
+    assert PowerLaw.from_arrays(arrays).predict(60, 10, 1) < law.predict(60, 10, 1)
 
 
 def test_costs_without_a_run_are_finite():

@@ -56,6 +56,8 @@ def test_the_list_is_distinct_and_holds_library_defaults(iris, model):
 def test_the_longer_list_begins_with_the_shorter(iris, model):
     long, short = (autometa.recommend(*iris, k=k, metamodel=model, random_state=0) for k in (8, 3))
     assert [r.configuration for r in long][:3] == [r.configuration for r in short]
+    assert [r.expected_score for r in long][:3] == [r.expected_score for r in short]
+    assert "It stands first because" in short[0].reason
 
 
 def test_rows_and_columns_may_come_in_any_order(iris, model):

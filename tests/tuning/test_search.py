@@ -22,6 +22,7 @@ from autometa.tuning._schedule import Schedule
 from autometa.tuning._search import Search
 
 N_ROWS = 400
+UNREFITTED = Schedule(refit_below=0)
 SPACE = SearchSpace.for_kind("regression")
 DESIGN = list(dict.fromkeys(SPACE.design(3)))
 
@@ -98,19 +99,24 @@ class InOrder:
 
 
 def searched(
-    errors: list[float], seconds: list[float], limit: float | None, **options: Any
+    errors: list[float],
+    seconds: list[float],
+    limit: float | None,
+    schedule: Schedule = UNREFITTED,
+    n_rows: int = N_ROWS,
+    **options: Any,
 ) -> tuple[Search, Pretending, optuna.Study, Problem, Clock]:
     rng = np.random.default_rng(0)
-    X = pd.DataFrame({"a": rng.normal(size=N_ROWS)})
-    task = Task.from_frame(X, pd.Series(rng.normal(size=N_ROWS), name="y"), metric="r2")
-    parts = np.array_split(rng.permutation(N_ROWS), 4)
-    splits = [(np.setdiff1d(np.arange(N_ROWS), part), np.sort(part)) for part in parts]
+    X = pd.DataFrame({"a": rng.normal(size=n_rows)})
+    task = Task.from_frame(X, pd.Series(rng.normal(size=n_rows), name="y"), metric="r2")
+    parts = np.array_split(rng.permutation(n_rows), 4)
+    splits = [(np.setdiff1d(np.arange(n_rows), part), np.sort(part)) for part in parts]
     problem = Problem(task, splits, target_codes(task))
     clock = Clock(limit)
     hands = Pretending(problem, clock, errors, seconds)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
     search = Search(
-        study, problem, hands, InOrder(study, len(errors)), clock, Schedule(), n_trials=len(errors), **options
+        study, problem, hands, InOrder(study, len(errors)), clock, schedule, n_trials=len(errors), **options
     )
     search.run()
     return search, hands, study, problem, clock
@@ -145,6 +151,21 @@ def test_members_get_their_folds_before_the_time_is_up() -> None:
     assert 1 < len(tried) < n
     heaviest = search._present.members[0]
     assert heaviest.depth == len(problem.splits)
+
+
+def test_members_that_are_fitted_on_all_rows_in_the_end_get_no_folds_before_others_are_tried() -> None:
+    n = 12
+    _, hands, *_ = searched([0.5] * n, [1.0] * n, 16.0, Schedule(refit_below=N_ROWS + 1), is_broad=True)
+    assert {job.configuration for job in hands.jobs if job.fold == 0} == set(DESIGN[:n])
+
+
+def test_after_a_first_candidate_that_takes_too_long_others_begin_on_fewer_rows() -> None:
+    _, hands, _, _, clock = searched([0.5] * 4, [500.0] * 4, 20.0, n_rows=10_000)
+    assert clock.spent <= 20
+    rows = [job.max_rows for job in hands.jobs]
+    assert rows[0] is None
+    assert rows[1:] == sorted(rows[1:], reverse=True)
+    assert rows[-1] < 5_000
 
 
 def test_what_members_lack_is_done_without() -> None:
@@ -196,7 +217,9 @@ def test_what_took_too_long_makes_others_of_its_algorithm_expected_to() -> None:
 
 def test_only_dear_folds_of_large_tables_are_compared_one_by_one() -> None:
     schedule = Schedule()
-    assert not schedule.is_broad(schedule.broad_rows - 1, 4, 10.0, (2_000, 5.0))
+    # One fold of a small table says less: there it has to save more.
+    assert schedule.is_broad(2_000, 4, 10.0, (2_000, 0.5))
+    assert not schedule.is_broad(200, 4, 10.0, (200, 0.5))
     assert not schedule.is_broad(10_000, 1, 10.0, (2_000, 5.0))
     assert schedule.is_broad(10_000, 4, 10.0, (2_000, 0.1))
     assert not schedule.is_broad(10_000, 4, 600.0, (2_000, 0.1))
