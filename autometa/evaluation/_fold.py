@@ -33,6 +33,9 @@ MAX_CELLS: Final = 40_000_000
 EARLY_STOPPING_ROWS: Final = 2_500
 # With early stopping this many rounds are never reached at the usual rates; time ends the slow ones before.
 MAX_ROUNDS: Final = 2_000
+# What one tree of LightGBM takes to predict a row, and to be written down and read again: 31 leaves, a slow core.
+SECONDS_OF_ROW: Final = 2e-7
+SECONDS_OF_TREE: Final = 1e-4
 # Predictions are priced on so many rows: they take a few milliseconds, a call by itself less than one.
 PRICE_ROWS: Final = 1_000
 
@@ -323,12 +326,15 @@ class FoldFitter:
         if not _is_lightgbm(model):
             model.fit(X, y, **weights)
             return None
+        # What each round costs after the last one: two predictions, and to write the model down.
+        n_trees = len(np.unique(y)) if self._task.kind == "multiclass" else 1
+        rest = n_trees * (SECONDS_OF_ROW * (len(test) + PRICE_ROWS) + SECONDS_OF_TREE)
         if (
             len(test) == 0
             or len(train) < EARLY_STOPPING_ROWS
             or len(np.unique(y)) < len(np.unique(self.y[test]))
         ):
-            model.fit(X, y, callbacks=[_stop_at(end)], **weights)
+            model.fit(X, y, callbacks=[_stop_at(end, rest)], **weights)
             return None
         # A small rate needs longer to show that nothing comes any more.
         patience = int(np.clip(3.0 / model.learning_rate, 30, 100))
@@ -342,7 +348,7 @@ class FoldFitter:
             y,
             eval_set=[(X_test[is_known], self.y[test][is_known])],
             **({"eval_class_weight": ["balanced"]} if balanced else {}),
-            callbacks=[lightgbm.early_stopping(patience, verbose=False), _stop_at(end)],
+            callbacks=[lightgbm.early_stopping(patience, verbose=False), _stop_at(end, rest)],
             **weights,
         )
         rounds = int(model.best_iteration_ or model.n_estimators_)
@@ -385,12 +391,12 @@ def nested_order(y: NDArray[Any], kind: str, seed: int) -> NDArray[np.float64]:
     return order
 
 
-def _stop_at(end: float) -> Any:
-    """Return a callback that ends boosting at a moment of the monotonic clock."""
+def _stop_at(end: float, rest: float) -> Any:
+    """Return a callback that ends boosting at a moment of the monotonic clock, less so many seconds for each round."""
     from lightgbm import EarlyStopException
 
     def stop(env: Any) -> None:
-        if time.monotonic() >= end and env.iteration + 1 < env.end_iteration:
+        if time.monotonic() + rest * (env.iteration + 1) >= end and env.iteration + 1 < env.end_iteration:
             raise EarlyStopException(env.iteration, env.evaluation_result_list or [])
 
     stop.order = 40  # type: ignore[attr-defined]  # after early stopping has looked

@@ -32,8 +32,8 @@ MAX_REPETITIONS: Final = 20
 # Share of the time left that one fit may take, in a process that has the table prepared and in one that has not.
 WARM_SHARE: Final = 1 / 3
 COLD_SHARE: Final = 0.6
-# Of the seconds of a fit, what boosting may take: the predictions and the way back take the rest.
-BOOSTING_SHARE: Final = 0.7
+# Of the seconds of a fit, what boosting may take with the predictions after it: the way back takes the rest.
+BOOSTING_SHARE: Final = 0.8
 # Members are given their other folds when the time that is left is not more than these take, and a little.
 DEEPENING_MARGIN: Final = 1.2
 # So many candidates are compared before any of them is fitted on more rows or folds, unless most of the time is over.
@@ -42,7 +42,7 @@ COMPARED_UNTIL: Final = 0.7
 # Bytes of fitted models that are kept: beyond, those of the worst candidates go.
 MODEL_BYTES: Final = 500_000_000
 # What is kept of the time for the choice at the end and for putting the model together: a share, and seconds.
-_RESERVE: Final = (0.03, 0.2)
+_RESERVE: Final = (0.03, 0.5)
 # A share that this and the last fits together do not exceed.
 _MOST_RESERVED: Final = 0.25
 
