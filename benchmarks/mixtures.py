@@ -10,7 +10,7 @@ forgotten, and keeps what it predicts for the test rows, a file for each table; 
 ``compare`` computes what each rule would average. What a rule has learned it learned from other families: ten parts,
 each judged by the other nine. A loss is the log-loss, or the mean squared error. Gains are falls of its logarithm
 against the plain mean of the first five; the way goes from the best constant to that mean, and is a twentieth of the
-constant's loss at least. ``show`` prints what ``autometa.recommendation.mixing`` ships.
+constant's loss at least. ``show`` prints what all tables teach.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from mixing import Mixing, decades, facts
 from zero_shot import Bench, choose_tables, draw_split
 from zero_shot_ensemble import SEED, Forgetful, fitted_prediction
 
@@ -39,8 +40,7 @@ from autometa.evaluation import target_codes
 from autometa.experience import load_metamodel
 from autometa.pipelines import build_pipeline
 from autometa.recommendation import recommend_for_task
-from autometa.recommendation.mixing import LEARNED, Mixing, decades, facts
-from autometa.recommendation.mixture import LEAD, MOST_OF_AN_ALGORITHM, POOL, TEMPERATURE, by_regret
+from autometa.recommendation.mixture import LEAD, MOST_OF_AN_ALGORITHM, TEMPERATURE
 from autometa.space import Configuration, SearchSpace
 
 HERE: Final = Path(__file__).parent
@@ -59,6 +59,8 @@ ALGORITHMS: Final = (
     "svm",
     "knn",
 )
+# Members are chosen among so many.
+POOL: Final = 8
 # Levels and distances are drawn to what is usual as by so many tables more.
 RIDGE: Final = 5.0
 # What is further off than these has gone wrong, and says nothing about others.
@@ -228,8 +230,16 @@ def regretful(
     return weights
 
 
+def by_regret(regret: Array, size: int, temperature: float = TEMPERATURE, lead: float = LEAD) -> Array:
+    """Return weights of the first few that fall with the expected regret; those of the others are nought."""
+    shares = np.exp((regret[0] - np.maximum(regret, regret[0])) / temperature)
+    shares[0] *= lead
+    shares[size:] = 0.0
+    return shares / shares.sum()
+
+
 def spread(table: Table) -> Array:
-    """How far members are apart, as a share of the loss of the mean of five; see ``autometa.recommendation.mixing``."""
+    """How far members are apart, as a share of the loss of the mean of five; see ``mixing.py``."""
     views = table.views
     if table.kind != "regression":
         views = views / np.maximum(views.mean(axis=0), 1e-3)
@@ -276,7 +286,7 @@ def inputs(table: Table) -> Array:
 
 
 def learned(mixing: Mixing, size: int = SIZE) -> Rule:
-    """Return the rule of ``autometa.recommendation.mixture`` with what was learned."""
+    """Return the rule with what was learned: members and weights by the expected loss of their mean."""
 
     def rule(table: Table) -> Array:
         pool = limited(table, max(size, POOL), MOST_OF_AN_ALGORITHM)
@@ -318,7 +328,6 @@ def losses_of(tables: Sequence[Table]) -> pd.DataFrame:
     }
     losses["learned, other families"] = crosswise(tables, lambda part: learned(learn(part)))
     losses["learned, other families, eight"] = crosswise(tables, lambda part: learned(learn(part), 8))
-    losses["as shipped"] = np.array([t.loss(learned(LEARNED)(t)) for t in tables])
     losses["first pick"] = np.array([t.loss_of_view(t.views[0]) for t in tables])
     losses["LightGBM default"] = np.array([t.loss_of_view(t.view(t.default)) for t in tables])
     about = {

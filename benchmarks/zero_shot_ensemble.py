@@ -5,7 +5,7 @@
 
 Tables, splits and seed are those of ``zero_shot.py``: of at most 3,000 rows of a table two thirds and at most 1,000
 train, the rest tests. For each table the meta-model forgets the table's own family. ``Recommendations.ensemble(k=5)``
-is compared with the first pick alone, the plain mean of the first five, weights by regret alone, LightGBM's default,
+is compared with the first pick alone, the plain mean of the first five, LightGBM's default,
 the best of four tree ensembles' defaults as the test rows say afterwards, the mean of six library defaults (LightGBM,
 histogram gradient boosting, random forest, extra trees, linear, neural network), and the trials of a cold TPE where
 ``results/zero_shot.csv`` has them for the same split.
@@ -45,10 +45,8 @@ from autometa.evaluation import score_predictions
 from autometa.experience import load_metamodel
 from autometa.metrics import as_gain, resolve_metric
 from autometa.pipelines import build_pipeline
-from autometa.recommendation import Recommendations, recommend_for_task
-from autometa.recommendation.mixture import Mixture, choose_mixture
+from autometa.recommendation import recommend_for_task
 from autometa.space import SearchSpace
-from autometa.task import Task
 
 RESULTS: Final = Path(__file__).parent / "results" / "zero_shot_ensemble.csv"
 SIX_DEFAULTS: Final = (*TREE_ENSEMBLES, "linear", "mlp")
@@ -62,7 +60,6 @@ OTHER_METRICS: Final = {
 PEERS: Final = (
     "first pick",
     "plain mean of five",
-    "weights by regret",
     "LightGBM default",
     "best of four defaults",
     "mean of six defaults",
@@ -135,23 +132,14 @@ def run_table(
         yield metric, "best of four defaults", best, spent(defaults[: len(TREE_ENSEMBLES)]), ""
         mean = np.mean([predict(c) for c in defaults], axis=0)
         yield metric, "mean of six defaults", scores_of(bench, mean)[metric], spent(defaults), ""
-        for name, mixture in (
-            (OURS, recommended.mixture(5)),
-            ("weights by regret", by_regret_alone(task, recommended)),
-        ):
-            members = zip(mixture.configurations, mixture.weights, strict=True)
-            mean = sum(weight * predict(c) for c, weight in members)
-            labels = None
-            if mixture.threshold is not None:
-                labels = np.asarray(task.classes)[(mean[:, 1] >= mixture.threshold).astype(int)]
-            names = "+".join(c.algorithm for c in mixture.configurations)
-            yield metric, name, scores_of(bench, mean, labels)[metric], spent(mixture.configurations), names
-
-
-def by_regret_alone(task: Task, recommended: Recommendations) -> Mixture:
-    """Return the first members with weights that fall with the expected regret, as it was before these were learned."""
-    first = recommended[0].configuration, recommended[0].expected_seconds
-    return choose_mixture(task, 5, first, recommended._leading, mixing=None)
+        mixture = recommended.mixture(5)
+        members = zip(mixture.configurations, mixture.weights, strict=True)
+        mean = sum(weight * predict(c) for c, weight in members)
+        labels = None
+        if mixture.threshold is not None:
+            labels = np.asarray(task.classes)[(mean[:, 1] >= mixture.threshold).astype(int)]
+        names = "+".join(c.algorithm for c in mixture.configurations)
+        yield metric, OURS, scores_of(bench, mean, labels)[metric], spent(mixture.configurations), names
 
 
 def run_all(sources: Iterable[TaskSource], output: Path, metrics: Collection[str], minutes: float) -> None:

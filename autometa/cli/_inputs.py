@@ -43,8 +43,19 @@ def add_column_type_argument(parser: argparse.ArgumentParser) -> None:
 def add_task_arguments(parser: argparse.ArgumentParser) -> None:
     """Add DATA, ``--target``, ``--kind`` and ``--metric``."""
     add_data_arguments(parser)
-    parser.add_argument("--kind", choices=KINDS, default="auto", help="read from the target by default")
+    add_kind_argument(parser)
     parser.add_argument("--metric", metavar="M", help="scikit-learn's name, such as roc_auc, log_loss, rmse")
+
+
+def add_kind_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--kind``."""
+    parser.add_argument(
+        "--kind",
+        metavar="KIND",
+        choices=KINDS,
+        default="auto",
+        help=f"{', '.join(KINDS[1:])} (default: auto, read from the target)",
+    )
 
 
 def add_experience_arguments(parser: argparse.ArgumentParser) -> None:

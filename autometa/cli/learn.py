@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from autometa.cli._inputs import KINDS, add_column_type_argument, add_json_argument, load_task
+from autometa.cli._inputs import add_column_type_argument, add_json_argument, add_kind_argument, load_task
 from autometa.cli._terminal import note, say, show_json, show_sections
 from autometa.cli._wording import counted, number
 from autometa.errors import UsageError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES: Final = (
     ("what autometa tune kept in a file", "autometa learn --storage runs.journal"),
     ("a study of your own, with the table it was made on",
-     "autometa learn --storage sqlite:///study.db --data data.csv --target price --metric rmse"),
+     "autometa learn --storage sqlite:///s.db --data d.csv --target y --metric rmse"),
     ("forget it all", "autometa learn --forget"),
 )  # fmt: skip
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="FILE", help="the table of a study that tune did not make")
     parser.add_argument("--target", metavar="COL", help="name of its column to predict")
     add_column_type_argument(parser)
-    parser.add_argument("--kind", choices=KINDS, default="auto", help="read from the target by default")
+    add_kind_argument(parser)
     parser.add_argument("--metric", metavar="M", help="what the values of that study are, such as roc_auc")
     parser.add_argument("--study", metavar="NAME", help="read this study only")
     parser.add_argument(

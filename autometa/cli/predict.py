@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from autometa.persistence import load_model, version_mismatches
     from autometa.tables import read_table
+    from autometa.tables.frames import as_frame, check_names
     from autometa.tables.matching import match_columns
 
     output = args.output or "-"
@@ -60,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
         note(with_code(DataIssue("AM612", (), what, "Fit the model again.")))
     as_text = [column["name"] for column in info["columns"] if _is_text(column)]
     table = read_table(args.data, text_columns=as_text)
-    rows, issues = match_columns(table.frame, info["columns"], ignore=info["target"])
+    frame = check_names(as_frame(table.frame), [])
+    rows, issues = match_columns(frame, info["columns"], ignore=info["target"])
     for issue in (*table.notices, *issues):
         note(with_code(issue))
     predictions = _predict(pipeline, rows, args.proba)

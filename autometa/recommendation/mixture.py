@@ -18,7 +18,6 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from autometa.errors import UsageError
-from autometa.recommendation.mixing import LEARNED, Mixing
 from autometa.space import Configuration
 from autometa.task import Task
 
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 TEMPERATURE: Final = 0.2
 LEAD: Final = 2.0
 MOST_OF_AN_ALGORITHM: Final = 2
-# Metrics whose weights were learned, and among how many candidates members are chosen for them.
-LEARNED_BY: Final = ("log_loss", "r2")
-POOL: Final = 8
 # For the order of rows, experience by area under the curve and by log-loss add to each other.
 ORDER_LEADERS: Final = ("roc_auc", "log_loss")
 CLASS_WEIGHT: Final = "class_weight"
@@ -87,7 +83,6 @@ def choose_mixture(
     first: tuple[Configuration, float],
     leading: Candidates,
     time_budget: float | None = None,
-    mixing: Mixing | None = LEARNED,
 ) -> Mixture:
     """Choose what to average for what the mean is expected to give.
 
@@ -108,8 +103,6 @@ def choose_mixture(
     time_budget : float, optional
         CPU seconds that the members together may be expected to take. Where no candidate is that quick, the first
         recommendation is the answer.
-    mixing : Mixing or None, default=LEARNED
-        What is known of weighted means by log-loss and R2; without, weights follow from the regret alone.
 
     Returns
     -------
@@ -129,13 +122,8 @@ def choose_mixture(
         return alone
     weighting, threshold = _votes(task)
     limit = math.inf if time_budget is None else time_budget
-    # Within a limit the first are taken as long as they fit in; else who counts most among some more.
-    if task.metric.stored not in LEARNED_BY:
-        mixing = None
-    most = k if mixing is None or math.isfinite(limit) else max(k, POOL)
     chosen: list[Configuration] = []
     regrets: list[float] = []
-    prices: list[float] = []
     spent = 0.0
     used: Counter[str] = Counter()
     for candidate, regret, seconds in zip(
@@ -148,47 +136,15 @@ def choose_mixture(
             continue
         chosen.append(member)
         regrets.append(float(regret))
-        prices.append(float(seconds))
         spent += float(seconds)
         used[member.algorithm] += 1
-        if len(chosen) == most:
+        if len(chosen) == k:
             break
     if not chosen or (len(chosen) == 1 and first[1] <= limit):
         return alone
-    weights = by_regret(np.array(regrets), k)
-    if mixing is not None:
-        algorithms, is_regression = [c.algorithm for c in chosen], task.kind == "regression"
-        weights = mixing.weigh(
-            algorithms, np.array(regrets), task.n_rows, weights, k, is_regression=is_regression
-        )
-    members = [i for i in range(len(chosen)) if weights[i] > 0]
-    return Mixture(
-        tuple(chosen[i] for i in members),
-        tuple(float(weights[i]) for i in members),
-        sum(prices[i] for i in members),
-        threshold,
-    )
-
-
-def by_regret(
-    regret: NDArray[np.float64], size: int, temperature: float = TEMPERATURE, lead: float = LEAD
-) -> NDArray[np.float64]:
-    """Return weights of the first few that fall with the expected regret; those of the others are nought.
-
-    Parameters
-    ----------
-    regret : ndarray of shape (n_candidates,)
-    size : int
-        So many have a weight.
-    temperature : float, default=0.2
-        A regret that is so much higher divides the weight by e.
-    lead : float, default=2.0
-        So many times the first counts.
-    """
-    shares = np.exp((regret[0] - np.maximum(regret, regret[0])) / temperature)
-    shares[0] *= lead
-    shares[size:] = 0.0
-    return np.asarray(shares / shares.sum())
+    shares = np.exp((regrets[0] - np.maximum(regrets, regrets[0])) / TEMPERATURE)
+    shares[0] *= LEAD
+    return Mixture(tuple(chosen), tuple((shares / shares.sum()).tolist()), spent, threshold)
 
 
 def leading_metrics(task: Task) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ _DATE: Final = re.compile(
       |(?P<month3>{_MONTH})(?P<only>[-/\ ])(?P<only_year>\d{{4}}|\d{{2}})
       |\d{{4}}(?P<ymd>[-/\ ])(?P<month4>{_MONTH})(?P=ymd)\d{{1,2}}
       |\d{{1,2}}(?P<my>[-/])\d{{4}}
-      |(?P<first_year>\d{{4}})(?P<ym>[-/])(?P<month_or_year>\d{{1,2}})
+      |(?P<first_year>(?:1[5-9]|2[01])\d{{2}})(?P<ym>[-/])(?P<month_or_year>\d{{1,2}})
     )(?:{_TIME})?\s*$""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -67,7 +67,8 @@ _MAX_FORMATS: Final = 12
 DAYS_IN_NUMBERS: Final[Reading] = (
     "to text",
     "whole numbers without point",
-    "to dates written: %Y%m%d",
+    "days to ISO",
+    "to ISO dates",
 )
 SECONDS: Final[Reading] = ("seconds to dates",)
 THOUSANDTHS: Final[Reading] = ("thousandths of seconds to dates",)

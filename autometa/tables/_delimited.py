@@ -391,22 +391,31 @@ def _typed(kept: pd.DataFrame, dialect: _Dialect) -> pd.DataFrame:
 def _read_csv(
     stream: BinaryIO, dialect: _Dialect, options: Mapping[str, Any], name: str, text_columns: Collection[str]
 ) -> pd.DataFrame:
-    stream.seek(0)
     if "usecols" not in options:
         options = {**options, "index_col": False}
+
+    def read(*, in_pieces: bool) -> pd.DataFrame:
+        stream.seek(0)
+        return pd.read_csv(
+            stream,
+            **{"encoding": dialect.encoding, **options},
+            header=0,
+            names=dialect.names,
+            dtype=dict.fromkeys(text_columns, "str"),
+            na_values="?",
+            compression=None,
+            low_memory=in_pieces,
+        )
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(
-                stream,
-                **{"encoding": dialect.encoding, **options},
-                header=0,
-                names=dialect.names,
-                dtype=dict.fromkeys(text_columns, "str"),
-                na_values="?",
-                compression=None,
-                low_memory=False,
-            )
+            warnings.simplefilter("error", pd.errors.DtypeWarning)
+            try:
+                return read(in_pieces=True)
+            except pd.errors.DtypeWarning:
+                # Pieces of a column are of different types: its type is told from the whole, at twice the memory.
+                return read(in_pieces=False)
     except UnicodeDecodeError:
         raise
     except pd.errors.ParserWarning as warning:

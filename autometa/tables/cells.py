@@ -248,7 +248,8 @@ def _dates_in_text(column: pd.Series, counts: pd.Series, *, is_asked_for: bool) 
         return None
     reading, is_ambiguous = found
     if column.dtype == object or isinstance(column.dtype, pd.CategoricalDtype):
-        reading = ("to text", *reading)
+        # Dates among the objects stay such; as text, they would be written another way than the others.
+        reading = ("to objects", *reading)
     values = read_column(column, reading)
     unread = _unread(column, values)
     if not values.notna().any() or not (

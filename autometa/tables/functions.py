@@ -36,6 +36,8 @@ _SHORT: Final = r"^(?=[^\n]{0,64}$)"
 
 Function = tuple[Callable[..., Any], Mapping[str, Any]]
 
+# Other numbers of four digits are codes.
+_YEAR: Final = r"(?:1[5-9]|2[01])\d\d"
 _SPACES: Final = " \u00a0\u202f\u2009"
 # Marks of direction, joiners and byte order, which nobody sees.
 _INVISIBLE: Final = "\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u00ad"
@@ -146,6 +148,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
             pd.DataFrame.apply,
             {"func": pd.to_datetime, "errors": "coerce", "format": "mixed", "utc": True},
         ),
+        "days to ISO": _replace(r"^\s*(\d{4})(\d{2})(\d{2})\s*$", r"\1-\2-\3"),
         "day first to ISO": _replace(r"^\s*(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?!\d)", r"\4-\3-\1"),
         "to ISO dates": (
             pd.DataFrame.apply,
@@ -163,9 +166,9 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "start of period": (pd.DataFrame.apply, {"func": operator.methodcaller("astype", "datetime64[s]")}),
         "half years and months to months": _replace_all(
             {
-                r"^\s*(\d{4})[- ]?[hHsS]1\s*$|^\s*[hHsS]1[- ]?(\d{4})\s*$": r"\1\2-01",
-                r"^\s*(\d{4})[- ]?[hHsS]2\s*$|^\s*[hHsS]2[- ]?(\d{4})\s*$": r"\1\2-07",
-                r"^\s*(\d{4})[mM](0[1-9]|1[0-2])\s*$": r"\1-\2",
+                rf"^\s*({_YEAR})[- ]?[hHsS]1\s*$|^\s*[hHsS]1[- ]?({_YEAR})\s*$": r"\1\2-01",
+                rf"^\s*({_YEAR})[- ]?[hHsS]2\s*$|^\s*[hHsS]2[- ]?({_YEAR})\s*$": r"\1\2-07",
+                rf"^\s*({_YEAR})[mM](0[1-9]|1[0-2])\s*$": r"\1-\2",
             }
         ),
         "first day of period": _replace(r"^\s*(\d{4}-\d{2}-\d{2})/\d{4}-\d{2}-\d{2}\s*$", r"\1"),

@@ -192,20 +192,26 @@ def _within(choose_among: Callable[[list[int]], Array], prices: Array, limit: fl
         kept.remove(int(members[np.argmax(prices[members] / weights[members])]))
 
 
-def single_members(assembly: Assembly, limit: float, *, is_small: bool) -> list[Candidate]:
-    """Return the members to be fitted once on all rows: all on small tables, else for quick predictions.
+def single_members(assembly: Assembly, limit: float, *, n_more: int) -> list[Candidate]:
+    """Return the members that one model must do for, so that predictions are quick enough.
 
     The dearest come first: those are kernels, neighbours and forests, which gain least from a model for each fold.
+
+    Parameters
+    ----------
+    assembly : Assembly
+    limit : float
+        Seconds for the predictions of 10,000 rows.
+    n_more : int
+        Models of a member beside those of its folds.
     """
-    if is_small:
-        return [candidate for candidate, _ in assembly.members]
     prices = {id(candidate): predict_seconds(candidate) for candidate, _ in assembly.members}
-    total = sum(prices[id(candidate)] * candidate.depth for candidate, _ in assembly.members)
+    total = sum(prices[id(candidate)] * (candidate.depth + n_more) for candidate, _ in assembly.members)
     found = []
     for candidate, _ in sorted(assembly.members, key=lambda member: -prices[id(member[0])]):
         if total <= limit:
             break
-        total -= prices[id(candidate)] * (candidate.depth - 1)
+        total -= prices[id(candidate)] * (candidate.depth + n_more - 1)
         found.append(candidate)
     return found
 

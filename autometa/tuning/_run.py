@@ -423,20 +423,26 @@ class SearchRun:
         return constant_model(self._problem), self._default, "the time allowed a constant prediction only."
 
     def _fits(self, assembly: Assembly, limit: float) -> list[tuple[FoldFit, float]]:
-        """Return the models of the members with their weights: those of the folds, or one where these take too long."""
+        """Return the models of the members with their weights.
+
+        Those of the folds; on small tables half of the weight goes to one that is fitted on all rows, and all of it
+        where folds are missing. One model has to do where more would take too long to predict.
+        """
         is_small = self._task.n_rows < self._schedule.refit_below
-        singles = single_members(assembly, limit, is_small=is_small)
+        singles = single_members(assembly, limit, n_more=int(is_small))
         found: list[tuple[FoldFit, float]] = []
         for candidate, weight in assembly.members:
-            if candidate not in singles:
-                found += bag(candidate, weight)
-            elif (fit := self._refit(candidate)) is not None:
-                found.append((fit, weight))
-            elif is_small:
-                found += bag(candidate, weight)
-            else:
+            is_single = candidate in singles
+            fit = self._refit(candidate) if is_small or is_single else None
+            if fit is None and is_single and not is_small:
                 # One fold's model has seen most of the rows.
                 found.append((candidate.fits[0], weight))
+            elif fit is None:
+                found += bag(candidate, weight)
+            elif is_single or len(candidate.fits) < len(self._problem.splits):
+                found.append((fit, weight))
+            else:
+                found += [(fit, weight / 2), *bag(candidate, weight / 2)]
         return found
 
     def _best_single(self, assembly: Assembly, leaderboard: pd.DataFrame) -> Candidate:

@@ -54,8 +54,9 @@ class Schedule:
     more_rows_at : float
         Share of the time after which members are fitted on all rows, where they began on fewer.
     refit_below : int
-        Members of tables of fewer rows are fitted once on all rows; on others the models of the folds are averaged. On
-        development tables more rows were worth more than more models below, as much above.
+        Members of tables of fewer rows are fitted once more, on all rows, and this model has half of the member's
+        weight; on others the models of the folds are averaged. Which of the two is better differs from table to table;
+        both together were better than the one alone on eight of nine development tables.
     prior_rows : float
         The ensemble leans on the first recommendations like on so many rows of evidence.
     race_after : tuple of int

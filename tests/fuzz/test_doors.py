@@ -18,6 +18,7 @@ from autometa import AutoMetaClassifier, AutoMetaRegressor, recommend, tune
 from autometa.pipelines import build_pipeline
 from autometa.space import Configuration, SearchSpace
 from autometa.tables.matching import match_columns
+from autometa.tables.readings import read_column
 from autometa.task import Task
 
 SMALL = {"n_estimators": 2, "max_iter": 3}
@@ -49,6 +50,10 @@ def check_reading(drawn):
     task, _ = task_of(X, y)
     if task is None:
         return
+    for column, reading in task.readings.items():
+        if task.column_types[column] in ("numeric", "date"):
+            again = read_column(task.X[column], reading)
+            assert (again.isna() == task.X[column].isna()).all(), (reading, "reads what was read otherwise")
     space = SearchSpace.for_kind(task.kind)
     algorithm = space[name]
     params = algorithm.default_configuration().params
@@ -120,7 +125,7 @@ def check_file(path, drawn):
     command("describe", str(path), "--target", "y", "--json")
 
 
-@examples(120, **in_ci)
+@examples(220, **in_ci)
 @given(tables_and_algorithms)
 def test_what_is_read_is_fitted_and_predicted_alike(drawn):
     check_reading(drawn)
@@ -132,19 +137,19 @@ def test_recommending_refuses_what_reading_refuses_and_nothing_else(drawn):
     check_recommending(drawn)
 
 
-@examples(60, **in_ci)
+@examples(140, **in_ci)
 @given(texts())
 def test_any_text_is_described_and_ranked_or_refused_alike(tmp_path_factory, content):
     check_text(tmp_path_factory.getbasetemp() / "fuzzed.csv", content)
 
 
-@examples(20, **in_ci)
+@examples(40, **in_ci)
 @given(tables())
 def test_tables_in_files_are_described_or_refused(tmp_path_factory, drawn):
     check_file(tmp_path_factory.getbasetemp() / "fuzzed.parquet", drawn)
 
 
-@examples(25, **in_ci)
+@examples(40, **in_ci)
 @given(tables())
 def test_estimators_fit_what_is_read(drawn):
     check_fit(drawn)

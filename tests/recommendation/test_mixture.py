@@ -173,7 +173,7 @@ def test_members_for_a_metric_of_order_have_no_class_weights_and_for_balance_of_
 
 
 def test_who_is_expected_to_be_worse_counts_less_and_the_first_most(tables):
-    task = Task.from_frame(*tables["regression"], metric="mae")
+    task = Task.from_frame(*tables["regression"])
     some = defaults("regression", "lightgbm", "linear", "knn", "mlp")
     mixture = choose_mixture(task, 4, (some[0], 1.0), field(some, [0.1, 0.1, 0.2, 0.5]))
     weights = mixture.weights
@@ -181,20 +181,6 @@ def test_who_is_expected_to_be_worse_counts_less_and_the_first_most(tables):
     assert sum(weights) == pytest.approx(1)
     shifted = choose_mixture(task, 4, (some[0], 1.0), field(some, [0.6, 0.6, 0.7, 1.0]))
     assert shifted.weights == pytest.approx(weights)  # only differences count
-
-
-def test_by_what_was_learned_the_weights_are_for_who_is_good_and_who_differs(tables):
-    task = Task.from_frame(*tables["regression"])
-    some = defaults("regression", "lightgbm", "linear", "knn", "mlp")
-    regret = [0.1, 0.1, 0.2, 0.5]
-    mixture = choose_mixture(task, 3, (some[0], 1.0), field(some, regret))
-    assert len(mixture.configurations) == 3  # chosen among all four
-    assert sum(mixture.weights) == pytest.approx(1)
-    assert mixture.seconds == 3.0
-    shifted = choose_mixture(task, 3, (some[0], 1.0), field(some, [r + 0.5 for r in regret]))
-    assert shifted.weights == pytest.approx(mixture.weights)  # only differences count
-    before = choose_mixture(task, 3, (some[0], 1.0), field(some, regret), mixing=None)
-    assert before.weights != pytest.approx(mixture.weights)
 
 
 def test_at_most_two_members_are_of_one_algorithm(tables):

@@ -572,3 +572,12 @@ def test_an_archive_may_hold_hidden_files_beside_the_table(tmp_path):
         archive.writestr("__MACOSX/._t.csv", "x")
         archive.writestr("t.csv", "a,b\n1,2\n")
     assert read_table(path).frame.shape == (1, 2)
+
+
+def test_the_whole_of_a_long_column_decides_its_type(write):
+    cells = [str(i) for i in range(300_000)]
+    assert read_table(write("a,b\n" + "".join(f"{c},1\n" for c in cells))).frame["a"].dtype == "int64"
+    cells[-1] = "x"
+    frame = read_table(write("a,b\n" + "".join(f"{c},1\n" for c in cells))).frame
+    assert frame["a"].dtype == "str"
+    assert frame["a"].tolist() == cells
