@@ -1,6 +1,6 @@
 """What a column needs before an algorithm: casting, imputing, scaling, encoding, as a ColumnTransformer.
 
-It holds objects of scikit-learn only, and the functions that ``FUNCTIONS`` and :mod:`autometa.tables.readings` name.
+It holds objects of scikit-learn only, and the functions that ``FUNCTIONS`` and :mod:`autometa.tables.functions` name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from sklearn.preprocessing import (
 
 from autometa.pipelines.encoding import Encoding
 from autometa.space.algorithms import Algorithm
-from autometa.tables import readings
+from autometa.tables import functions
 from autometa.tables.cells import LEVELS
 from autometa.tables.readings import OF_BYTES, OF_HALVES, Reading
 from autometa.task import Task
@@ -89,7 +89,7 @@ def find_function(name: str) -> tuple[Callable[..., Any], Mapping[str, Any]]:
     KeyError
         When there is none of that name.
     """
-    return FUNCTIONS[name] if name in FUNCTIONS else readings.find_function(name)
+    return FUNCTIONS[name] if name in FUNCTIONS else functions.find_function(name)
 
 
 def name_function(function: Any, options: Mapping[str, Any]) -> str | None:
@@ -97,7 +97,7 @@ def name_function(function: Any, options: Mapping[str, Any]) -> str | None:
     # Partial functions and attrgetters are equal when they look equal.
     wanted = repr((function, dict(options)))
     own = (name for name, (found, given) in FUNCTIONS.items() if repr((found, dict(given))) == wanted)
-    return next(own, None) or readings.name_function(function, options)
+    return next(own, None) or functions.name_function(function, options)
 
 
 def make_preparation(algorithm: Algorithm, task: Task, scaler: str, encoding: Encoding) -> ColumnTransformer:
@@ -206,7 +206,7 @@ def apply(name: str, feature_names_out: str | None = None) -> FunctionTransforme
     Parameters
     ----------
     name : str
-        As in ``FUNCTIONS`` or :mod:`autometa.tables.readings`.
+        As in ``FUNCTIONS`` or :mod:`autometa.tables.functions`.
     feature_names_out : str or None, default=None
         As FunctionTransformer takes it.
 

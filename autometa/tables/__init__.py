@@ -5,7 +5,7 @@ The way of a table through this folder:
 - here and in ``_content``, ``_encodings``, ``_delimited``, ``_formats``: a file becomes a DataFrame;
 - ``frames``: so does whatever people hold in memory;
 - ``columns``: what each column means, by what its ``cells`` hold: ``numbers``, ``_dates``, words;
-- ``readings``: the closed list of functions that read cells, which a pipeline and a model file can name;
+- ``readings``: how cells are read, by names from a closed list of ``functions`` that pipelines and model files hold;
 - ``matching``: new rows in the same form; ``fingerprints``: facts about the whole table;
 - ``target``: the column that is asked for, and what kind of problem it makes.
 """

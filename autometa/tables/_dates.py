@@ -117,7 +117,7 @@ def date_reading(levels: Sequence[str], weights: Any, *, force: bool = False) ->
     Returns
     -------
     (tuple of str, bool) or None
-        Names of :mod:`autometa.tables.readings`.
+        Names of :mod:`autometa.tables.functions`.
     """
     known = [i for i, level in enumerate(levels) if not is_word_for_missing(level)]
     levels, weights = [levels[i] for i in known], np.asarray(weights)[known]

@@ -159,7 +159,7 @@ def span_reading(levels: Sequence[str], weights: Any, *, least: float) -> Readin
     Returns
     -------
     tuple of str or None
-        Names of :mod:`autometa.tables.readings`. Numbers with one and the same unit are numbers.
+        Names of :mod:`autometa.tables.functions`. Numbers with one and the same unit are numbers.
     """
     cells = [
         (level, int(weight))
@@ -196,7 +196,7 @@ def number_reading(levels: Sequence[str], weights: Any, *, least: float = 0.7) -
     Returns
     -------
     tuple of str or None
-        Names of :mod:`autometa.tables.readings`.
+        Names of :mod:`autometa.tables.functions`.
     """
     step = max(len(levels) // _MAX_LEVELS, 1)
     known = [

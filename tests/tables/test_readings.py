@@ -9,7 +9,8 @@ import pytest
 
 from autometa.pipelines.preparation import FUNCTIONS as OF_PIPELINES, find_function, name_function
 from autometa.tables.columns import look_at
-from autometa.tables.readings import FUNCTIONS, read, read_column, read_texts
+from autometa.tables.functions import FUNCTIONS
+from autometa.tables.readings import read, read_column, read_texts
 
 WITH_PARAMETER = [
     "without unit: km/h",
