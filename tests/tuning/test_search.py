@@ -145,8 +145,8 @@ def test_candidates_are_compared_on_one_fold_and_members_get_the_others() -> Non
 def test_members_get_their_folds_before_the_time_is_up() -> None:
     """The heaviest first; that others were not tried any more is the price."""
     n = 12
-    search, hands, _, problem, clock = searched([0.5] * n, [1.0] * n, 16.0, is_broad=True)
-    assert clock.spent <= 16
+    search, hands, _, problem, clock = searched([0.5] * n, [1.0] * n, 17.0, is_broad=True)
+    assert clock.spent <= 17
     tried = {job.configuration for job in hands.jobs if job.fold == 0}
     assert 1 < len(tried) < n
     heaviest = search._present.members[0]
