@@ -20,6 +20,7 @@ import hashlib
 import heapq
 import json
 import math
+import sys
 import time
 import warnings
 from collections.abc import Sequence
@@ -356,7 +357,7 @@ def searched(
             np.nan_to_num(seconds / np.nanmedian(seconds), nan=1.0)
         )
         names = [names[i] for i in np.argsort(places, kind="stable")]
-    order = schedule.order(names, known.default, problem.task.n_rows)
+    order = schedule.order(names, known.default, problem.task.n_rows, len(problem.task.classes))
     default_fit = next(iter(known.recorded[known.default.id].fits), None)
     once = default_fit.fit_seconds if default_fit else math.nan
     entries = [
@@ -445,6 +446,8 @@ def search_for_real(known: Known, limit: float) -> TuneResult:
             Schedule(),
             25,
             0,
+            is_shared=False,
+            is_whole=True,
         )
         run.begin()
         run.recommend(None)
@@ -484,6 +487,10 @@ def agree(arguments: argparse.Namespace) -> None:
             )
             print(rows[-1], flush=True)
             pd.DataFrame(rows).to_csv(file, index=False, float_format="%.6g")
+    if not rows:
+        sys.exit(
+            "No table was recorded for these limits, or --minutes are too few. Record some first: recorded.py."
+        )
     table = pd.DataFrame(rows)
     by_name = {known.name: known for known in tasks}
     table = table[table["task"].isin(by_name)].reset_index(drop=True)
