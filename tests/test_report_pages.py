@@ -180,6 +180,12 @@ def test_the_hyperparameter_that_decides_leads(greater):
     assert measure_hyperparameters(board.head(10), "binary", greater) is None
 
 
+def test_trials_that_are_all_as_good_say_nothing_of_hyperparameters():
+    board = make_search(make_task(80, 3), 80).leaderboard
+    alike = board.assign(score=0.5, state="complete")
+    assert measure_hyperparameters(alike, "binary", maximise=True) is None
+
+
 def test_lower_scores_win_where_lower_is_better():
     task = make_task(200, 4, 3)
     assert task.metric == resolve_metric("log_loss", "multiclass")

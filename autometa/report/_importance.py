@@ -286,9 +286,12 @@ def measure_hyperparameters(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                # Of few trials the good ones may be all, which tells nothing.
+                warnings.filterwarnings("error", "Target and region quantiles", UserWarning)
                 evaluator = optuna.importance.PedAnovaImportanceEvaluator()
                 found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-        except (ValueError, RuntimeError):  # all scores equal, or no hyperparameter in all trials
+        except (ValueError, RuntimeError, UserWarning):
+            # All scores are equal, or no hyperparameter is in all trials.
             continue
         if found and sum(found.values()) > 0:
             return str(algorithm), {k: float(v) for k, v in found.items()}, int(n)
