@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,11 +26,13 @@ class _Ensemble(BaseEstimator):
         members: Sequence[tuple[tuple[int, ...], Any, float]] = (),
         columns: Sequence[str] = (),
         is_positional: bool = False,
+        layer: Sequence[Sequence[int]] = (),
     ) -> None:
         self.preparations = preparations
         self.members = members
         self.columns = columns
         self.is_positional = is_positional
+        self.layer = layer
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether there is anything that predicts: the parts arrive fitted."""
@@ -84,14 +86,28 @@ class _Ensemble(BaseEstimator):
             warnings.simplefilter("ignore")
             return [preparation.transform(frame) for preparation in self.preparations]
 
-    def _answers(self, X: Any, method: str) -> Iterator[tuple[Any, Array]]:
-        """Yield each member's model, and what its method says of the rows, times its weight."""
-        prepared = self._prepared(X)
+    def _total(self, X: Any) -> Array:
+        """Return the weighted sum of what the members say of the rows."""
+        blocks = self._prepared(X)
+        n_first = len(blocks)
+        # The second layer stands last, and reads what the first says.
+        needed = {number for group in self.layer for number in group}
+        first: dict[int, Array] = {}
+        total: Any = 0.0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for places, model, weight in self.members:
-                rows = side_by_side([prepared[place] for place in places])
-                yield model, weight * np.asarray(getattr(model, method)(rows))
+            for number, (places, model, weight) in enumerate(self.members):
+                if n_first in places and len(blocks) == n_first:
+                    blocks.append(first_layer([[first[i] for i in group] for group in self.layer]))
+                answer = self._answer(model, side_by_side([blocks[place] for place in places]))
+                if number in needed:
+                    first[number] = answer
+                total = total + weight * answer
+        return np.asarray(total)
+
+    def _answer(self, model: Any, rows: Any) -> Array:
+        """Return what one model says of prepared rows."""
+        return np.ravel(np.asarray(model.predict(rows)))
 
 
 class EnsembleClassifier(ClassifierMixin, _Ensemble):
@@ -105,11 +121,14 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
         What turns the user's table into numbers. Models share them.
     members : sequence of (tuple of int, fitted classifier, float)
         Positions of the preparations whose columns stand side by side, the model, and its weight; weights sum to 1.
-        The models know the classes by their positions in `classes`.
+        The models know the classes by their positions in `classes`. The position after the last preparation stands
+        for what the first layer says.
     columns : sequence of str
         Names of the columns, in order.
     is_positional : bool, default=False
         Whether columns are told by position.
+    layer : sequence of sequence of int
+        Positions of the members whose means a second layer reads as columns (Wolpert 1992, "Stacked generalization").
     classes : sequence of labels
         As the user gave them, sorted.
     temperature : float, default=1.0
@@ -134,13 +153,14 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
         members: Sequence[tuple[tuple[int, ...], Any, float]] = (),
         columns: Sequence[str] = (),
         is_positional: bool = False,
+        layer: Sequence[Sequence[int]] = (),
         classes: Sequence[Any] = (),
         temperature: float = 1.0,
         smoothing: float = 0.0,
         shares: Sequence[float] = (),
         multipliers: Sequence[float] = (),
     ) -> None:
-        super().__init__(preparations, members, columns, is_positional)
+        super().__init__(preparations, members, columns, is_positional, layer)
         self.classes = classes
         self.temperature = temperature
         self.smoothing = smoothing
@@ -169,12 +189,13 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
         DataError
             AM401 when a column is missing.
         """
-        total: Any = 0.0
-        for model, answer in self._answers(X, "predict_proba"):
-            spread = np.zeros((len(answer), len(self.classes)))
-            spread[:, model.classes_.astype(int)] = answer
-            total = total + spread
-        return calibrate(total, self.temperature, self.smoothing, np.asarray(self.shares))
+        return calibrate(self._total(X), self.temperature, self.smoothing, np.asarray(self.shares))
+
+    def _answer(self, model: Any, rows: Any) -> Array:
+        answer = np.asarray(model.predict_proba(rows))
+        spread = np.zeros((len(answer), len(self.classes)))
+        spread[:, model.classes_.astype(int)] = answer
+        return spread
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the class of each row.
@@ -204,10 +225,13 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
         What turns the user's table into numbers. Models share them.
     members : sequence of (tuple of int, fitted regressor, float)
         Positions of the preparations whose columns stand side by side, the model, and its weight; weights sum to 1.
+        The position after the last preparation stands for what the first layer says.
     columns : sequence of str
         Names of the columns, in order.
     is_positional : bool, default=False
         Whether columns are told by position.
+    layer : sequence of sequence of int
+        Positions of the members whose means a second layer reads as columns (Wolpert 1992, "Stacked generalization").
 
     Attributes
     ----------
@@ -231,7 +255,19 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
         DataError
             AM401 when a column is missing.
         """
-        return np.asarray(sum(np.ravel(answer) for _, answer in self._answers(X, "predict")))
+        return self._total(X)
+
+
+def first_layer(groups: Sequence[Sequence[Array]]) -> Array:
+    """Return what a second layer reads: a column for the mean of each group, or one for each class but the first.
+
+    Parameters
+    ----------
+    groups : sequence of sequence of ndarray
+        Predictions of the same rows.
+    """
+    means = [np.mean(group, axis=0) for group in groups]
+    return np.column_stack([mean if mean.ndim == 1 else mean[:, 1:] for mean in means])
 
 
 def side_by_side(blocks: Sequence[Any]) -> Any:

@@ -1,6 +1,7 @@
 """One configuration on one task at one fidelity, inside limits of time and memory."""
 
 from autometa.evaluation._fold import (
+    EARLY_STOPPING_ROWS,
     Failure,
     FoldFit,
     FoldFitter,
@@ -14,6 +15,7 @@ from autometa.evaluation._scoring import area_under_curve, f1_macro, score_predi
 from autometa.evaluation._worker import WORKER_DIED, Died, Replies, Worker
 
 __all__ = [
+    "EARLY_STOPPING_ROWS",
     "WORKER_DIED",
     "Died",
     "Failure",

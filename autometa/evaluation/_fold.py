@@ -59,6 +59,8 @@ class Job:
         Whether the answer is one pipeline that takes the user's table and gives the user's labels.
     table_rows : int or None
         Look at so many rows of the table only, see :func:`nested_rows`: to prepare all would take too long.
+    layer : ndarray of shape (n_rows, n_columns), optional
+        What other models say of each row that they were not fitted on: columns beside those of the table.
     """
 
     configuration: Configuration
@@ -68,6 +70,7 @@ class Job:
     rounds: int | None = None
     is_pipeline: bool = False
     table_rows: int | None = None
+    layer: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class FoldFit:
         CPU seconds.
     prepare_seconds, shared_seconds : float
         Those of `fit_seconds` that the preparation took, and those of them that other folds do not need again.
+    is_second : bool
+        Whether the model reads what a first layer says, after the columns of the table.
     row_seconds : float
         CPU seconds of the model for each row of a large table; NaN but for the first fold.
     n_train : int
@@ -106,6 +111,7 @@ class FoldFit:
     row_seconds: float = float("nan")
     prepare_seconds: float = 0.0
     shared_seconds: float = 0.0
+    is_second: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,6 +204,9 @@ class FoldFitter:
         self._own = {name: kept for name, kept in self._own.items() if name in names}
         X_train = side_by_side([block for block, _ in blocks])
         X_test = side_by_side([block for _, block in blocks]) if len(test) else None
+        if job.layer is not None:
+            X_train = side_by_side([X_train, job.layer[train]])
+            X_test = side_by_side([X_test, job.layer[test]]) if len(test) else None
         prepared = time.process_time()
         rounds = self._fit_model(model, X_train, X_test, train, test, end)
         fitted = time.process_time()
@@ -217,6 +226,7 @@ class FoldFitter:
             self._price(model, X_test) if job.fold == 0 else float("nan"),
             prepared - start,
             shared,
+            job.layer is not None,
         )
 
     def _price(self, model: Any, X: Any) -> float:

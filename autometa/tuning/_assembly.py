@@ -80,6 +80,20 @@ class Assembly:
         return [(self.candidates[i], float(self.weights[i])) for i in order if self.weights[i] > 0]
 
     @property
+    def below(self) -> list[Candidate]:
+        """What members of a second layer read."""
+        found = {id(c): c for candidate, _ in self.members for c in candidate.below}
+        return list(found.values())
+
+    @property
+    def parts(self) -> list[tuple[Candidate, float]]:
+        """Members, and with no weight what they read that is none; a second layer last."""
+        members = self.members
+        known = {id(candidate) for candidate, _ in members}
+        found = members + [(candidate, 0.0) for candidate in self.below if id(candidate) not in known]
+        return sorted(found, key=lambda part: bool(part[0].below))
+
+    @property
     def by_number(self) -> dict[int, tuple[float, float]]:
         """Weight and gain of each trial."""
         found: dict[int, tuple[float, float]] = {}
@@ -128,12 +142,14 @@ def choose(
         some = np.sort(np.random.default_rng(seed).choice(len(rows), MAX_ROWS, replace=False))
     views = [objective.view(p[some], rows[some]) for p in predictions]
     prices = np.array([predict_seconds(c) for c in pool])
+    places = {id(candidate): i for i, candidate in enumerate(pool)}
     weights = _within(
         lambda kept: _weigh(
             objective, [views[i] for i in kept], rows[some], [pool[i] for i in kept], size, prior_rows
         ),
         prices,
         max_seconds,
+        [[places[id(c)] for c in candidate.below] for candidate in pool],
     )
     # What all members have folds for is known of the whole.
     depth = min(c.depth for c, w in zip(pool, weights, strict=True) if w > 0)
@@ -182,16 +198,31 @@ def _weigh(
     return lean(objective, weights, views, rows, [i for _, i in first[:NAMED_FIRST]], prior_rows)
 
 
-def _within(choose_among: Callable[[list[int]], Array], prices: Array, limit: float) -> Array:
-    """Choose weights; as long as one model of each member takes too long to predict, leave the dearest out."""
-    kept = [int(i) for i in np.flatnonzero(prices <= limit)] or [int(np.argmin(prices))]
+def _within(
+    choose_among: Callable[[list[int]], Array],
+    prices: Array,
+    limit: float,
+    below: Sequence[Sequence[int]],
+) -> Array:
+    """Choose weights; as long as one model of each member takes too long to predict, leave the dearest out.
+
+    What a member of a second layer reads must be predicted with it.
+    """
+
+    def total(members: Sequence[int]) -> float:
+        return float(prices[list({*members, *(i for member in members for i in below[member])})].sum())
+
+    alone = np.array([total([i]) for i in range(len(prices))])
+    kept = [int(i) for i in np.flatnonzero(alone <= limit)] or [int(np.argmin(alone))]
     while True:
         weights = np.zeros(len(prices))
         weights[kept] = choose_among(kept)
-        members = np.flatnonzero(weights)
-        if len(members) == 1 or prices[members].sum() <= limit:
+        members = [int(i) for i in np.flatnonzero(weights)]
+        whole = total(members)
+        if len(members) == 1 or whole <= limit:
             return weights
-        kept.remove(int(members[np.argmax(prices[members] / weights[members])]))
+        saved = [whole - total([i for i in members if i != member]) for member in members]
+        kept.remove(members[int(np.argmax(np.array(saved) / weights[members]))])
 
 
 def single_members(assembly: Assembly, limit: float, *, n_more: int) -> list[Candidate]:
@@ -207,10 +238,10 @@ def single_members(assembly: Assembly, limit: float, *, n_more: int) -> list[Can
     n_more : int
         Models of a member beside those of its folds.
     """
-    prices = {id(candidate): predict_seconds(candidate) for candidate, _ in assembly.members}
-    total = sum(prices[id(candidate)] * (candidate.depth + n_more) for candidate, _ in assembly.members)
+    prices = {id(candidate): predict_seconds(candidate) for candidate, _ in assembly.parts}
+    total = sum(prices[id(candidate)] * (candidate.depth + n_more) for candidate, _ in assembly.parts)
     found = []
-    for candidate, _ in sorted(assembly.members, key=lambda member: -prices[id(member[0])]):
+    for candidate, _ in sorted(assembly.parts, key=lambda member: -prices[id(member[0])]):
         if total <= limit:
             break
         total -= prices[id(candidate)] * (candidate.depth + n_more - 1)
@@ -278,6 +309,7 @@ def build_model(
     members: Sequence[tuple[FoldFit, float]],
     preparations: Mapping[str, bytes],
     assembly: Assembly | None = None,
+    layer: Sequence[Sequence[int]] = (),
 ) -> Any:
     """Put fitted models together.
 
@@ -290,23 +322,30 @@ def build_model(
         Pickled, by the names in the fits.
     assembly : Assembly, optional
         Calibration and decision threshold.
+    layer : sequence of sequence of int
+        Positions of the models whose means a second layer reads.
     """
     names = list(dict.fromkeys(name for fit, _ in members for name in fit.preparation))
     parts = [pickle.loads(preparations[name]) for name in names]
     total = sum(weight for _, weight in members)
     loaded = [
-        (tuple(map(names.index, fit.preparation)), pickle.loads(fit.model), weight / total)
+        (
+            (*map(names.index, fit.preparation), *([len(names)] if fit.is_second else [])),
+            pickle.loads(fit.model),
+            weight / total,
+        )
         for fit, weight in members
     ]
     task = problem.task
     columns = [str(name) for name in task.X.columns]
     if task.kind == "regression":
-        return EnsembleRegressor(parts, loaded, columns, task.is_positional)
+        return EnsembleRegressor(parts, loaded, columns, task.is_positional, layer)
     return EnsembleClassifier(
         parts,
         loaded,
         columns,
         task.is_positional,
+        layer,
         classes=task.classes,
         temperature=1.0 if assembly is None else assembly.temperature,
         smoothing=0.0 if assembly is None else assembly.smoothing,

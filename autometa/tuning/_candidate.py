@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from autometa.tuning._objective import Objective
 
 Array = NDArray[np.float64]
 
+# Origin of what reads the predictions of others: no trial, and nothing that experience is told.
+SECOND_LAYER: Final = "second layer"
+
 
 @dataclass(eq=False)
 class Candidate:
@@ -28,7 +31,7 @@ class Candidate:
     Attributes
     ----------
     configuration : Configuration
-    origin : {"recommended", "default", "proposed", "search", "known", "more rows"}
+    origin : {"recommended", "default", "proposed", "search", "known", "more rows", "second layer"}
     trial : optuna.Trial, optional
         Of the study; candidates that repeat a finished trial have none.
     number : int
@@ -49,6 +52,10 @@ class Candidate:
         The metric on each fold, in natural units.
     is_settled : bool
         Whether a member that was compared on the first fold gets no more folds.
+    below : sequence of Candidate
+        Of a second layer: the candidates whose predictions it reads.
+    layer : ndarray of shape (n_rows, n_columns), optional
+        These predictions, out of fold.
     """
 
     configuration: Configuration
@@ -66,6 +73,8 @@ class Candidate:
     shared_seconds: float = 0.0
     scores: list[float] = field(default_factory=list)
     is_settled: bool = False
+    below: Sequence[Candidate] = ()
+    layer: Array | None = field(default=None, repr=False)
     all_scores: list[dict[str, float]] | None = field(default=None, repr=False)
 
     @property

@@ -25,6 +25,7 @@ from autometa.recommendation import Recommendation, code_of
 from autometa.recommendation.mixture import build_ensemble, fit_weighted
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
+from autometa.tuning._candidate import SECOND_LAYER, Candidate
 from autometa.tuning._deadline import TimeReport
 from autometa.tuning._strategy import origin_of
 from autometa.tuning._telling import INTERRUPTED
@@ -66,7 +67,8 @@ class TuneResult:
         natural units of the metric), std (over folds), expected (the score to be expected, see
         :func:`autometa.tuning.posterior_scores`), weight (in the model; 0 for what is no member), adds (what the
         member adds to the metric of the whole, in natural units; positive is better), folds (fitted), seconds, origin
-        (``recommended``, ``default`` or ``search``), state (``complete``; ``stopped`` where it could not help;
+        (``recommended``, ``default`` or ``search``; ``second layer`` for a member that reads the predictions of others
+        and is no trial: its number is below 0), state (``complete``; ``stopped`` where it could not help;
         ``failed``; ``timeout``; ``memory``; ``interrupted`` by the user or by the end of the time), reason.
     study : optuna.Study
     best_configuration : Configuration
@@ -137,7 +139,7 @@ class TuneResult:
             )
 
     def refitted(self) -> Any:
-        """Return the members as one scikit-learn estimator, each fitted once on all rows.
+        """Return the members as one scikit-learn estimator, each fitted once on all rows; a second layer is left out.
 
         Returns
         -------
@@ -164,7 +166,7 @@ class TuneResult:
 
     def _estimator(self) -> Any:
         """Return the members unfitted, with the rounds that early stopping found."""
-        rows = self.members.to_dict("records")
+        rows = [row for row in self.members.to_dict("records") if row["origin"] != SECOND_LAYER]
         if len(rows) < 2:
             found = [self._with_rounds(self.best_configuration, self.rounds)]
             return build_pipeline(found[0], self.task, random_state=self.random_state)
@@ -230,6 +232,7 @@ def make_leaderboard(
     metric: Metric,
     recommendations: Iterable[Recommendation],
     members: Mapping[int, tuple[float, float]] = {},  # read only
+    second: Sequence[Candidate] = (),
 ) -> pd.DataFrame:
     """Return a row per trial of a search, see :class:`TuneResult`.
 
@@ -242,6 +245,8 @@ def make_leaderboard(
         Their expected scores are the prior, unless another metric stood in for `metric`.
     members : mapping of int to (float, float)
         Weight and gain by the number of the trial.
+    second : sequence of Candidate
+        Members of a second layer, which are no trials.
     """
     trials = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished() and "run" in t.user_attrs]
     rows = [_row(trial, space, *members.get(trial.number, (0.0, 0.0))) for trial in trials]
@@ -252,6 +257,9 @@ def make_leaderboard(
             [t for t in trials if t.state == TrialState.COMPLETE],
             [] if metric.is_proxied else recommendations,
         )
+    if second:
+        frame = pd.concat([frame, pd.DataFrame([_second_row(c, *members[c.number]) for c in second])])
+        done = (frame["state"] == "complete").to_numpy()
     order = np.lexsort((frame["trial"], -metric.sign * frame["expected"].astype("float64"), ~done))
     frame = frame.iloc[order].reset_index(drop=True)
     frame["rank"] = np.arange(1, len(frame) + 1)
@@ -278,6 +286,26 @@ def _row(trial: FrozenTrial, space: SearchSpace, weight: float, adds: float) -> 
         "origin": origin_of(trial),
         "state": _state(trial),
         "reason": run["reason"],
+    }
+
+
+def _second_row(candidate: Candidate, weight: float, adds: float) -> dict[str, Any]:
+    score = float(np.mean(candidate.scores))
+    return {
+        "rank": 0,
+        "trial": candidate.number,
+        "algorithm": candidate.configuration.algorithm,
+        "params": dict(candidate.configuration.params),
+        "score": score,
+        "std": float(np.std(candidate.scores)),
+        "expected": score,
+        "weight": weight,
+        "adds": adds,
+        "folds": len(candidate.fits),
+        "seconds": candidate.seconds,
+        "origin": candidate.origin,
+        "state": "complete",
+        "reason": "reads predictions of trials " + ", ".join(str(c.number) for c in candidate.below),
     }
 
 
@@ -366,7 +394,7 @@ def _spread(values: Any) -> float:
 
 def best_by_cv(leaderboard: pd.DataFrame, sign: int) -> Configuration | None:
     """Return the configuration with the best mean over its folds, if any has one."""
-    done = leaderboard[leaderboard["state"] == "complete"]
+    done = leaderboard[(leaderboard["state"] == "complete") & (leaderboard["origin"] != SECOND_LAYER)]
     if done.empty:
         return None
     best = done.loc[(sign * done["score"]).idxmax()]
@@ -380,6 +408,8 @@ def baselines_of(leaderboard: pd.DataFrame, task: Task, default: Configuration) 
     if task.metric.name in constants:
         found["constant"] = constants[task.metric.name]
     for row in leaderboard[leaderboard["state"] == "complete"].to_dict("records"):
+        if row["origin"] == SECOND_LAYER:
+            continue
         if Configuration(row["algorithm"], row["params"]) == default:
             found["default"] = row["score"]
     return found

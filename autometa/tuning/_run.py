@@ -39,6 +39,7 @@ from autometa.tuning._result import TuneResult, baselines_of, best_by_cv, make_l
 from autometa.tuning._sampler import MetaSampler, sampler_seed
 from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, Schedule
 from autometa.tuning._search import Search
+from autometa.tuning._second import second_layer
 from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, Strategy
 from autometa.tuning._telling import Callback
 
@@ -47,6 +48,10 @@ _LEAST_FIT_BUDGET: Final = 1e-3
 N_BEFORE_OWN: Final = 2
 # Without folds, so many recommended pipelines are averaged.
 ZERO_SHOT_MEMBERS: Final = 5
+# Share of the time left that the first of them may take.
+FIRST_SHARE: Final = 0.5
+# With less time left there are no folds: they and the choice among them would take all of it.
+LEAST_FOLD_SECONDS: Final = 1.0
 # So many more stand by, for those that cannot be fitted.
 SPARE_MEMBERS: Final = 5
 # From so many trials on, one of them is LightGBM at its defaults, whatever is recommended.
@@ -101,8 +106,8 @@ class SearchRun:
             # What this process has imported, its copies need not.
             import lightgbm  # noqa: F401
 
-            limit = self._schedule.floor_share * self._deadline.remaining
-            self._hands.submit("floor", Job(self._default, None, FLOOR_ROWS, 0.7 * limit), limit)
+            rows, limit = self._schedule.floor(self._deadline.remaining)
+            self._hands.submit("floor", Job(self._default, None, rows, 0.7 * limit), limit)
 
     @property
     def _default(self) -> Configuration:
@@ -182,6 +187,7 @@ class SearchRun:
             max_rows=self._first_rows(),
             is_broad=self._is_broad,
             callbacks=callbacks,
+            second_layer=self._second_layer if self._has_second else None,
             spared=self._default,
             seed=self._seed,
         )
@@ -189,6 +195,14 @@ class SearchRun:
         self._preparations |= self._search.preparations
         if not self._search.usable and not self._search.interrupted:
             self._fit_without_folds(entries)
+
+    @property
+    def _has_second(self) -> bool:
+        """Whether a second layer is tried: on few rows it has too little to learn from."""
+        return self._size > 1 and self._problem.n_rows >= self._schedule.second_rows
+
+    def _second_layer(self, members: Sequence[Candidate]) -> list[Candidate]:
+        return second_layer(self._problem, self._space, members)
 
     def _has_time_to_propose(self) -> bool:
         return self._deadline.remaining > self._schedule.proposal_seconds
@@ -244,6 +258,8 @@ class SearchRun:
         """Whether the first candidates would take too much of the time in folds."""
         if self._deadline.seconds is None:
             return False
+        if self._deadline.remaining < LEAST_FOLD_SECONDS:
+            return True
         first = sorted(e.seconds for e in entries[:8] if math.isfinite(e.seconds))[:2]
         slow = self._slowness
         seconds = slow * float(np.sum(first)) * (1 if self._is_broad else len(self._problem.splits))
@@ -288,7 +304,7 @@ class SearchRun:
 
     def _fit_without_folds(self, entries: Sequence[Entry]) -> None:
         """Fit what should make the best mean on all rows, or on as many as there is time for."""
-        rows = self._first_rows()
+        rows = self._rows_without_folds()
         members, size = self._without_folds(entries)
         for entry, weight in members:
             left = self._deadline.remaining
@@ -312,6 +328,16 @@ class SearchRun:
                     self._preparations |= outcome.preparations
                 else:
                     self._failure = outcome.reason
+
+    def _rows_without_folds(self) -> int | None:
+        """Return how many rows each of the members is fitted on; None for all."""
+        rows = self._first_rows()
+        if self._deadline.seconds is None or self._floor is None:
+            return rows
+        # The first of them prepares the table, as the first fit did.
+        floor = self._floor.n_train, self._floor.fit_seconds
+        most = self._schedule.rows_within(FIRST_SHARE * self._deadline.remaining, floor)
+        return rows if most >= self._problem.n_rows else min(rows or most, most)
 
     def _without_folds(self, entries: Sequence[Entry]) -> tuple[list[tuple[Entry, float]], int]:
         """Return what to fit in its order, with weights, and how many of them make the model.
@@ -361,7 +387,10 @@ class SearchRun:
         if assembly is None and interrupted and not self._zero_shot and self._floor is None:
             raise KeyboardInterrupt
         members = {} if assembly is None else assembly.by_number
-        leaderboard = make_leaderboard(self._study, self._space, task.metric, self._recommendations, members)
+        second = [] if assembly is None else [c for c, _ in assembly.members if c.below]
+        leaderboard = make_leaderboard(
+            self._study, self._space, task.metric, self._recommendations, members, second
+        )
         model, best, note = self._model(assembly, leaderboard, max_predict_seconds or math.inf)
         return TuneResult(
             model=model,
@@ -394,10 +423,11 @@ class SearchRun:
             if self._size == 1 and (fit := self._refit(best, is_pipeline=True)) is not None:
                 return pickle.loads(fit.model), best.configuration, ""
             note = "" if self._size > 1 else "no time was left to fit the best pipeline on all rows."
-            fits = self._fits(assembly, limit) if self._size > 1 else bag(best, 1.0)
+            fits, layer = self._fits(assembly, limit) if self._size > 1 else (bag(best, 1.0), [])
             if assembly.depth < len(self._problem.splits) and not self._is_broad:
                 note = f"only {assembly.depth} of {len(self._problem.splits)} folds were fitted in time."
-            return build_model(self._problem, fits, self._preparations, assembly), best.configuration, note
+            model = build_model(self._problem, fits, self._preparations, assembly, layer)
+            return model, best.configuration, note
         if self._zero_shot:
             best_configuration, first, _ = self._zero_shot[0]
             note = (
@@ -422,8 +452,8 @@ class SearchRun:
             )
         return constant_model(self._problem), self._default, "the time allowed a constant prediction only."
 
-    def _fits(self, assembly: Assembly, limit: float) -> list[tuple[FoldFit, float]]:
-        """Return the models of the members with their weights.
+    def _fits(self, assembly: Assembly, limit: float) -> tuple[list[tuple[FoldFit, float]], list[list[int]]]:
+        """Return the models of the members with their weights, and by position those that a second layer reads.
 
         Those of the folds; on small tables half of the weight goes to one that is fitted on all rows, and all of it
         where folds are missing. One model has to do where more would take too long to predict.
@@ -431,7 +461,9 @@ class SearchRun:
         is_small = self._task.n_rows < self._schedule.refit_below
         singles = single_members(assembly, limit, n_more=int(is_small))
         found: list[tuple[FoldFit, float]] = []
-        for candidate, weight in assembly.members:
+        places: dict[int, list[int]] = {}
+        for candidate, weight in assembly.parts:
+            start = len(found)
             is_single = candidate in singles
             fit = self._refit(candidate) if is_small or is_single else None
             if fit is None and is_single and not is_small:
@@ -443,10 +475,12 @@ class SearchRun:
                 found.append((fit, weight))
             else:
                 found += [(fit, weight / 2), *bag(candidate, weight / 2)]
-        return found
+            # The models of the folds are what the second layer has seen.
+            places[id(candidate)] = list(range(start, len(found)))[-len(candidate.fits) :]
+        return found, [places[id(candidate)] for candidate in assembly.below]
 
     def _best_single(self, assembly: Assembly, leaderboard: pd.DataFrame) -> Candidate:
-        by_number = {c.number: c for c in assembly.candidates}
+        by_number = {c.number: c for c in assembly.candidates if not c.below}
         done = leaderboard[leaderboard["state"] == "complete"]
         return next((by_number[n] for n in done["trial"] if n in by_number), assembly.members[0][0])
 
@@ -464,6 +498,7 @@ class SearchRun:
             rounds,
             is_pipeline,
             self._problem.table_rows,
+            candidate.layer,
         )
         self._hands.submit("refit", job, left)
         for _, outcome, _ in self._hands.wait():

@@ -11,6 +11,11 @@ from autometa.space.grown import LARGER
 
 # Rows of the first, cheap fit that there is something to return after. A default LightGBM takes a tenth of a second.
 FLOOR_ROWS: Final = 2_000
+# Of less time than this the first fit may have a larger share, and has fewer rows: what text needs to be prepared would
+# take all of a second.
+SHORT_SECONDS: Final = 3.0
+SHORT_FLOOR_SHARE: Final = 0.75
+LEAST_FLOOR_ROWS: Final = 500
 # Boosting takes a little less than twice the time for twice the rows.
 BOOSTING_GROWTH: Final = 0.8
 # In searches of ten seconds with it the held-out log-loss was lower on three of four development tables of seven and
@@ -70,6 +75,10 @@ class Schedule:
         Seconds that must be left for the search to propose anything of its own.
     patience : int
         Proposals in a row that do not help, after which a search with a limit on time ends before it.
+    second_at : float
+        Share of the time after which a second layer is tried, or when the candidates are used up.
+    second_rows : int
+        Not on tables of fewer rows.
     grown_places : sequence of (int, tuple of int)
         For tables of at least so many rows, places in the order of candidates at which a boosted model stands whose
         rounds are found by early stopping.
@@ -94,6 +103,8 @@ class Schedule:
     n_recommended: int = 60
     proposal_seconds: float = 5.0
     patience: int = 25
+    second_at: float = 0.75
+    second_rows: int = 500
     grown_places: Sequence[tuple[int, tuple[int, ...]]] = ((8_000, (0, 2, 4, 6)), (3_000, (1, 3, 6, 9)))
 
     def n_folds(self, n_rows: int) -> int:
@@ -103,6 +114,18 @@ class Schedule:
     def n_repeats(self, n_rows: int) -> int:
         """Return how many times a table is split."""
         return 2 if n_rows < self.repeat_below else 1
+
+    def floor(self, seconds: float) -> tuple[int, float]:
+        """Return the rows of the first, cheap fit, and the seconds that it may take.
+
+        Parameters
+        ----------
+        seconds : float
+            Left for the search. Of a second or two it may have most, for there may be nothing else, and reads fewer rows.
+        """
+        rows = int(FLOOR_ROWS * min(seconds / SHORT_SECONDS, 1.0))
+        most = SHORT_FLOOR_SHARE * min(seconds, SHORT_SECONDS)
+        return max(rows, LEAST_FLOOR_ROWS), max(self.floor_share * seconds, most)
 
     def is_broad(self, n_rows: int, n_folds: int, seconds: float, floor: tuple[int, float]) -> bool:
         """Whether candidates are compared on the first fold; see :meth:`first_rows` for the parameters."""
@@ -141,10 +164,20 @@ class Schedule:
         preparation : (int, float)
             Rows of the first fit, and the seconds that their preparation took.
         """
-        rows, spent = preparation
-        # Part of it is the same for any number of rows.
-        times = self.prepare_share * seconds / max(spent, 1e-3)
-        return max(int(rows * min(times, 1e6) ** (1 / BOOSTING_GROWTH)), rows)
+        return max(self.rows_within(self.prepare_share * seconds, preparation), preparation[0])
+
+    @staticmethod
+    def rows_within(seconds: float, seen: tuple[int, float]) -> int:
+        """Return on how many rows something takes so many seconds.
+
+        Parameters
+        ----------
+        seconds : float
+        seen : (int, float)
+            Rows, and the seconds that it took on them. Part of them are the same for any number of rows.
+        """
+        rows, spent = seen
+        return int(rows * min(seconds / max(spent, 1e-3), 1e6) ** (1 / BOOSTING_GROWTH))
 
     def order(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -67,6 +67,8 @@ class Search:
         Whether candidates are compared on the first fold alone, and only members are fitted on the others.
     callbacks : sequence of callable, default=()
         Called with the study and each trial that ends.
+    second_layer : callable, optional
+        Gives candidates that read the predictions of the members that it is called with.
     spared : Configuration, optional
         Is fitted on all folds though it could not help: a mark to compare with.
     seed : int, default=0
@@ -85,6 +87,7 @@ class Search:
         max_rows: int | None = None,
         is_broad: bool = False,
         callbacks: Sequence[Callback] = (),
+        second_layer: Callable[[Sequence[Candidate]], list[Candidate]] | None = None,
         spared: Configuration | None = None,
         seed: int = 0,
     ) -> None:
@@ -100,6 +103,8 @@ class Search:
         self.depth = 1 if is_broad else len(problem.splits)
         self._reporter = Reporter(study, problem, callbacks)
         self._spared = spared
+        self._second_layer = second_layer
+        self._second: list[Candidate] | None = None
         self._more_rows: list[Candidate] | None = None
         self._pace = Pace(problem)
         self._n_idle_proposals = 0
@@ -170,10 +175,14 @@ class Search:
                 return candidate, fold
         if (promoted := self._next_with_more_rows()) is not None:
             return promoted, 0
+        if self._is_time_for_second and (second := self._next_of_second()) is not None:
+            return second, 0
         if self._is_time_to_deepen and (deeper := self._next_deeper()) is not None:
             return deeper
         if (found := self._next_candidate()) is not None:
             return found, 0
+        if (second := self._next_of_second()) is not None:
+            return second, 0
         return self._next_deeper()
 
     def _next_fold(self, candidate: Candidate) -> int | None:
@@ -225,6 +234,26 @@ class Search:
             candidate.is_settled = True
         return None
 
+    @property
+    def _is_time_for_second(self) -> bool:
+        """Whether so much of the time is over that a second layer is tried."""
+        limit = self._deadline.seconds
+        return limit is not None and self._deadline.spent >= self._schedule.second_at * limit
+
+    def _next_of_second(self) -> Candidate | None:
+        """Return a candidate of the second layer, which is made once: of the members that have all folds."""
+        if self._second_layer is None or self._more_rows:
+            return None
+        if self._second is None:
+            self._second = self._second_layer(self._present.members)
+            if not self._second and self._shallow:
+                self._second = None  # members lack folds
+        if not self._second:
+            return None
+        candidate = self._second.pop(0)
+        self.candidates.append(candidate)
+        return candidate
+
     def _next_candidate(self) -> Candidate | None:
         if self._n_left < 1:
             return None
@@ -246,7 +275,9 @@ class Search:
             candidate = self._strategy.next(self._is_affordable)
             if candidate is None:
                 return
-            same = next((c for c in self.candidates if c.configuration == candidate.configuration), None)
+            same = next(
+                (c for c in self.candidates if c.configuration == candidate.configuration and not c.below), None
+            )
             if same is None:
                 yield candidate
                 continue
@@ -312,6 +343,7 @@ class Search:
             candidate.max_rows,
             BOOSTING_SHARE * limit,
             table_rows=self._problem.table_rows,
+            layer=candidate.layer,
         )
         self._hands.submit((candidate, fold), job, limit)
 
@@ -434,7 +466,7 @@ class Search:
         candidates = self.complete
         if sum(c.n_bytes for c in candidates) <= MODEL_BYTES or not self._present.members:
             return
-        members = set(map(id, self._present.members))
+        members = {id(c) for member in self._present.members for c in (member, *member.below)}
         sign = self._problem.task.metric.sign
         others = sorted(
             (c for c in candidates if id(c) not in members), key=lambda c: sign * float(np.mean(c.scores))
