@@ -6,7 +6,7 @@ The way of a table through this folder:
 - ``frames``: so does whatever people hold in memory;
 - ``columns``: what each column means, by what its ``cells`` hold: ``numbers``, ``_dates``, words;
 - ``readings``: how cells are read, by names from a closed list of ``functions`` that pipelines and model files hold;
-- ``matching``: new rows in the same form; ``fingerprints``: facts about the whole table;
+- ``matching``: new rows in the same form;
 - ``target``: the column that is asked for, and what kind of problem it makes.
 """
 

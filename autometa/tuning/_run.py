@@ -40,7 +40,7 @@ from autometa.tuning._sampler import MetaSampler, sampler_seed
 from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, Schedule
 from autometa.tuning._search import Search
 from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, Strategy
-from autometa.tuning._telling import Callback
+from autometa.tuning._tried import Callback
 from autometa.tuning._zero_shot import ZeroShot
 
 _LEAST_FIT_BUDGET: Final = 1e-3

@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 from autometa.evaluation import Failure, FoldFit, Job
 from autometa.space import Configuration
 from autometa.tuning._candidate import Candidate, Problem
-from autometa.tuning._deadline import Deadline
+from autometa.tuning._deadline import Deadline, Pace
 from autometa.tuning._hands import Hands, Outcome
-from autometa.tuning._pace import Pace
 from autometa.tuning._schedule import FLOOR_ROWS, Schedule
 from autometa.tuning._selection import Present
 from autometa.tuning._strategy import Strategy
-from autometa.tuning._telling import Callback, Reporter
-from autometa.tuning._tried import Tried
+from autometa.tuning._tried import Callback, Reporter, Tried
 
 Array = NDArray[np.float64]
 # Without a limit on time so many are fitted on all folds before any is dropped.

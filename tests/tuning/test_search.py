@@ -16,8 +16,7 @@ from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.tuning._assembly import choose
 from autometa.tuning._candidate import Candidate, Problem
-from autometa.tuning._deadline import Deadline
-from autometa.tuning._pace import Pace
+from autometa.tuning._deadline import Deadline, Pace
 from autometa.tuning._schedule import Schedule
 from autometa.tuning._search import Search
 
