@@ -1,4 +1,4 @@
-"""Writing files: whole or not at all, to regular files alone, and text that a spreadsheet does not run."""
+"""Writing files: whole or not at all, one process at a time, and text that a spreadsheet does not run."""
 
 from __future__ import annotations
 
@@ -184,11 +184,37 @@ def _keep_owner(opened: int, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _reported(path: str | Path) -> Iterator[None]:
+def one_process(path: Path, cure: str = "Choose another place.") -> Iterator[None]:
+    """Let one thread of one process at a time pass; if it dies, the next one passes.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file that is locked meanwhile; it is made, and its folder.
+    cure : str
+        What to do where there can be no such file.
+
+    Raises
+    ------
+    StorageError
+        AM609 when there can be no such file.
+    """
+    from filelock import FileLock
+
+    with _reported(path, cure):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _reported(path: str | Path, cure: str = "Choose another place.") -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = getattr(error, "strerror", None) or str(error)
-        raise StorageError(
-            "AM609", f"{str(path)!r} cannot be written: {reason}.", "Choose another place."
-        ) from error
+        raise StorageError("AM609", f"{str(path)!r} cannot be written: {reason}.", cure) from error

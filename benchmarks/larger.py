@@ -27,12 +27,11 @@ from sklearn.model_selection import train_test_split
 from autometa import MetaBase
 from autometa.collection import read_catalog
 from autometa.evaluation import fit_pipeline, score_predictions
-from autometa.evaluation._scoring import align_probabilities
 from autometa.metabase import level_of
 from autometa.metafeatures import describe_task
 from autometa.metamodel import MetaModel, Neighbourhood
 from autometa.metamodel.known import KnownTasks
-from autometa.metrics import baseline_scores, perfect_score, stored_metrics
+from autometa.metrics import align_probabilities, baseline_scores, perfect_score, stored_metrics
 from autometa.recommendation._results import Suitable
 from autometa.space import Configuration, SearchSpace
 from autometa.training._report import DEPTHS, clustered_error

@@ -378,9 +378,9 @@ def searched(
     search._present = Margined(problem, search.depth, 0)
     search._present.margin = policy.margin
     search.run()
-    if not search.usable:
+    if not search.tried.usable:
         return search, problem, None
-    return search, problem, choose(problem, search.usable, size=25, prior_rows=schedule.prior_rows)
+    return search, problem, choose(problem, search.tried.usable, size=25, prior_rows=schedule.prior_rows)
 
 
 def hidden_loss(side: Side, members: Sequence[tuple[Configuration, float]]) -> float:
@@ -502,7 +502,7 @@ def agree(arguments: argparse.Namespace) -> None:
             math.nan if choice is None else loss_of(problem, float(np.mean(choice.fold_scores)))
         )
         table.loc[i, "replayed_folds"] = search._hands.n_fits
-        table.loc[i, "replayed_candidates"] = len(search.candidates)
+        table.loc[i, "replayed_candidates"] = len(search.tried.candidates)
     table.to_csv(file, index=False, float_format="%.6g")
     print(table.to_string())
     both = table.dropna(subset=["real", "replayed"])
@@ -695,7 +695,7 @@ def worth_of(beta: np.ndarray, haste: float) -> Any:
     """Return the worth of candidates: the gain expected, by the seconds to some power."""
 
     def worth(search: Search, entries: Sequence[Entry]) -> np.ndarray:
-        done = search.complete
+        done = search.tried.complete
         members = search._present.members
         gain = np.array([facts(None, done, members, e) for e in entries]) @ beta
         seconds = np.array([search._pace.expected(e.configuration, e.seconds, None) for e in entries])

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from autometa.errors import StorageError
-from autometa.files import FORMULA_MARKS, is_stream, to_csv, write_file, write_rows
+from autometa.files import FORMULA_MARKS, is_stream, one_process, to_csv, write_file, write_rows
 
 posix = pytest.mark.skipif(os.name != "posix", reason="devices, pipes and links of POSIX")
 
@@ -202,3 +203,25 @@ def test_numbers_are_never_changed(value):
 def test_columns_of_numbers_and_dates_are_as_pandas_writes_them():
     frame = pd.DataFrame({"i": [-1, 2], "f": [-0.5, float("nan")], "d": pd.to_datetime(["2020-01-01", None])})
     assert to_csv(frame) == frame.to_csv(index=False, lineterminator="\n")
+
+
+def test_one_passes_at_a_time_and_an_error_lets_the_next_one_pass(tmp_path):
+    inside, most = [], []
+
+    def visit(number):
+        with one_process(tmp_path / "gate.lock"):
+            inside.append(number)
+            most.append(len(inside))
+            time.sleep(0.01)
+            inside.remove(number)
+            if number == 0:
+                raise LookupError("went wrong")
+
+    threads = [threading.Thread(target=visit, args=(number,)) for number in range(1, 6)]
+    for thread in threads:
+        thread.start()
+    with pytest.raises(LookupError):
+        visit(0)
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 6

@@ -17,11 +17,10 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
-from autometa.collection._cluster import remote_stations
 from autometa.collection._ledger import Ledger, is_made, key, tuned_runs
 from autometa.collection._plan import Chunk, Known, Place, propose
 from autometa.collection._predictions import PredictionReport, record
-from autometa.collection._station import Source, Station
+from autometa.collection._station import Source, Station, remote_stations
 from autometa.errors import AutometaError, EvaluationError, with_code
 from autometa.evaluation import Protocol, Run
 from autometa.metabase import MetaBase

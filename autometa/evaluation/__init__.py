@@ -11,8 +11,8 @@ from autometa.evaluation._fold import (
     target_codes,
 )
 from autometa.evaluation._protocol import Protocol, Run, Split, evaluate, fit_pipeline, make_splits
-from autometa.evaluation._scoring import area_under_curve, f1_macro, score_predictions
 from autometa.evaluation._worker import WORKER_DIED, Died, Replies, Worker
+from autometa.metrics import area_under_curve, f1_macro, score_predictions
 
 __all__ = [
     "EARLY_STOPPING_ROWS",

@@ -14,8 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from autometa.errors import DataError
 from autometa.evaluation._rounds import fit_by_halves
-from autometa.evaluation._scoring import align_probabilities, score_predictions
-from autometa.metrics import stored_metrics
+from autometa.metrics import align_probabilities, score_predictions, stored_metrics
 from autometa.pipelines import build_pipeline
 from autometa.space import Configuration
 from autometa.space.grown import finds_rounds

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from autometa.errors import AutometaError, DataIssue, StorageError
 from autometa.experience._extension import Addition
+from autometa.files import one_process
 from autometa.metabase import MetaBase, read_manifest, verify_files, write_manifest
 from autometa.metafeatures import METAFEATURES_VERSION
 from autometa.metamodel import MetaModel
@@ -72,25 +73,9 @@ def read(folder: Path) -> MetaBase:
     return base
 
 
-@contextmanager
-def locked() -> Iterator[None]:
+def locked() -> AbstractContextManager[None]:
     """Keep other processes from writing."""
-    from filelock import FileLock
-
-    try:
-        home().mkdir(parents=True, exist_ok=True)
-        lock = FileLock(home() / "lock")
-        lock.acquire()
-    except OSError as error:
-        raise StorageError(
-            "AM609",
-            f"the folder {str(home())!r} cannot be written: {error.strerror}.",
-            f"Name another one in the environment variable {HOME_VARIABLE}.",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    return one_process(home() / "lock", f"Name another folder in the environment variable {HOME_VARIABLE}.")
 
 
 def write(base: MetaBase, notes: Mapping[str, Any]) -> Path:

@@ -27,13 +27,14 @@ from autometa.metabase._files import (
     complete,
     count_rows,
     metabase_directory,
+    named_beside,
     read_manifest,
     split_configurations,
+    tables_of_studies,
     typed,
     write_manifest,
     write_parquet,
 )
-from autometa.metabase._making import named_beside, tables_of_studies
 from autometa.metabase._scores import Cells, level_of
 from autometa.metrics import as_gain, perfect_score, stored_metrics
 from autometa.space import Configuration, target_of

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from autometa.tables.fingerprints import as_numbers
-from autometa.task import Task
+from autometa.task import Task, as_numbers
 
 # A part of the definition of the meta-features, as all numbers of this package: others make another version. It bounds
 # their cost, which grows with the square of the columns.

@@ -5,7 +5,7 @@ from autometa.tuning._deadline import TimeReport
 from autometa.tuning._result import TuneResult, posterior_scores
 from autometa.tuning._sampler import MetaSampler
 from autometa.tuning._schedule import Schedule
-from autometa.tuning._telling import Callback
+from autometa.tuning._tried import Callback
 from autometa.tuning._tune import tune
 from autometa.tuning._warm_start import Suggestion, WarmStartReport, warm_start
 

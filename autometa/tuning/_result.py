@@ -28,7 +28,7 @@ from autometa.task import Task
 from autometa.tuning._candidate import SECOND_LAYER, Candidate
 from autometa.tuning._deadline import TimeReport
 from autometa.tuning._strategy import origin_of
-from autometa.tuning._telling import INTERRUPTED
+from autometa.tuning._tried import INTERRUPTED
 
 # Recommendations come with an interval that holds 80 % of a Gaussian.
 _INTERVAL_WIDTH: Final = 2 * 1.2815515655446004

@@ -41,19 +41,16 @@ from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, Schedule
 from autometa.tuning._search import Search
 from autometa.tuning._second import second_layer
 from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, Strategy
-from autometa.tuning._telling import Callback
+from autometa.tuning._tried import Callback
+from autometa.tuning._zero_shot import ZeroShot
 
 _LEAST_FIT_BUDGET: Final = 1e-3
 # Defaults of algorithms that the user registered come after so many recommendations.
 N_BEFORE_OWN: Final = 2
-# Without folds, so many recommended pipelines are averaged.
-ZERO_SHOT_MEMBERS: Final = 5
-# Share of the time left that the first of them may take.
+# Share of the time left that the first of what is fitted without folds may take.
 FIRST_SHARE: Final = 0.5
 # With less time left there are no folds: they and the choice among them would take all of it.
 LEAST_FOLD_SECONDS: Final = 1.0
-# So many more stand by, for those that cannot be fitted.
-SPARE_MEMBERS: Final = 5
 # From so many trials on, one of them is LightGBM at its defaults, whatever is recommended.
 TRIALS_WITH_DEFAULT: Final = 10
 # Trials of a continued study that are fitted again, so that the model can have them.
@@ -92,8 +89,7 @@ class SearchRun:
         self._is_whole = is_whole
         self._floor: FoldFit | None = None
         self._recommendations: Sequence[Recommendation] = ()
-        self._zero_shot: list[tuple[Configuration, FoldFit, float]] = []
-        self._threshold: float | None = None
+        self._zero_shot: ZeroShot | None = None
         self._preparations: dict[str, bytes] = {}
         self._search: Search | None = None
         self._failure = "there was no time left"
@@ -187,21 +183,19 @@ class SearchRun:
             max_rows=self._first_rows(),
             is_broad=self._is_broad,
             callbacks=callbacks,
-            second_layer=self._second_layer if self._has_second else None,
+            second_layer=self._second_layer,
             spared=self._default,
             seed=self._seed,
         )
         self._search.run()
         self._preparations |= self._search.preparations
-        if not self._search.usable and not self._search.interrupted:
+        if not self._search.tried.usable and not self._search.interrupted:
             self._fit_without_folds(entries)
 
-    @property
-    def _has_second(self) -> bool:
-        """Whether a second layer is tried: on few rows it has too little to learn from."""
-        return self._size > 1 and self._problem.n_rows >= self._schedule.second_rows
-
     def _second_layer(self, members: Sequence[Candidate]) -> list[Candidate]:
+        """Return what reads the members' predictions; on few rows it has too little to learn from."""
+        if self._size == 1 or self._problem.n_rows < self._schedule.second_rows:
+            return []
         return second_layer(self._problem, self._space, members)
 
     def _has_time_to_propose(self) -> bool:
@@ -303,67 +297,17 @@ class SearchRun:
         return self._schedule.is_broad(self._problem.n_rows, n_folds, limit, self._cost_of_floor)
 
     def _fit_without_folds(self, entries: Sequence[Entry]) -> None:
-        """Fit what should make the best mean on all rows, or on as many as there is time for."""
-        rows = self._rows_without_folds()
-        members, size = self._without_folds(entries)
-        for entry, weight in members:
-            left = self._deadline.remaining
-            if len(self._zero_shot) == size or left <= 0:
-                return
-            share = (rows or self._problem.n_rows) / self._task.n_rows
-            if self._deadline.seconds is not None and self._slowness * entry.seconds * share > left:
-                continue
-            job = Job(
-                entry.configuration,
-                None,
-                rows,
-                0.8 * left,
-                is_pipeline=self._size == 1,
-                table_rows=self._problem.table_rows,
-            )
-            self._hands.submit(entry.configuration, job, left if math.isinf(left) else 0.9 * left)
-            for configuration, outcome, _ in self._hands.wait():
-                if isinstance(outcome, FoldFit):
-                    self._zero_shot.append((configuration, outcome, weight))
-                    self._preparations |= outcome.preparations
-                else:
-                    self._failure = outcome.reason
-
-    def _rows_without_folds(self) -> int | None:
-        """Return how many rows each of the members is fitted on; None for all."""
+        zero_shot = ZeroShot(self._problem, self._deadline, self._size, self._slowness)
         rows = self._first_rows()
-        if self._deadline.seconds is None or self._floor is None:
-            return rows
-        # The first of them prepares the table, as the first fit did.
-        floor = self._floor.n_train, self._floor.fit_seconds
-        most = self._schedule.rows_within(FIRST_SHARE * self._deadline.remaining, floor)
-        return rows if most >= self._problem.n_rows else min(rows or most, most)
-
-    def _without_folds(self, entries: Sequence[Entry]) -> tuple[list[tuple[Entry, float]], int]:
-        """Return what to fit in its order, with weights, and how many of them make the model.
-
-        What stands behind the members takes the place of those that cannot be fitted.
-        """
-        size = min(self._size, ZERO_SHOT_MEMBERS)
-        others = [(entry, 1.0 / size) for entry in entries[: size + SPARE_MEMBERS]]
-        known = self._recommendations
-        has_own = registered_algorithms()[target_of(self._task.kind)].keys() & set(self._space.algorithms)
-        is_repeated = bool(entries) and entries[0].origin == "known"
-        if size == 1 or has_own or is_repeated or not isinstance(known, Recommendations):
-            return others, size
-        left = self._deadline.remaining
-        mixture = known.mixture(
-            size, time_budget=None if math.isinf(left) else max(left / self._slowness, 1e-3)
-        )
-        self._threshold = mixture.threshold
-        seconds = mixture.seconds / len(mixture.configurations)
-        members = [
-            (Entry(configuration, "recommended", seconds=seconds), weight)
-            for configuration, weight in zip(mixture.configurations, mixture.weights, strict=True)
-        ]
-        chosen = set(mixture.configurations)
-        spare = [(entry, min(mixture.weights)) for entry, _ in others if entry.configuration not in chosen]
-        return members + spare, len(members)
+        if self._deadline.seconds is not None and self._floor is not None:
+            # The first of them prepares the table, as the first fit did.
+            floor = self._floor.n_train, self._floor.fit_seconds
+            most = self._schedule.rows_within(FIRST_SHARE * self._deadline.remaining, floor)
+            rows = rows if most >= self._problem.n_rows else min(rows or most, most)
+        zero_shot.fit(self._hands, entries, self._recommendations, self._space, rows)
+        self._preparations |= zero_shot.preparations
+        self._failure = zero_shot.failure or self._failure
+        self._zero_shot = zero_shot if zero_shot.fits else None
 
     # -- the model -------------------------------------------------------------------------------------------------
 
@@ -372,19 +316,19 @@ class SearchRun:
         search, problem, task = self._search, self._problem, self._task
         interrupted = search is not None and search.interrupted
         assembly: Assembly | None = None
-        if search is not None and search.usable:
+        if search is not None and (usable := search.tried.usable):
             if max_predict_seconds is None:
-                max_predict_seconds = predict_limit(problem, search.usable, self._preparations, self._default)
+                max_predict_seconds = predict_limit(problem, usable, self._preparations, self._default)
             assembly = choose(
                 problem,
-                search.usable,
+                usable,
                 size=self._size,
                 depth=search.depth,
                 max_seconds=max_predict_seconds,
                 prior_rows=self._schedule.prior_rows,
                 seed=self._seed,
             )
-        if assembly is None and interrupted and not self._zero_shot and self._floor is None:
+        if interrupted and assembly is None and self._zero_shot is None and self._floor is None:
             raise KeyboardInterrupt
         members = {} if assembly is None else assembly.by_number
         second = [] if assembly is None else [c for c, _ in assembly.members if c.below]
@@ -428,21 +372,10 @@ class SearchRun:
                 note = f"only {assembly.depth} of {len(self._problem.splits)} folds were fitted in time."
             model = build_model(self._problem, fits, self._preparations, assembly, layer)
             return model, best.configuration, note
-        if self._zero_shot:
-            best_configuration, first, _ = self._zero_shot[0]
-            note = (
-                ""
-                if self._deadline.seconds is None
-                else "the time was too short for folds: nothing was measured."
-            )
-            if self._size == 1:
-                return pickle.loads(first.model), best_configuration, note
-            fits = [(fit, weight) for _, fit, weight in self._zero_shot]
-            model = build_model(self._problem, fits, self._preparations)
-            if self._threshold is not None:
-                # The second class is predicted from this probability on.
-                model.multipliers = [self._threshold, 1.0 - self._threshold]
-            return model, best_configuration, note
+        if self._zero_shot is not None:
+            is_limited = self._deadline.seconds is not None
+            note = "the time was too short for folds: nothing was measured." if is_limited else ""
+            return self._zero_shot.model(self._preparations), self._zero_shot.fits[0][0], note
         if self._floor is not None:
             note = f"the time allowed one default model on {self._floor.n_train:,} rows only."
             return build_model(self._problem, [(self._floor, 1.0)], self._preparations), self._default, note
@@ -509,5 +442,5 @@ class SearchRun:
         return None
 
     def _rounds(self, configuration: Configuration) -> int | None:
-        candidates = self._search.complete if self._search else []
+        candidates = self._search.tried.complete if self._search else []
         return next((mean_rounds(c) for c in candidates if c.configuration == configuration), None)

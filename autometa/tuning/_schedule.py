@@ -121,7 +121,7 @@ class Schedule:
         Parameters
         ----------
         seconds : float
-            Left for the search. Of a second or two it may have most, for there may be nothing else, and reads fewer rows.
+            Left for the search. Of a second or two it may have most, for there may be nothing else, and has fewer rows.
         """
         rows = int(FLOOR_ROWS * min(seconds / SHORT_SECONDS, 1.0))
         most = SHORT_FLOOR_SHARE * min(seconds, SHORT_SECONDS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -11,20 +10,17 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 
-from autometa.errors import EvaluationError
 from autometa.evaluation import Failure, FoldFit, Job
 from autometa.space import Configuration
 from autometa.tuning._candidate import Candidate, Problem
-from autometa.tuning._deadline import Deadline
+from autometa.tuning._deadline import Deadline, Pace
 from autometa.tuning._hands import Hands, Outcome
-from autometa.tuning._pace import Pace
 from autometa.tuning._schedule import FLOOR_ROWS, Schedule
 from autometa.tuning._selection import Present
 from autometa.tuning._strategy import Strategy
-from autometa.tuning._telling import INTERRUPTED, Callback, Reporter
+from autometa.tuning._tried import Callback, Reporter, Tried
 
 Array = NDArray[np.float64]
-FIRST_FAILURES: Final = 5
 # Without a limit on time so many are fitted on all folds before any is dropped.
 UNRACED: Final = 5
 # A sampler that gives so many known configurations in a row has nothing else to give.
@@ -39,8 +35,6 @@ DEEPENING_MARGIN: Final = 1.2
 # So many candidates are compared before any of them is fitted on more rows or folds, unless most of the time is over.
 COMPARED_FIRST: Final = 3
 COMPARED_UNTIL: Final = 0.7
-# Bytes of fitted models that are kept: beyond, those of the worst candidates go.
-MODEL_BYTES: Final = 500_000_000
 # What is kept of the time for the choice at the end and for putting the model together: a share, and seconds.
 _RESERVE: Final = (0.03, 0.5)
 # A share that this and the last fits together do not exceed.
@@ -68,7 +62,7 @@ class Search:
     callbacks : sequence of callable, default=()
         Called with the study and each trial that ends.
     second_layer : callable, optional
-        Gives candidates that read the predictions of the members that it is called with.
+        Gives candidates that read the predictions of the members that it is called with; by default none.
     spared : Configuration, optional
         Is fitted on all folds though it could not help: a mark to compare with.
     seed : int, default=0
@@ -87,7 +81,7 @@ class Search:
         max_rows: int | None = None,
         is_broad: bool = False,
         callbacks: Sequence[Callback] = (),
-        second_layer: Callable[[Sequence[Candidate]], list[Candidate]] | None = None,
+        second_layer: Callable[[Sequence[Candidate]], list[Candidate]] = lambda _: [],
         spared: Configuration | None = None,
         seed: int = 0,
     ) -> None:
@@ -111,21 +105,11 @@ class Search:
         self._present = Present(problem, self.depth, seed)
         self._refit_seconds = 0.0
         self._is_cold = True
-        self.candidates: list[Candidate] = []
+        self.tried = Tried(problem, self._reporter)
         self.preparations: dict[str, bytes] = {}
         self.history: list[tuple[float, int, float]] = []
         self.interrupted = False
         self.ended_early = False
-
-    @property
-    def complete(self) -> list[Candidate]:
-        """Candidates that were fitted on all folds that are compared, and whose models are there."""
-        return [c for c in self.candidates if c.state == "complete" and c.fits]
-
-    @property
-    def usable(self) -> list[Candidate]:
-        """Candidates that a model can be made of: those on all folds, or where there are none, on some."""
-        return self.complete or [c for c in self.candidates if c.depth and c.state == "interrupted"]
 
     def run(self) -> None:
         """Run; an interruption from the keyboard ends the search early and is noted, not raised.
@@ -146,15 +130,9 @@ class Search:
         except KeyboardInterrupt:
             self.interrupted = True
         finally:
-            self._end_all()
-        failed = self._failures
-        if (
-            failed
-            and len(failed) == len(self.candidates)
-            and self._deadline.seconds is None
-            and not self.interrupted
-        ):
-            raise self._all_failed()
+            self.tried.close(self.depth, interrupted=self.interrupted)
+        if self._deadline.seconds is None and not self.interrupted:
+            self.tried.check(is_over=True)
 
     # -- what comes next ----------------------------------------------------------------------------------------
 
@@ -170,7 +148,7 @@ class Search:
     def _next(self) -> tuple[Candidate, int] | None:
         if self.left <= 0:
             return None
-        for candidate in self.candidates:
+        for candidate in self.tried.candidates:
             if candidate.state == "running" and (fold := self._next_fold(candidate)) is not None:
                 return candidate, fold
         if (promoted := self._next_with_more_rows()) is not None:
@@ -212,8 +190,7 @@ class Search:
     def _has_compared(self) -> bool:
         """Whether the first few candidates are through, or most of the time is."""
         limit = self._deadline.seconds or math.inf
-        n_ended = sum(candidate.state != "running" for candidate in self.candidates)
-        return n_ended >= COMPARED_FIRST or self._deadline.spent > COMPARED_UNTIL * limit
+        return len(self.tried.ended) >= COMPARED_FIRST or self._deadline.spent > COMPARED_UNTIL * limit
 
     @property
     def _shallow(self) -> list[Candidate]:
@@ -242,7 +219,7 @@ class Search:
 
     def _next_of_second(self) -> Candidate | None:
         """Return a candidate of the second layer, which is made once: of the members that have all folds."""
-        if self._second_layer is None or self._more_rows:
+        if self._more_rows:
             return None
         if self._second is None:
             self._second = self._second_layer(self._present.members)
@@ -251,7 +228,7 @@ class Search:
         if not self._second:
             return None
         candidate = self._second.pop(0)
-        self.candidates.append(candidate)
+        self.tried.candidates.append(candidate)
         return candidate
 
     def _next_candidate(self) -> Candidate | None:
@@ -264,7 +241,7 @@ class Search:
         if candidate is not None:
             candidate.max_rows = self._max_rows
             self._n_left -= candidate.trial is not None
-            self.candidates.append(candidate)
+            self.tried.candidates.append(candidate)
         return candidate
 
     def _asked(self) -> Iterator[Candidate]:
@@ -275,9 +252,7 @@ class Search:
             candidate = self._strategy.next(self._is_affordable)
             if candidate is None:
                 return
-            same = next(
-                (c for c in self.candidates if c.configuration == candidate.configuration and not c.below), None
-            )
+            same = self.tried.same_as(candidate.configuration)
             if same is None:
                 yield candidate
                 continue
@@ -285,7 +260,7 @@ class Search:
             candidate.reason = f"the same as trial {same.number}"
             self._n_left -= 1
             self._reporter.tell(candidate, duplicate_of=same.number)
-            self.candidates.append(candidate)
+            self.tried.candidates.append(candidate)
 
     def _next_with_more_rows(self) -> Candidate | None:
         """Return a member of the ensemble to be fitted on all rows, once it is time."""
@@ -310,7 +285,7 @@ class Search:
             candidate = self._more_rows.pop(0)
             expected = self._pace.expected(candidate.configuration, candidate.expected_seconds, None)
             if expected * self._n_rounds <= self.left:
-                self.candidates.append(candidate)
+                self.tried.candidates.append(candidate)
                 return candidate
         return None
 
@@ -365,7 +340,7 @@ class Search:
             candidate.reason = "the time of the search ran out" if is_last else outcome.reason
             candidate.fits = candidate.fits if is_last else {}
             self._reporter.tell(candidate)
-            self._check_failures()
+            self.tried.check()
             self._begin_smaller(outcome)
             return
         self.preparations |= outcome.preparations
@@ -385,14 +360,14 @@ class Search:
             self._reporter.tell(candidate)
             candidate.fits = {}
             self._count_idle(candidate)
-        elif self.complete and self._seconds_to_come(candidate) > self.left:
+        elif self.tried.complete and self._seconds_to_come(candidate) > self.left:
             candidate.state, candidate.reason = "stopped", "no time was left for its other folds"
             self._reporter.tell(candidate)
             candidate.fits = {}
 
     def _begin_smaller(self, outcome: Failure) -> None:
         """Let candidates begin on fewer rows where the first of them take too long."""
-        if outcome.status == "timeout" and self._deadline.seconds is not None and not self.complete:
+        if outcome.status == "timeout" and self._deadline.seconds is not None and not self.tried.complete:
             rows = self._max_rows or self._problem.n_train
             if rows > FLOOR_ROWS:
                 self._max_rows = max(rows // 2, FLOOR_ROWS)
@@ -413,7 +388,7 @@ class Search:
     @property
     def _is_racing(self) -> bool:
         """Whether candidates are dropped on the way: where time does not matter, some are done whole first."""
-        return self._deadline.seconds is not None or len(self.complete) >= UNRACED
+        return self._deadline.seconds is not None or len(self.tried.complete) >= UNRACED
 
     def _seconds_to_come(self, candidate: Candidate) -> float:
         """Seconds that the other folds of a candidate will take, if they are like the first ones."""
@@ -425,13 +400,13 @@ class Search:
             candidate.state, candidate.reason = "failed", f"{self._problem.task.metric.name} is not finite"
             candidate.fits = {}
             self._reporter.tell(candidate)
-            self._check_failures()
+            self.tried.check()
             return
         helps = self._present.may_gain(candidate)
         candidate.state = "complete"
         if candidate.origin == "more rows":
             # It stands for what was fitted on fewer rows.
-            for other in self.complete:
+            for other in self.tried.complete:
                 if other.configuration == candidate.configuration and other.max_rows is not None:
                     other.fits = {}
         is_final = self.depth == len(self._problem.splits)
@@ -443,14 +418,14 @@ class Search:
         if is_final or not helps:
             self._reporter.tell(candidate)
         if helps:
-            self._present.choose(self.complete)
+            self._present.choose(self.tried.complete)
             if self._is_refitted:
                 # Members are fitted once more at the end, on a few more rows than in a fold.
                 self._refit_seconds = 1.2 * sum(member.fold_seconds for member in self._present.members)
         self._count_idle(candidate, helps)
         if self._present.members:
             self.history.append((self._deadline.spent, candidate.number, self._present.score))
-        self._forget()
+        self.tried.forget(self._present.members)
 
     @property
     def _is_refitted(self) -> bool:
@@ -460,54 +435,3 @@ class Search:
     def _count_idle(self, candidate: Candidate, helps: bool = False) -> None:
         if candidate.origin in ("proposed", "search"):
             self._n_idle_proposals = 0 if helps else self._n_idle_proposals + 1
-
-    def _forget(self) -> None:
-        """Drop the models of the worst candidates where they take too much memory."""
-        candidates = self.complete
-        if sum(c.n_bytes for c in candidates) <= MODEL_BYTES or not self._present.members:
-            return
-        members = {id(c) for member in self._present.members for c in (member, *member.below)}
-        sign = self._problem.task.metric.sign
-        others = sorted(
-            (c for c in candidates if id(c) not in members), key=lambda c: sign * float(np.mean(c.scores))
-        )
-        total = sum(c.n_bytes for c in candidates)
-        for candidate in others:
-            if total <= MODEL_BYTES:
-                break
-            total -= candidate.n_bytes
-            candidate.fits = {}
-
-    # -- how it ends ---------------------------------------------------------------------------------------------
-
-    @property
-    def _failures(self) -> list[Candidate]:
-        return [c for c in self.candidates if c.state in ("failed", "memory")]
-
-    def _check_failures(self) -> None:
-        failed = self._failures
-        ended = [c for c in self.candidates if c.state != "running"]
-        if len(failed) >= FIRST_FAILURES and len(failed) == len(ended):
-            raise self._all_failed()
-
-    def _all_failed(self) -> EvaluationError:
-        reasons = [c.reason for c in self._failures]
-        ((cause, count),) = Counter(reasons).most_common(1)
-        return EvaluationError(
-            "AM801",
-            f"all of the first {len(reasons)} trials failed, {count} of them with: {cause}.",
-            "Check the data and the metric.",
-        )
-
-    def _end_all(self) -> None:
-        """Close what is still open, so that no trial is left running."""
-        for candidate in self.candidates:
-            if candidate.state == "complete" and self.depth < len(self._problem.splits):
-                candidate.scores = (
-                    self._problem.fold_scores(candidate) if candidate.fits else candidate.scores
-                )
-                self._reporter.tell(candidate, is_last=self.interrupted)
-            elif candidate.state == "running":
-                candidate.state = "interrupted"
-                candidate.reason = INTERRUPTED if self.interrupted else "the time of the search ran out"
-                self._reporter.tell(candidate, is_last=True)

@@ -27,13 +27,12 @@ from autometa.task import Task
 from autometa.tuning._candidate import Problem
 from autometa.tuning._cluster import OnCluster
 from autometa.tuning._deadline import Deadline
-from autometa.tuning._hands import Children, Hands, Here
-from autometa.tuning._progress import Watch, Watched
+from autometa.tuning._hands import Children, Hands, Here, Watch, Watched
 from autometa.tuning._result import TuneResult
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Schedule
 from autometa.tuning._splits import resolve_splits, resolve_weights
-from autometa.tuning._telling import Callback
+from autometa.tuning._tried import Callback
 
 _IDENTITY: Final = "autometa:search"
 

@@ -175,7 +175,7 @@ class _Lost:
 @pytest.mark.parametrize("error", ["TimeoutError", "CancelledError"])
 def test_nobody_waits_for_a_cluster_that_is_gone(error):
     pytest.importorskip("distributed")
-    from autometa.collection._cluster import RemoteStation
+    from autometa.collection._station import RemoteStation
 
     errors = {"TimeoutError": TimeoutError, "CancelledError": asyncio.CancelledError}
     station = RemoteStation(_Lost("closed", errors[error]), None)

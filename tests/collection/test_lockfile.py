@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from refusals import refused
 
-from autometa.collection._lockfile import LockFile, differences, one_process
+from autometa.collection.openml import LockFile, differences
 from autometa.errors import StorageError
 
 FACTS = {
@@ -68,25 +66,3 @@ def test_differences_are_those_of_frozen_facts_known_on_both_sides():
     assert differences(FACTS, {"version": 2, "status": "active"}) == "version 1 -> 2"
     now = {**FACTS, "target": "other", "files": {"x": "9"}}
     assert differences(FACTS, now) == "target class -> other, content of x"
-
-
-def test_one_passes_at_a_time_and_an_error_lets_the_next_one_pass(tmp_path):
-    inside, most = [], []
-
-    def visit(number):
-        with one_process(tmp_path / "gate"):
-            inside.append(number)
-            most.append(len(inside))
-            time.sleep(0.01)
-            inside.remove(number)
-            if number == 0:
-                raise LookupError("went wrong")
-
-    threads = [threading.Thread(target=visit, args=(number,)) for number in range(1, 6)]
-    for thread in threads:
-        thread.start()
-    with pytest.raises(LookupError):
-        visit(0)
-    for thread in threads:
-        thread.join()
-    assert most == [1] * 6

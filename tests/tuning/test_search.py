@@ -16,8 +16,7 @@ from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.tuning._assembly import choose
 from autometa.tuning._candidate import Candidate, Problem
-from autometa.tuning._deadline import Deadline
-from autometa.tuning._pace import Pace
+from autometa.tuning._deadline import Deadline, Pace
 from autometa.tuning._schedule import Schedule
 from autometa.tuning._search import Search
 
@@ -172,9 +171,9 @@ def test_what_members_lack_is_done_without() -> None:
     """Weights come from the fold that all have; the score from those that all members have."""
     search, _, _, problem, clock = searched([0.5, 0.5], [1.0, 1.0], 5.5, is_broad=True)
     assert clock.spent <= 5.5
-    depths = sorted(c.depth for c in search.complete)
+    depths = sorted(c.depth for c in search.tried.complete)
     assert depths[0] < depths[-1]
-    assembly = choose(problem, search.usable, size=25, depth=search.depth)
+    assembly = choose(problem, search.tried.usable, size=25, depth=search.depth)
     assert assembly is not None
     members = [candidate for candidate, _ in assembly.members]
     assert len(members) == 2
@@ -199,7 +198,7 @@ def test_without_it_a_candidate_is_done_before_the_next_begins() -> None:
 
 def test_what_took_too_long_makes_others_of_its_algorithm_expected_to() -> None:
     search, *_ = searched([0.5, 0.5], [0.5, 500.0], 20.0)
-    slow = next(c for c in search.candidates if c.state == "timeout")
+    slow = next(c for c in search.tried.candidates if c.state == "timeout")
     slow.expected_seconds = 0.01
     pace = Pace(search._problem)
     assert pace.expected(slow.configuration, 0.01, None) == pytest.approx(0.01 * 300 / N_ROWS)
@@ -208,7 +207,9 @@ def test_what_took_too_long_makes_others_of_its_algorithm_expected_to() -> None:
     assert pace.expected(slow.configuration, 0.01, None) == pytest.approx(0.01 * 300 / N_ROWS)
     pace.note_failure(slow, Failure("timeout", ""), 10.0)
     assert pace.expected(slow.configuration, 0.01, None) > 10
-    other = next(c for c in search.complete if c.configuration.algorithm != slow.configuration.algorithm)
+    other = next(
+        c for c in search.tried.complete if c.configuration.algorithm != slow.configuration.algorithm
+    )
     other.expected_seconds = 0.5 * N_ROWS / 300
     pace.note(other, other.fits[0], 0.5)
     assert pace.expected(other.configuration, 0.01, None) == pytest.approx(0.01 * 300 / N_ROWS)

@@ -7,8 +7,7 @@ import pytest
 from sklearn import metrics
 
 from autometa.evaluation import score_predictions
-from autometa.evaluation._scoring import align_probabilities
-from autometa.metrics import stored_metrics
+from autometa.metrics import align_probabilities, stored_metrics
 
 EXPECTED = {
     "accuracy": lambda y, proba, classes: metrics.accuracy_score(y, classes[proba.argmax(axis=1)]),
