@@ -96,6 +96,8 @@ class TuneResult:
         What the search started from.
     task : Task
         The table as it was read.
+    layer : sequence of int, default=()
+        Numbers of the trials whose predictions the second layer reads.
     rounds : int or None, default=None
         Rounds that early stopping found for the best single configuration, where it boosts.
     sample_weight : ndarray of shape (n_rows,) or None, default=None
@@ -120,6 +122,7 @@ class TuneResult:
     oof: NDArray[np.float64] = field(repr=False)
     recommendations: Sequence[Recommendation] = field(repr=False)
     task: Task = field(repr=False)
+    layer: Sequence[int] = field(default=(), repr=False)
     rounds: int | None = field(default=None, repr=False)
     sample_weight: NDArray[np.float64] | None = field(default=None, repr=False)
     random_state: int = field(default=0, repr=False)
@@ -139,7 +142,9 @@ class TuneResult:
             )
 
     def refitted(self) -> Any:
-        """Return the members as one scikit-learn estimator, each fitted once on all rows; a second layer is left out.
+        """Return the members as one scikit-learn estimator, each fitted once on all rows.
+
+        A second layer is no part of it: its weight goes in equal shares to the members that it reads.
 
         Returns
         -------
@@ -166,7 +171,11 @@ class TuneResult:
 
     def _estimator(self) -> Any:
         """Return the members unfitted, with the rounds that early stopping found."""
-        rows = [row for row in self.members.to_dict("records") if row["origin"] != SECOND_LAYER]
+        board = self.leaderboard
+        second = board["origin"] == SECOND_LAYER
+        shared = board.loc[second, "weight"].sum() / max(len(self.layer), 1)
+        weights = board["weight"] + shared * board["trial"].isin(list(self.layer))
+        rows = board.assign(weight=weights)[(weights > 0) & ~second].to_dict("records")
         if len(rows) < 2:
             found = [self._with_rounds(self.best_configuration, self.rounds)]
             return build_pipeline(found[0], self.task, random_state=self.random_state)
@@ -217,11 +226,11 @@ class TuneResult:
 
     def __repr__(self) -> str:
         best = self.best_configuration
-        n_done = int((self.leaderboard["state"] == "complete").sum())
-        trials = f"{n_done} of {len(self.leaderboard)} trials complete"
+        trials = self.leaderboard[self.leaderboard["origin"] != SECOND_LAYER]
+        n_done = int((trials["state"] == "complete").sum())
         members = f"{len(self.members)} members" if len(self.members) > 1 else "one pipeline"
         return (
-            f"TuneResult({trials}, {members}, {self.metric.name} {self.score:.4g}, "
+            f"TuneResult({n_done} of {len(trials)} trials complete, {members}, {self.metric.name} {self.score:.4g}, "
             f"best single: {best.algorithm} {dict(best.params)})"
         )
 

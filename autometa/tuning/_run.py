@@ -353,6 +353,7 @@ class SearchRun:
             oof=out_of_fold(self._problem, assembly),
             recommendations=self._recommendations,
             task=task,
+            layer=[] if assembly is None else [c.number for c in assembly.below],
             rounds=self._rounds(best),
             sample_weight=weights,
             random_state=self._seed,

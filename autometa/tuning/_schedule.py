@@ -75,8 +75,8 @@ class Schedule:
         Seconds that must be left for the search to propose anything of its own.
     patience : int
         Proposals in a row that do not help, after which a search with a limit on time ends before it.
-    second_at : float
-        Share of the time after which a second layer is tried, or when the candidates are used up.
+    second_share : float
+        Share of the time that is left for a second layer, which is tried then or when the candidates are used up.
     second_rows : int
         Not on tables of fewer rows.
     grown_places : sequence of (int, tuple of int)
@@ -103,7 +103,7 @@ class Schedule:
     n_recommended: int = 60
     proposal_seconds: float = 5.0
     patience: int = 25
-    second_at: float = 0.75
+    second_share: float = 0.25
     second_rows: int = 500
     grown_places: Sequence[tuple[int, tuple[int, ...]]] = ((8_000, (0, 2, 4, 6)), (3_000, (1, 3, 6, 9)))
 

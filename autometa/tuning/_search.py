@@ -213,9 +213,9 @@ class Search:
 
     @property
     def _is_time_for_second(self) -> bool:
-        """Whether so much of the time is over that a second layer is tried."""
+        """Whether so little of the time is left for fits that a second layer is tried."""
         limit = self._deadline.seconds
-        return limit is not None and self._deadline.spent >= self._schedule.second_at * limit
+        return limit is not None and self.left <= self._schedule.second_share * limit
 
     def _next_of_second(self) -> Candidate | None:
         """Return a candidate of the second layer, which is made once: of the members that have all folds."""
@@ -353,6 +353,7 @@ class Search:
             self._is_racing
             and n_done in self._schedule.race_after
             and candidate.configuration != self._spared
+            and not candidate.below
             and not self._present.may_gain(candidate)
         ):
             candidate.state = "stopped"
