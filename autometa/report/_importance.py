@@ -255,6 +255,7 @@ def measure_hyperparameters(
     """
     import optuna
 
+    leaderboard = leaderboard[leaderboard["origin"] != "second layer"]
     done = leaderboard[(leaderboard["state"] == "complete") & leaderboard["score"].notna()]
     if not len(done):
         return None

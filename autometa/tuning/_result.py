@@ -68,7 +68,7 @@ class TuneResult:
         :func:`autometa.tuning.posterior_scores`), weight (in the model; 0 for what is no member), adds (what the
         member adds to the metric of the whole, in natural units; positive is better), folds (fitted), seconds, origin
         (``recommended``, ``default`` or ``search``; ``second layer`` for a member that reads the predictions of others
-        and is no trial: its number is below 0), state (``complete``; ``stopped`` where it could not help;
+        and is no trial: its number comes after theirs), state (``complete``; ``stopped`` where it could not help;
         ``failed``; ``timeout``; ``memory``; ``interrupted`` by the user or by the end of the time), reason.
     study : optuna.Study
     best_configuration : Configuration

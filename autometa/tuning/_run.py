@@ -349,7 +349,10 @@ class SearchRun:
             score=math.nan if assembly is None else float(np.mean(assembly.fold_scores)),
             fold_scores=[] if assembly is None else assembly.fold_scores,
             baselines=baselines_of(leaderboard, task, self._default),
-            history=pd.DataFrame(search.history if search else [], columns=["seconds", "trial", "score"]),
+            history=pd.DataFrame(
+                [(spent, c.number, score) for spent, c, score in search.history] if search else [],
+                columns=["seconds", "trial", "score"],
+            ),
             oof=out_of_fold(self._problem, assembly),
             recommendations=self._recommendations,
             task=task,

@@ -107,7 +107,7 @@ class Search:
         self._is_cold = True
         self.tried = Tried(problem, self._reporter)
         self.preparations: dict[str, bytes] = {}
-        self.history: list[tuple[float, int, float]] = []
+        self.history: list[tuple[float, Candidate, float]] = []
         self.interrupted = False
         self.ended_early = False
 
@@ -425,7 +425,7 @@ class Search:
                 self._refit_seconds = 1.2 * sum(member.fold_seconds for member in self._present.members)
         self._count_idle(candidate, helps)
         if self._present.members:
-            self.history.append((self._deadline.spent, candidate.number, self._present.score))
+            self.history.append((self._deadline.spent, candidate, self._present.score))
         self.tried.forget(self._present.members)
 
     @property

@@ -59,10 +59,9 @@ def second_layer(problem: Problem, space: SearchSpace, members: Sequence[Candida
         Candidate(
             Configuration(name, {**space[name].default, **change}, "user"),
             SECOND_LAYER,
-            number=-1 - number,
             below=below,
             layer=layer,
         )
-        for number, (name, change) in enumerate(changes.items())
+        for name, change in changes.items()
         if name in space
     ]

@@ -188,7 +188,11 @@ class Tried:
         interrupted : bool
             Whether the user ended the search.
         """
+        last = max((candidate.number for candidate in self.candidates), default=-1)
         for candidate in self.candidates:
+            if candidate.below:
+                # A second layer has no trials: its numbers come after theirs.
+                candidate.number = last = last + 1
             if candidate.state == "complete" and depth < len(self._problem.splits):
                 if candidate.fits:
                     candidate.scores = self._problem.fold_scores(candidate)
