@@ -88,13 +88,10 @@ class Pace:
     Parameters
     ----------
     problem : Problem
-    slowness : float, default=1.0
-        How many times longer than experience says fits take, before any was seen.
     """
 
-    def __init__(self, problem: Problem, slowness: float = 1.0) -> None:
+    def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._first = slowness
         # How many times longer than expected fits took, and seconds for each row.
         self._slowness: dict[str, list[float]] = {}
         self._by_row: dict[str, list[float]] = {}
@@ -120,7 +117,7 @@ class Pace:
             slowness = self._slowness.get(configuration.algorithm) or [
                 ratio for ratios in self._slowness.values() for ratio in ratios
             ]
-            return float(np.median(slowness or [self._first])) * seconds * n_train / len(self._problem.y)
+            return float(np.median(slowness or [1.0])) * seconds * n_train / len(self._problem.y)
         return float(np.median(self._by_row.get(configuration.algorithm, [0.0]))) * n_train
 
     def note(self, candidate: Candidate, fit: FoldFit, seconds: float) -> None:
