@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _ROWS: Final = 2_000
 _FEWEST_ROWS: Final = 200  # with fewer, a fit says little
 _REPEATS: Final = 3
-_SECONDS: Final = 0.4  # of CPU time, for shuffling; so much again, as the trial tells, for the one fit
+_SECONDS: Final = 0.25  # of CPU time, for shuffling; so much again, as the trial tells, for the one fit
 _COLUMNS: Final = 60
 _SHUFFLED_ROWS: Final = 300
 # A page is written in two seconds, and drawing takes more than one: models of many trees have fewer of them. Which
@@ -78,7 +78,7 @@ def measure_columns(
     params : mapping of str to value
     seconds : float
         What one fit on all rows took, about; fewer rows are taken where it was long.
-    limit : float, default=0.4
+    limit : float, default=0.25
         CPU seconds for the shuffles.
 
     Returns
@@ -86,6 +86,7 @@ def measure_columns(
     ColumnImportance or None
         None where no such pipeline can be fitted.
     """
+    from sklearn import config_context
     from sklearn.metrics import check_scoring
 
     from autometa.pipelines import build_pipeline
@@ -110,7 +111,9 @@ def measure_columns(
         pipeline.fit(part.X, part.y)
         scorer = check_scoring(pipeline, scoring=task.metric.scorer)
         X, y = task.X[part.X.columns].iloc[test], task.y.iloc[test]
-        rows = _shuffle(pipeline, scorer, X, y, names[:_COLUMNS], limit)
+        # Of small scores, scikit-learn's checks take more time than the sums.
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            rows = _shuffle(pipeline, scorer, X, y, names[:_COLUMNS], limit)
     except Exception:  # a page must not fail because a third-party estimator or scorer does
         return None
     frame = pd.DataFrame(rows, columns=["column", "loss", "error"]).sort_values("loss", ascending=False)

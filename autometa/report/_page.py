@@ -54,7 +54,7 @@ figure { margin: 0; min-width: 0; }
 .card { min-width: 0; }
 figcaption p { font-size: .9rem; margin-bottom: 6px; }
 @media (min-width: 760px) { .span { grid-column: span 2; } }
-@media (min-width: 1100px) { .tall { grid-row: span 2; } }
+@media (min-width: 1100px) { .tall { grid-row: span 2; } .span td.name { min-width: 220px; } }
 @media (max-width: 480px) { .tile:first-child:nth-last-child(odd) { grid-column: 1 / -1; } }
 @media (max-width: 1099px) { .span { grid-column: 1 / -1; } }
 @media (max-width: 759px) { td.long { min-width: 460px; } }
@@ -71,7 +71,7 @@ th, td { text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid var
 td { overflow-wrap: break-word; }
 td.name { max-width: 340px; min-width: 140px; overflow-wrap: anywhere; }
 td.long { min-width: 220px; max-width: 560px; overflow-wrap: anywhere; }
-td.params { min-width: 400px; overflow-wrap: anywhere; }
+td.params { min-width: 280px; overflow-wrap: anywhere; }
 td.state { min-width: 90px; max-width: 180px; }
 thead th { position: sticky; top: 0; background: var(--card); z-index: 1; white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
@@ -101,7 +101,7 @@ footer { color: var(--muted); padding-bottom: 32px; }
   nav, .copy, th button::after, #tip, .skip { display: none !important; }
   .scroll, pre { overflow: visible; max-height: none; white-space: pre-wrap; }
   .scroll { white-space: normal; }
-  td.long, td.name, td.state { min-width: 0; }
+  td.long, td.name, td.state, .span td.name { min-width: 0; }
   table { font-size: .7rem; }
   th, td { padding: 3px 7px 3px 0; }
   td.params { min-width: 190px; }

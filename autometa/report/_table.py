@@ -62,8 +62,9 @@ def describe_table(task: Task, issues: Sequence[DataIssue]) -> Part:
         part.blocks.append(f'<h3>Noticed</h3><ul class="notes">{notes}</ul>\n')
     n_sampled = min(task.n_rows, _ROWS, max(_CELLS // max(task.X.shape[1], 1), _FEWEST_ROWS))
     sample = task.X if task.n_rows <= n_sampled else task.X.sample(n_sampled, random_state=0)
+    columns = dict(sample.items())
     rows = [
-        _describe_column(sample[name], name, kind, share)
+        _describe_column(columns[name], name, kind, share)
         for (name, kind), share in zip(task.column_types.items(), shares, strict=True)
     ]
     table = make_table(_COLUMNS, rows, label="Columns as read", sortable=True)

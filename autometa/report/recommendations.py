@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 from scipy.stats import rankdata
+from threadpoolctl import threadpool_limits
 
 from autometa.report._charts import draw, intervals, require_charts, task_map
 from autometa.report._course import short_name
@@ -88,7 +90,8 @@ def render_recommendations(
         )
     )
     answer = f'<p class="lead">{escape(first.reason)}</p>\n<div class="tiles">{tiles}</div>\n'
-    known = None if model is None else TaskMap.of(model, found.kind)
+    with threadpool_limits(1):  # small sums: more threads would wait for each other
+        known = None if model is None else TaskMap.of(model, found.kind)
     script = Part(
         "code", "The code", "A script that does the same with scikit-learn and LightGBM, without autometa."
     )
@@ -143,9 +146,11 @@ class TaskMap:
         algorithms = [c.algorithm for c in part.configurations.values()]
         best = [algorithms[i] for i in np.mean(ranks, axis=0).argmax(axis=1)]
         rows = np.hstack(ranks)
+        rows -= rows.mean(axis=0)
+        # Two of some hundred components: the products of the rows have them, without the other side of all of them.
+        sizes, left = eigh(rows @ rows.T, subset_by_index=[max(len(rows) - 2, 0), len(rows) - 1])
+        places = left[:, ::-1] * np.sqrt(np.maximum(sizes[::-1], 0.0))
         # The larger side of a principal component is arbitrary: it is fixed, so that a page is the same every time.
-        left, sizes, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
-        places = left[:, :2] * sizes[:2]
         places *= np.sign(places[np.abs(places).argmax(axis=0), range(places.shape[1])])
         return cls(ids, names, best, places)
 
