@@ -14,13 +14,13 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from autometa.errors import UsageError
 from autometa.space import (
-    ENCODINGS,
     Algorithm,
     Configuration,
     SearchSpace,
     register_algorithm,
     unregister_algorithm,
 )
+from autometa.space.encoders import encodings
 
 FAMILIES = ("classification", "regression")
 ALGORITHMS = [(family, algorithm.name) for family in FAMILIES for algorithm in SearchSpace.for_kind(family)]
@@ -295,7 +295,7 @@ def test_a_configuration_may_say_how_words_are_read_but_need_not():
         for algorithm in space:
             plain = algorithm.default_configuration()
             assert space.problems(plain) == []
-            for name, distribution in ENCODINGS.items():
+            for name, distribution in encodings().items():
                 for choice in distribution.choices:
                     configuration = Configuration(algorithm.name, {**plain.params, name: choice})
                     assert space.problems(configuration) == []
