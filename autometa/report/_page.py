@@ -54,10 +54,11 @@ figure { margin: 0; min-width: 0; }
 .card { min-width: 0; }
 figcaption p { font-size: .9rem; margin-bottom: 6px; }
 @media (min-width: 760px) { .span { grid-column: span 2; } }
-@media (min-width: 1100px) { .tall { grid-row: span 2; } .span td.name { min-width: 220px; } }
-@media (max-width: 480px) { .tile:first-child:nth-last-child(odd) { grid-column: 1 / -1; } }
+@media (min-width: 1100px) { .tall { grid-row: span 2; } }
+@media (max-width: 480px) { th, td { padding-right: 8px; } td.name { min-width: 110px; }
+  .tile:first-child:nth-last-child(odd) { grid-column: 1 / -1; } }
 @media (max-width: 1099px) { .span { grid-column: 1 / -1; } }
-@media (max-width: 759px) { td.long { min-width: 460px; } }
+@media (max-width: 759px) { td.long { min-width: 460px; } td.params { min-width: 640px; } }
 svg { font-family: Arial, "Liberation Sans", Helvetica, sans-serif; }
 svg.chart { display: block; width: 100%; height: auto; max-width: 480px; margin: 0 auto; }
 svg.wide { max-width: none; }
@@ -101,10 +102,13 @@ footer { color: var(--muted); padding-bottom: 32px; }
   nav, .copy, th button::after, #tip, .skip { display: none !important; }
   .scroll, pre { overflow: visible; max-height: none; white-space: pre-wrap; }
   .scroll { white-space: normal; }
-  td.long, td.name, td.state, .span td.name { min-width: 0; }
+  td.long, td.name, td.state { min-width: 0; }
   table { font-size: .7rem; }
+  .scroll:has(td.params) table { font-size: .6rem; }
   th, td { padding: 3px 7px 3px 0; }
-  td.params { min-width: 190px; }
+  td.params { min-width: 150px; }
+  /* The leaderboard has eleven columns and the most rows of all. */
+  .scroll:has(td.params) :is(th, td) { padding: 1px 4px 1px 0; }
   .grid { grid-template-columns: 1fr 1fr; }
   .span { grid-column: 1 / -1; }
   /* Room that a heading keeps below itself, so that none stands alone at the foot of a page. */

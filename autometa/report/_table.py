@@ -27,9 +27,9 @@ _CLASSES: Final = 20
 _COLUMNS: Final = (
     Column("column", css="name"),
     Column("read as"),
+    Column("distribution"),
     Column("missing", ">"),
     Column("distinct", ">"),
-    Column("distribution"),
     Column("typical", css="long"),
 )
 
@@ -119,9 +119,9 @@ def _describe_column(column: pd.Series, name: str, kind: str, missing: float) ->
     return [
         name,
         kind,
+        Cell("", markup=drawn),
         Cell(_percent(missing), missing),
         Cell("-" if n_distinct < 0 else f"{n_distinct:,}", float(n_distinct)),
-        Cell("", markup=drawn),
         typical,
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -181,25 +180,16 @@ def describe_known(found: Recommendations, known: TaskMap | None) -> Part:
     best = dict(zip(known.task_ids, known.best_algorithms, strict=True)) if known is not None else {}
     rows: list[list[Cell | str]] = []
     for row in similar.to_dict("records"):
-        openml = row.get("openml_id")
-        has_id = openml is not None and not pd.isna(openml)
+        openml, task_id = row.get("openml_id"), str(row["task_id"])
+        name = task_id if pd.isna(row["name"]) else str(row["name"])
         rows.append(
             [
-                str(row["name"]) if not pd.isna(row["name"]) else str(row["task_id"]),
-                algorithm_name(best[str(row["task_id"])]) if str(row["task_id"]) in best else "-",
-                Cell(str(int(openml)) if has_id else "-", float(openml) if has_id else math.nan),
+                name if openml is None or pd.isna(openml) else f"{name} (OpenML {int(openml)})",
+                algorithm_name(best[task_id]) if task_id in best else "-",
                 Cell(number(float(row["distance"]), 3), float(row["distance"])),
             ]
         )
-    columns = [
-        Column("table", css="name"),
-        Column("what did best there"),
-        Column("OpenML id", ">"),
-        Column("distance", ">"),
-    ]
-    if all(row[2].text == "-" for row in rows if isinstance(row[2], Cell)):
-        columns.pop(2)
-        rows = [[*row[:2], row[3]] for row in rows]
+    columns = [Column("table", css="name"), Column("what did best there"), Column("distance", ">")]
     table = make_table(columns, rows, label="The nearest known tables", sortable=True)
     nearest = (
         '<div class="card span"><h3>What worked on the nearest</h3>'
