@@ -55,10 +55,8 @@ figure { margin: 0; min-width: 0; }
 figcaption p { font-size: .9rem; margin-bottom: 6px; }
 @media (min-width: 760px) { .span { grid-column: span 2; } }
 @media (min-width: 1100px) { .tall { grid-row: span 2; } }
-@media (max-width: 480px) { th, td { padding-right: 8px; } td.name { min-width: 110px; }
-  .tile:first-child:nth-last-child(odd) { grid-column: 1 / -1; } }
+@media (max-width: 480px) { .tile:first-child:nth-last-child(odd) { grid-column: 1 / -1; } }
 @media (max-width: 1099px) { .span { grid-column: 1 / -1; } }
-@media (max-width: 759px) { td.long { min-width: 460px; } td.params { min-width: 640px; } }
 svg { font-family: Arial, "Liberation Sans", Helvetica, sans-serif; }
 svg.chart { display: block; width: 100%; height: auto; max-width: 480px; margin: 0 auto; }
 svg.wide { max-width: none; }
@@ -74,6 +72,8 @@ td.name { max-width: 340px; min-width: 140px; overflow-wrap: anywhere; }
 td.long { min-width: 220px; max-width: 560px; overflow-wrap: anywhere; }
 td.params { min-width: 280px; overflow-wrap: anywhere; }
 td.state { min-width: 90px; max-width: 180px; }
+@media (max-width: 759px) { td.long { min-width: 460px; } td.params { min-width: 640px; } }
+@media (max-width: 480px) { th, td { padding-right: 8px; } td.name { min-width: 110px; } }
 thead th { position: sticky; top: 0; background: var(--card); z-index: 1; white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
 th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }

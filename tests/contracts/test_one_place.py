@@ -1,20 +1,26 @@
-"""What is added in one place works everywhere: an encoder and an algorithm of the test's own, declared once."""
+"""What is declared in one place works everywhere: an encoder, an algorithm and a source of tasks of the test's own."""
 
 from __future__ import annotations
 
 import runpy
 
+from dataclasses import dataclass
+
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
+from optuna.distributions import IntDistribution
 from refusals import refused
 from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.model_selection import KFold
 
+from autometa.collection import collect
 from autometa.errors import UsageError
 from autometa.persistence import load_model, save_model
 from autometa.pipelines import build_pipeline
 from autometa.pipelines.scripts import pipeline_code
-from autometa.space import Configuration, SearchSpace
+from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
 from autometa.space.encoders import (
     Encoder,
     choose_encoding,
@@ -23,7 +29,9 @@ from autometa.space.encoders import (
     register_encoder,
     unregister_encoder,
 )
+from autometa.storage import open_storage
 from autometa.task import Task
+from autometa.wording import algorithm_name
 
 N = 90
 OWN = Encoder(
@@ -122,3 +130,46 @@ def test_an_encoder_whose_names_do_not_fit_is_refused(name, choices, what):
     encoder = Encoder(name, choices, "", "", "text", lambda words, option: [], lambda need: [])
     with refused(UsageError, "AM503", what):
         register_encoder(encoder)
+
+
+def test_an_algorithm_is_searched_built_named_and_shown(task, root):
+    depth = IntDistribution(1, 9)
+    stump = Algorithm(
+        "stump",
+        "sklearn.tree:DecisionTreeClassifier",
+        {"max_depth": depth},
+        {"max_depth": 1},
+        title="A stump",
+    )
+    register_algorithm(stump, ["classification"])
+    assert SearchSpace.for_kind("binary").distributions()["stump__max_depth"] == depth
+    assert build_pipeline(stump.default_configuration(), task)["model"].max_depth == 1
+    assert algorithm_name("stump") == "A stump"
+    made = runpy.run_path(str(root / "docs" / "make_space.py"))["make"]()
+    assert "| stump | max_depth | 1 to 9, whole | `1` |" in made["classification"]
+    assert "stump" not in made["regression"]
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A source of the test's own: a table that is drawn, with two folds of its own."""
+
+    task_id: str = "drawn"
+    kind: str = "regression"
+    n_rows: int = 60
+
+    def load(self) -> Task:
+        X = pd.DataFrame(np.random.default_rng(0).normal(size=(self.n_rows, 2)), columns=["a", "b"])
+        return Task.from_frame(X, X["a"] + 0.1 * X["b"], kind=self.kind, name=self.task_id)
+
+    def folds(self):
+        return list(KFold(2).split(np.empty(self.n_rows)))
+
+
+@pytest.mark.timeout(180)
+def test_a_source_of_tasks_is_collected_from_on_its_own_folds(tmp_path):
+    journal = str(tmp_path / "runs.journal")
+    report = collect([Halves()], journal, n_configurations=1)
+    assert report.counts == {"ok": len(SearchSpace.for_kind("regression"))}
+    trials = optuna.load_study(study_name="drawn", storage=open_storage(journal)).trials
+    assert {trial.user_attrs["run"]["n_train"] for trial in trials} == {30}
