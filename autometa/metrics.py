@@ -128,6 +128,12 @@ _CLASSIFICATION: Final = _by_name(_CLASSIFICATION_SCORERS)
 _REGRESSION: Final = _by_name(_REGRESSION_SCORERS)
 
 
+def known_metrics(kind: str) -> tuple[str, ...]:
+    """Names of the metrics that fit a kind of task, without those of the user."""
+    known = _REGRESSION if kind == "regression" else _CLASSIFICATION
+    return tuple(name for name in known if kind != "multiclass" or name not in _BINARY_ONLY)
+
+
 def stored_metrics(kind: str) -> tuple[str, ...]:
     """Names of the metrics that every run of this kind of task carries."""
     return REGRESSION_METRICS if kind == "regression" else CLASSIFICATION_METRICS

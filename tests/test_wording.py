@@ -7,16 +7,16 @@ import math
 import pytest
 from hypothesis import given, strategies as st
 
-from autometa.metafeatures import GROUPS
+from autometa.metafeatures import metafeature_names, metafeature_words
 from autometa.space import SearchSpace
-from autometa.wording import METAFEATURES, explain_choice, explain_place, number, shortened, significant
+from autometa.wording import explain_choice, explain_place, number, shortened, significant
 
 
 def test_every_metafeature_has_words_and_no_two_the_same():
-    names = [feature.name for group in GROUPS.values() for feature in group.features]
-    assert list(METAFEATURES) == names
-    assert len(set(METAFEATURES.values())) == len(names)
-    assert not any("_" in words for words in METAFEATURES.values())
+    words = metafeature_words()
+    assert list(words) == metafeature_names()
+    assert len(set(words.values())) == len(words)
+    assert not any("_" in said or not said for said in words.values())
 
 
 @pytest.mark.parametrize("regret", [0.0, 0.4, 1.0, 1.8])

@@ -27,6 +27,7 @@ __all__ = [
     "describe_task",
     "extract_metafeatures",
     "metafeature_names",
+    "metafeature_words",
 ]
 
 METAFEATURES_VERSION: Final = 1
@@ -172,6 +173,11 @@ def metafeature_names(groups: Groups = "all") -> list[str]:
         AM506 when a group is unknown.
     """
     return [feature.name for group in select_groups(groups) for feature in group.features]
+
+
+def metafeature_words() -> dict[str, str]:
+    """Return what each meta-feature says of a table, by its name."""
+    return {feature.name: feature.words for group in GROUPS.values() for feature in group.features}
 
 
 def select_groups(groups: str | Sequence[str]) -> list[Group]:

@@ -37,6 +37,7 @@ FEATURES: Final = (
         "mean entropy of columns in eighths (numeric) or levels, over its maximum",
         (0, 1),
         source=_STATLOG,
+        words="how much its columns vary",
     ),
     MetaFeature(
         "information_mean",
@@ -45,24 +46,46 @@ FEATURES: Final = (
         (0, 1),
         _CONSTANT,
         _MILLER,
+        words="how much a typical column says about the target",
     ),
-    MetaFeature("information_max", "largest such share of a column", (0, 1), _CONSTANT, _MILLER),
     MetaFeature(
-        "information_std", "standard deviation of such shares over columns", (0, 1), _CONSTANT, _MILLER
+        "information_max",
+        "largest such share of a column",
+        (0, 1),
+        _CONSTANT,
+        _MILLER,
+        words="how much its best column says about the target",
     ),
-    MetaFeature("information_top3_mean", "mean of the three largest such shares", (0, 1), _CONSTANT, _MILLER),
+    MetaFeature(
+        "information_std",
+        "standard deviation of such shares over columns",
+        (0, 1),
+        _CONSTANT,
+        _MILLER,
+        words="how unequally columns speak about the target",
+    ),
+    MetaFeature(
+        "information_top3_mean",
+        "mean of the three largest such shares",
+        (0, 1),
+        _CONSTANT,
+        _MILLER,
+        words="how much its best three columns say about the target",
+    ),
     MetaFeature(
         "information_sum",
         "sum of such shares: above 1 the columns repeat each other",
         (0, _INF),
         _CONSTANT,
         _MILLER,
+        words="how much its columns repeat each other about the target",
     ),
     MetaFeature(
         "informative_fraction",
         "share of columns whose mutual information with the target is beyond chance (G test, about 1 %)",
         (0, 1),
         _CONSTANT,
+        words="how many columns say anything about the target",
     ),
     MetaFeature(
         "log_informative_columns",
@@ -70,12 +93,14 @@ FEATURES: Final = (
         "information: how many columns share it; 0 if none informs",
         (0, _INF),
         _CONSTANT,
+        words="on how many columns the signal is spread",
     ),
     MetaFeature(
         "information_evenness",
         "the number of columns that share the information, over the number of columns",
         (0, 1),
         _SILENT,
+        words="how evenly the signal is spread over the columns",
     ),
     MetaFeature(
         "noise_fraction",
@@ -83,12 +108,14 @@ FEATURES: Final = (
         (0, 1),
         f"{_CONSTANT}, or no column varies",
         _STATLOG,
+        words="how much of its content has nothing to do with the target",
     ),
     MetaFeature(
         "categorical_information_share",
         "share of categorical columns in the sum of mutual information",
         (0, 1),
         _SILENT,
+        words="how much of the signal lies in categories",
     ),
     MetaFeature(
         "interaction_max",
@@ -96,8 +123,15 @@ FEATURES: Final = (
         "information with the target less that of each, over the entropy of the target",
         (-1, 1),
         _FEW,
+        words="its strongest interaction of two columns",
     ),
-    MetaFeature("interaction_mean", "mean such synergy; negative if they repeat each other", (-1, 1), _FEW),
+    MetaFeature(
+        "interaction_mean",
+        "mean such synergy; negative if they repeat each other",
+        (-1, 1),
+        _FEW,
+        words="how much columns say together beyond what they say alone",
+    ),
     MetaFeature(
         "explained_mean",
         "mean over columns of the response's variance explained by eighths (numeric) or levels, adjusted "
@@ -105,9 +139,15 @@ FEATURES: Final = (
         (0, 1),
         _CONSTANT,
         "Goodman and Kruskal (1954)",
+        words="how much of the target a typical column explains",
     ),
     MetaFeature(
-        "explained_max", "largest such share of a column", (0, 1), _CONSTANT, "Goodman and Kruskal (1954)"
+        "explained_max",
+        "largest such share of a column",
+        (0, 1),
+        _CONSTANT,
+        "Goodman and Kruskal (1954)",
+        words="how much of the target its best column explains",
     ),
     MetaFeature(
         "linear_explained_mean",
@@ -115,14 +155,22 @@ FEATURES: Final = (
         "chance",
         (0, 1),
         _NUMBERS,
+        words="how much of the target a typical column explains by a straight line",
     ),
-    MetaFeature("linear_explained_max", "largest such share of a numeric column", (0, 1), _NUMBERS),
+    MetaFeature(
+        "linear_explained_max",
+        "largest such share of a numeric column",
+        (0, 1),
+        _NUMBERS,
+        words="how much of the target its best column explains by a straight line",
+    ),
     MetaFeature(
         "monotone_gain",
         "mean over numeric columns of the share explained by ranks less that explained by values, "
         "weighted by the share explained by eighths",
         (-1, 1),
         f"{_NUMBERS}, or none explains anything",
+        words="how much better ranks explain the target than values do",
     ),
     MetaFeature(
         "nonlinear_gain",
@@ -130,6 +178,7 @@ FEATURES: Final = (
         "weighted likewise",
         (-1, 1),
         f"{_NUMBERS}, or none explains anything",
+        words="how bent the relations to the target are",
     ),
 )
 

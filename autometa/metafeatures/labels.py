@@ -17,25 +17,76 @@ _FLAT: Final = f"{_NUMBERS}, or constant in the sample"
 _STATLOG: Final = "Michie, Spiegelhalter and Taylor (1994)"
 
 FEATURES: Final = (
-    MetaFeature("n_classes", "number of classes", (2, _INF), _CLASSES, _STATLOG),
     MetaFeature(
-        "class_entropy", "Shannon entropy of the class frequencies in bits", (0, _INF), _CLASSES, _STATLOG
+        "n_classes", "number of classes", (2, _INF), _CLASSES, _STATLOG, words="the number of classes"
     ),
     MetaFeature(
-        "class_balance", "entropy of the class frequencies, divided by its maximum", (0, 1), _CLASSES
+        "class_entropy",
+        "Shannon entropy of the class frequencies in bits",
+        (0, _INF),
+        _CLASSES,
+        _STATLOG,
+        words="how hard the class is to guess",
     ),
-    MetaFeature("majority_fraction", "share of the most frequent class", (0, 1), _CLASSES, "Kalousis (2002)"),
-    MetaFeature("minority_fraction", "share of the rarest class", (0, 0.5), _CLASSES, "Kalousis (2002)"),
-    MetaFeature("log_class_ratio", "log10 of the most frequent to the rarest class", (0, _INF), _CLASSES),
-    MetaFeature("log_minority_rows", "log10 of the number of rows of the rarest class", (0, _INF), _CLASSES),
-    MetaFeature("log_rows_per_class", "log10 of the mean number of rows per class", (0, _INF), _CLASSES),
-    MetaFeature("target_skewness", "skewness of the target", (-_INF, _INF), _NUMBERS, "Soares (2004)"),
+    MetaFeature(
+        "class_balance",
+        "entropy of the class frequencies, divided by its maximum",
+        (0, 1),
+        _CLASSES,
+        words="how balanced the classes are",
+    ),
+    MetaFeature(
+        "majority_fraction",
+        "share of the most frequent class",
+        (0, 1),
+        _CLASSES,
+        "Kalousis (2002)",
+        words="how common the commonest class is",
+    ),
+    MetaFeature(
+        "minority_fraction",
+        "share of the rarest class",
+        (0, 0.5),
+        _CLASSES,
+        "Kalousis (2002)",
+        words="how rare the rarest class is",
+    ),
+    MetaFeature(
+        "log_class_ratio",
+        "log10 of the most frequent to the rarest class",
+        (0, _INF),
+        _CLASSES,
+        words="how unequal the classes are",
+    ),
+    MetaFeature(
+        "log_minority_rows",
+        "log10 of the number of rows of the rarest class",
+        (0, _INF),
+        _CLASSES,
+        words="how many rows the rarest class has",
+    ),
+    MetaFeature(
+        "log_rows_per_class",
+        "log10 of the mean number of rows per class",
+        (0, _INF),
+        _CLASSES,
+        words="how many rows there are for each class",
+    ),
+    MetaFeature(
+        "target_skewness",
+        "skewness of the target",
+        (-_INF, _INF),
+        _NUMBERS,
+        "Soares (2004)",
+        words="how skewed the target is",
+    ),
     MetaFeature(
         "target_log_kurtosis",
         "log10 of the kurtosis of the target; 0.48 if it is normal",
         (0, _INF),
         _FLAT,
         "Soares (2004)",
+        words="how heavy the tails of the target are",
     ),
     MetaFeature(
         "target_outlier_fraction",
@@ -43,12 +94,14 @@ FEATURES: Final = (
         (0, 1),
         _NUMBERS,
         "Tukey (1977)",
+        words="how many targets are outliers",
     ),
     MetaFeature(
         "target_tail_ratio",
         "log10 of the 1-99 % range over the interquartile range of the target",
         (0, _INF),
         f"{_NUMBERS}, or equal quartiles",
+        words="how far the target reaches beyond its middle half",
     ),
     MetaFeature(
         "target_bimodality",
@@ -56,20 +109,50 @@ FEATURES: Final = (
         (0, 1),
         _FLAT,
         "SAS Institute (1990)",
+        words="whether the target has two humps",
     ),
-    MetaFeature("target_distinct_fraction", "share of distinct values of the target", (0, 1), _NUMBERS),
-    MetaFeature("target_mode_fraction", "share of the most frequent value of the target", (0, 1), _NUMBERS),
-    MetaFeature("target_zero_fraction", "share of zeros of the target", (0, 1), _NUMBERS),
+    MetaFeature(
+        "target_distinct_fraction",
+        "share of distinct values of the target",
+        (0, 1),
+        _NUMBERS,
+        words="how rarely values of the target repeat",
+    ),
+    MetaFeature(
+        "target_mode_fraction",
+        "share of the most frequent value of the target",
+        (0, 1),
+        _NUMBERS,
+        words="how common the commonest target is",
+    ),
+    MetaFeature(
+        "target_zero_fraction",
+        "share of zeros of the target",
+        (0, 1),
+        _NUMBERS,
+        words="how often the target is zero",
+    ),
     MetaFeature(
         "target_integer_fraction",
         "share of whole numbers of the target",
         (0, 1),
         _NUMBERS,
         is_scale_invariant=False,
+        words="whether the target is a whole number",
     ),
-    MetaFeature("target_nonnegative", "1 if the target is never negative, else 0", (0, 1), _NUMBERS),
     MetaFeature(
-        "target_variation", "standard deviation of the target over its root mean square", (0, 1), _NUMBERS
+        "target_nonnegative",
+        "1 if the target is never negative, else 0",
+        (0, 1),
+        _NUMBERS,
+        words="whether the target is ever negative",
+    ),
+    MetaFeature(
+        "target_variation",
+        "standard deviation of the target over its root mean square",
+        (0, 1),
+        _NUMBERS,
+        words="how much the target varies around its mean",
     ),
     MetaFeature(
         "target_log_gain",
@@ -77,6 +160,7 @@ FEATURES: Final = (
         "unless all targets are positive",
         (-_INF, _INF),
         _NUMBERS,
+        words="how much a logarithm straightens the target",
     ),
 )
 

@@ -13,44 +13,97 @@ _INF: Final = float("inf")
 _STATLOG: Final = "Michie, Spiegelhalter and Taylor (1994)"
 
 FEATURES: Final = (
-    MetaFeature("log_n_rows", "log10 of the number of rows", (0, _INF), source=_STATLOG),
-    MetaFeature("log_n_columns", "log10 of the number of feature columns", (0, _INF), source=_STATLOG),
     MetaFeature(
-        "log_rows_per_column", "log10 of rows per feature column", (-_INF, _INF), source="Kalousis (2002)"
+        "log_n_rows",
+        "log10 of the number of rows",
+        (0, _INF),
+        source=_STATLOG,
+        words="how many rows the table has",
     ),
-    MetaFeature("numeric_fraction", "share of columns that are numeric", (0, 1), source=_STATLOG),
-    MetaFeature("categorical_fraction", "share of columns that are categorical", (0, 1), source=_STATLOG),
-    MetaFeature("date_fraction", "share of columns that are dates", (0, 1)),
-    MetaFeature("ignored_fraction", "share of columns that are constant, all missing or ids", (0, 1)),
-    MetaFeature("log_n_numeric", "log10 of 1 + the number of numeric columns", (0, _INF)),
-    MetaFeature("log_n_categorical", "log10 of 1 + the number of categorical columns", (0, _INF)),
+    MetaFeature(
+        "log_n_columns",
+        "log10 of the number of feature columns",
+        (0, _INF),
+        source=_STATLOG,
+        words="how many columns it has",
+    ),
+    MetaFeature(
+        "log_rows_per_column",
+        "log10 of rows per feature column",
+        (-_INF, _INF),
+        source="Kalousis (2002)",
+        words="how many rows there are for each column",
+    ),
+    MetaFeature(
+        "numeric_fraction",
+        "share of columns that are numeric",
+        (0, 1),
+        source=_STATLOG,
+        words="how many of its columns are numbers",
+    ),
+    MetaFeature(
+        "categorical_fraction",
+        "share of columns that are categorical",
+        (0, 1),
+        source=_STATLOG,
+        words="how many of its columns are categories",
+    ),
+    MetaFeature(
+        "date_fraction", "share of columns that are dates", (0, 1), words="how many of its columns are dates"
+    ),
+    MetaFeature(
+        "ignored_fraction",
+        "share of columns that are constant, all missing or ids",
+        (0, 1),
+        words="how many of its columns are empty, constant or ids",
+    ),
+    MetaFeature(
+        "log_n_numeric",
+        "log10 of 1 + the number of numeric columns",
+        (0, _INF),
+        words="the number of numeric columns",
+    ),
+    MetaFeature(
+        "log_n_categorical",
+        "log10 of 1 + the number of categorical columns",
+        (0, _INF),
+        words="the number of categorical columns",
+    ),
     MetaFeature(
         "integer_fraction",
         "share of numeric columns with whole numbers only",
         (0, 1),
         "no numeric column",
         is_scale_invariant=False,
+        words="how many numeric columns hold whole numbers",
     ),
     MetaFeature(
-        "binary_fraction", "share of numeric columns with two distinct values", (0, 1), "no numeric column"
+        "binary_fraction",
+        "share of numeric columns with two distinct values",
+        (0, 1),
+        "no numeric column",
+        words="how many numeric columns hold two values",
     ),
     MetaFeature(
         "few_values_fraction",
         "share of numeric columns with at most 10 distinct values",
         (0, 1),
         "no numeric column",
+        words="how many numeric columns hold few values",
     ),
     MetaFeature(
         "distinct_fraction_mean",
         "mean share of distinct among present values of numeric columns",
         (0, 1),
         "no numeric column with a value",
+        words="how rarely numbers repeat",
     ),
     MetaFeature(
         "nonnegative_fraction",
         "share of numeric columns without a negative value",
         (0, 1),
         "no numeric column",
+        words="how many numeric columns are never negative",
     ),
 )
 

@@ -24,51 +24,97 @@ _MANY_LEVELS: Final = 30
 _NONE: Final = "no categorical column with a value"
 
 FEATURES: Final = (
-    MetaFeature("missing_fraction", "share of missing cells", (0, 1), source="Kalousis (2002)"),
     MetaFeature(
-        "missing_columns_fraction", "share of columns with a missing value", (0, 1), source="Kalousis (2002)"
+        "missing_fraction",
+        "share of missing cells",
+        (0, 1),
+        source="Kalousis (2002)",
+        words="how many cells are missing",
     ),
     MetaFeature(
-        "missing_rows_fraction", "share of rows with a missing value", (0, 1), source="Kalousis (2002)"
+        "missing_columns_fraction",
+        "share of columns with a missing value",
+        (0, 1),
+        source="Kalousis (2002)",
+        words="how many columns have missing cells",
     ),
-    MetaFeature("missing_fraction_max", "largest share of missing cells in a column", (0, 1)),
+    MetaFeature(
+        "missing_rows_fraction",
+        "share of rows with a missing value",
+        (0, 1),
+        source="Kalousis (2002)",
+        words="how many rows have missing cells",
+    ),
+    MetaFeature(
+        "missing_fraction_max",
+        "largest share of missing cells in a column",
+        (0, 1),
+        words="how empty the emptiest column is",
+    ),
     MetaFeature(
         "missing_response_r2",
         "largest share of the response's variance that one column's missingness explains, adjusted for "
         "chance",
         (0, 1),
+        words="how much a missing cell says about the target",
     ),
-    MetaFeature("zero_fraction", "share of zeros among numeric values", (0, 1), "no numeric value"),
+    MetaFeature(
+        "zero_fraction",
+        "share of zeros among numeric values",
+        (0, 1),
+        "no numeric value",
+        words="how many numbers are zero",
+    ),
     MetaFeature(
         "log_levels_mean",
         "mean over categorical columns of log10 of the number of levels; 0 without any",
         (0, _INF),
+        words="how many levels its categories have",
     ),
     MetaFeature(
-        "log_levels_max", "log10 of the largest number of levels; 0 without categorical columns", (0, _INF)
+        "log_levels_max",
+        "log10 of the largest number of levels; 0 without categorical columns",
+        (0, _INF),
+        words="the largest number of levels of a category",
     ),
     MetaFeature(
         "log_levels_std",
         "standard deviation over categorical columns of log10 of the number of levels; 0 without any",
         (0, _INF),
+        words="how much the numbers of levels differ",
     ),
     MetaFeature(
         "many_levels_fraction",
         f"share of all columns that are categorical with more than {_MANY_LEVELS} levels",
         (0, 1),
-    ),
-    MetaFeature("two_levels_fraction", "share of all columns that are categorical with two levels", (0, 1)),
-    MetaFeature(
-        "level_entropy_mean", "mean entropy of categorical columns, divided by its maximum", (0, 1), _NONE
+        words="how many categories have many levels",
     ),
     MetaFeature(
-        "top_level_mean", "mean share of the most frequent level of categorical columns", (0, 1), _NONE
+        "two_levels_fraction",
+        "share of all columns that are categorical with two levels",
+        (0, 1),
+        words="how many categories have two levels",
+    ),
+    MetaFeature(
+        "level_entropy_mean",
+        "mean entropy of categorical columns, divided by its maximum",
+        (0, 1),
+        _NONE,
+        words="how evenly the levels of its categories occur",
+    ),
+    MetaFeature(
+        "top_level_mean",
+        "mean share of the most frequent level of categorical columns",
+        (0, 1),
+        _NONE,
+        words="how common the commonest level of a category is",
     ),
     MetaFeature(
         "rare_level_fraction",
         "share of categorical cells whose level occurs less than five times in the sample",
         (0, 1),
         _NONE,
+        words="how many cells hold a rare level",
     ),
     MetaFeature(
         "single_level_fraction",
@@ -77,20 +123,31 @@ FEATURES: Final = (
         (0, 1),
         _NONE,
         "Good (1953)",
+        words="how often new rows bring unseen levels",
     ),
     MetaFeature(
-        "log_encoded_columns", "log10 of 1 + the number of columns after one-hot encoding", (0, _INF)
+        "log_encoded_columns",
+        "log10 of 1 + the number of columns after one-hot encoding",
+        (0, _INF),
+        words="how wide the table is after one-hot encoding",
     ),
     MetaFeature(
         "log_rows_per_encoded_column",
         "log10 of the number of rows per column after one-hot encoding",
         (-_INF, _INF),
+        words="how many rows there are for each column after one-hot encoding",
     ),
-    MetaFeature("duplicate_fraction", "share of rows whose features repeat those of another", (0, 1)),
+    MetaFeature(
+        "duplicate_fraction",
+        "share of rows whose features repeat those of another",
+        (0, 1),
+        words="how many rows repeat another",
+    ),
     MetaFeature(
         "conflict_fraction",
         "share of rows whose features repeat those of another with another target",
         (0, 1),
+        words="how many equal rows have different targets",
     ),
 )
 

@@ -8,7 +8,7 @@ from it, floating-point sums and random splits included, is the same for every s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, get_args
 
@@ -54,6 +54,8 @@ class MetaFeature:
         Paper or book of the definition; empty if it is our own.
     is_scale_invariant : bool, default=True
         Whether a positive factor on a numeric column leaves the value as it is.
+    words : str
+        What it says of a table, as the end of "What speaks for it: ...".
     """
 
     name: str
@@ -62,6 +64,7 @@ class MetaFeature:
     undefined: str = ""
     source: str = ""
     is_scale_invariant: bool = True
+    words: str = field(kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)

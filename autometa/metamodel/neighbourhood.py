@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.metabase import LEAST_LEVEL
+from autometa.metafeatures import metafeature_words
 from autometa.metamodel.belief import FewShot
 from autometa.metamodel.forest import weighted_mean
 from autometa.metamodel.known import KnownTasks, TunedRuns
@@ -297,10 +298,11 @@ class Neighbourhood:
         regrets, seconds = (
             values[list(columns)].tolist() for values in (prediction.regret, prediction.seconds)
         )
-        said = []
+        words, said = metafeature_words(), []
         for number, i in enumerate(columns):
             configuration = self.known.configurations[prediction.configuration_ids[i]]
-            contributions = dict(zip(self.known.metafeature_names, added[:, number].tolist(), strict=True))
+            names = [words.get(name, name) for name in self.known.metafeature_names]
+            contributions = dict(zip(names, added[:, number].tolist(), strict=True))
             said.append(
                 explain_choice(
                     configuration,

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler, TargetEncoder
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
-from autometa.pipelines.encoding import Encoding, choose_encoding
 from autometa.pipelines.preparation import apply, join_blocks, make_preparation, needs_frame
 from autometa.space import SearchSpace
 from autometa.space.algorithms import CALIBRATION_FOLDS, Algorithm, Configuration
+from autometa.space.encoders import Encoding, choose_encoding, encodings
 from autometa.task import Task
 
 
@@ -32,7 +34,7 @@ def build_pipeline(
     ----------
     configuration : Configuration
         Beside hyperparameters it may say how columns of words become numbers: ``categories`` and ``text`` (see
-        :data:`autometa.space.ENCODINGS`). Without them the rule of :mod:`autometa.pipelines.encoding` decides.
+        :func:`autometa.space.encoders.encodings`). Without them the rules of that module decide.
     task : Task
         Its column types decide the preprocessing.
     random_state : int or None, default=0
@@ -47,7 +49,7 @@ def build_pipeline(
     algorithm = SearchSpace.for_kind(task.kind)[configuration.algorithm]
     params = dict(configuration.params)
     scaler = str(params.pop("scaler", "standard"))
-    encoding = _choose_encoding(task, params.pop("categories", "auto"), params.pop("text", "auto"))
+    encoding = _choose_encoding(task, {option: str(params.pop(option, "auto")) for option in encodings()})
     if algorithm.translate is not None:
         params = algorithm.translate(params)
     extra: dict[str, Any] = dict(algorithm.fixed)
@@ -60,7 +62,7 @@ def build_pipeline(
     model = _complete_model(model, algorithm, task)
     preparation = make_preparation(algorithm, task, scaler, encoding)
     steps: list[tuple[str, Any]] = [("prepare", preparation), ("model", model)]
-    if task.is_positional and (encoding.letters or needs_frame(task)):
+    if task.is_positional and (encoding.reads_text or needs_frame(task)):
         steps.insert(0, ("frame", apply("array to frame")))
     return Pipeline(steps)
 
@@ -114,7 +116,8 @@ def is_supervised(pipeline: Any) -> bool:
     bool
     """
     preparation = pipeline.named_steps["prepare"] if isinstance(pipeline, Pipeline) else pipeline
-    return any(isinstance(part, TargetEncoder) for part in preparation.get_params().values())
+    parts = [part for part in preparation.get_params().values() if hasattr(part, "__sklearn_tags__")]
+    return any(get_tags(part).target_tags.required for part in parts)
 
 
 def split_preparation(preparation: Pipeline) -> list[Pipeline]:
@@ -135,13 +138,12 @@ def split_preparation(preparation: Pipeline) -> list[Pipeline]:
     return [Pipeline([*before, ("prepare", join_blocks([block]))]) for block in blocks]
 
 
-def _choose_encoding(task: Task, categories: Any, text: Any) -> Encoding:
+def _choose_encoding(task: Task, asked: Mapping[str, str]) -> Encoding:
     return choose_encoding(
         {name: task.X[name] for name in task.columns("categorical")},
         {name: task.X[name] for name in task.columns("text")},
         0 if task.kind == "regression" else task.y.nunique(),
-        categories=str(categories),
-        text_by=str(text),
+        asked,
     )
 
 

@@ -15,9 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import KFold
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -26,11 +24,10 @@ from sklearn.preprocessing import (
     QuantileTransformer,
     SplineTransformer,
     StandardScaler,
-    TargetEncoder,
 )
 
-from autometa.pipelines.encoding import Encoding
 from autometa.space.algorithms import Algorithm
+from autometa.space.encoders import WORDS, Encoder, Encoding, Need, known_encoders
 from autometa.tables import functions
 from autometa.tables.cells import LEVELS
 from autometa.tables.readings import OF_BYTES, OF_HALVES, Reading
@@ -38,18 +35,11 @@ from autometa.task import Task
 
 DATE_PARTS: Final = ("year", "month", "day", "day_of_week", "day_of_year", "hour")
 DATE_CYCLES: Final = {"month": 12, "day_of_week": 7, "hour": 24}
-# Columns into which n-grams of letters, and words, are hashed; the latter with pairs where nothing reduces them.
-N_LETTER_HASHES: Final = 2**13
-N_WORD_HASHES: Final = 2**12
-N_PAIR_HASHES: Final = 2**15
 # A coefficient for every n-gram says more than those of a few components. Other algorithms need few columns.
 _TAKE_ALL_WORDS: Final = ("linear",)
 # Columns of text, times classes, of which all n-grams are taken: logistic regression on five columns of two classes
 # took five times as long as on their components, and said no more.
 MAX_WHOLE: Final = 8
-# Power iterations of the SVD: Halko, Martinsson and Tropp (SIAM Review 53, 2011) find one to three enough.
-N_ITERATIONS: Final = 3
-WORTH_FOLDS: Final = 5  # scikit-learn's default
 MAX_ONE_HOT: Final = 25
 MAX_LEVELS: Final = 200
 LEAST_KNOWN: Final = 20
@@ -143,9 +133,7 @@ def make_preparation(algorithm: Algorithm, task: Task, scaler: str, encoding: En
         for title, reading, names in _groups(task, of_kind, what):
             steps = _date_steps(task, names, reading or ("to dates",), is_scaled)
             blocks.append((title, steps, _selector(task, names)))
-    for title, names in _by_spelling(task, encoding.worth, "worth"):
-        blocks.append((title, _worth_steps(task, names, scaled), _selector(task, names)))
-    return join_blocks([*blocks, *_word_blocks(algorithm, task, encoding)])
+    return join_blocks([*blocks, *_encoded_blocks(algorithm, task, encoding)])
 
 
 def join_blocks(blocks: list[Any]) -> ColumnTransformer:
@@ -332,53 +320,32 @@ def _has_hours(task: Task, names: list[str]) -> bool:
     return any(bool((column.dt.hour.dropna() != 0).any()) for column in columns)
 
 
-def _worth_steps(task: Task, names: list[str], scaled: bool) -> Any:
-    encoder = TargetEncoder(
-        # Told from the values, whole numbers would be taken for classes.
-        target_type="continuous" if task.kind == "regression" else "auto",
-        # Without strata, for classes rarer than the folds are many.
-        cv=KFold(WORTH_FOLDS, shuffle=True, random_state=0),
-    )
-    return _chain([*_level_steps(task, names), encoder, *([StandardScaler()] if scaled else [])])
-
-
-def _word_blocks(algorithm: Algorithm, task: Task, encoding: Encoding) -> list[tuple[str, Any, Any]]:
+def _encoded_blocks(algorithm: Algorithm, task: Task, encoding: Encoding) -> list[tuple[str, Any, Any]]:
+    """Return a block for each encoder of levels, and for each column that is read as text."""
     whole = task.columns("text") if algorithm.name in _TAKE_ALL_WORDS else []
     if len(whole) * max(len(task.classes), 1) > MAX_WHOLE:
         whole = []
-    blocks = []
-    for title, counts in (("letters", encoding.letters), ("words", encoding.words)):
-        for i, (name, n_components) in enumerate(counts.items()):
-            if name not in whole:
-                steps = [*_count_steps(title), _reduction(n_components)]
-            else:
-                steps = _count_steps("letters" if title == "letters" else "pairs")
-            blocks.append((f"{title}{i}", make_pipeline(*steps), _selector(task, [name])[0]))
-    for i, name in enumerate(name for name in whole if name in encoding.letters):
-        blocks.append((f"pairs{i}", make_pipeline(*_count_steps("pairs")), _selector(task, [name])[0]))
+    read = [(encoder, encoding.columns[name]) for name, encoder in known_encoders().items()]
+    blocks: list[tuple[str, Any, Any]] = []
+
+    def make(encoder: Encoder, n_components: int | None) -> list[Any]:
+        return encoder.make(Need(task.kind, algorithm.preprocessing == "scaled", n_components))
+
+    def add_text(title: str, name: str, steps: list[Any]) -> None:
+        clean = [apply("to text"), apply("missing to empty text")]
+        blocks.append((title, make_pipeline(*clean, *steps), _selector(task, [name])[0]))
+
+    for encoder, columns in read:
+        if encoder.takes == "levels":
+            for title, names in _by_spelling(task, columns, encoder.name):
+                steps = _chain([*_level_steps(task, names), *make(encoder, None)])
+                blocks.append((title, steps, _selector(task, names)))
+    for encoder, columns in read:
+        if encoder.takes == "text":
+            for i, (name, n_components) in enumerate(columns.items()):
+                n_kept = None if name in whole else n_components
+                add_text(f"{encoder.name}{i}", name, make(encoder, n_kept))
+    # What is taken whole is read by its words and pairs of them besides.
+    for i, name in enumerate(name for name in whole if name not in encoding.columns[WORDS.name]):
+        add_text(f"pairs{i}", name, make(WORDS, None))
     return blocks
-
-
-def _count_steps(kind: str) -> list[Any]:
-    """Weights of the letters or words of a text: a sparse row of length one."""
-    if kind == "letters":
-        # As in skrub's StringEncoder: within words, three and four letters.
-        counts = HashingVectorizer(
-            n_features=N_LETTER_HASHES, analyzer="char_wb", ngram_range=(3, 4), alternate_sign=False
-        )
-    elif kind == "words":
-        counts = HashingVectorizer(n_features=N_WORD_HASHES, alternate_sign=False)
-    else:
-        counts = HashingVectorizer(n_features=N_PAIR_HASHES, ngram_range=(1, 2), alternate_sign=False)
-    return [apply("to text"), apply("missing to empty text"), counts, TfidfTransformer()]
-
-
-def _reduction(n_components: int) -> Any:
-    """Components of letters or words, for every algorithm as they are.
-
-    The weights of a row have length one, so that all components of a column together vary like one scaled number. Each
-    scaled by itself, they drown the other columns wherever distances count.
-    """
-    from sklearn.decomposition import TruncatedSVD
-
-    return TruncatedSVD(n_components=n_components, n_iter=N_ITERATIONS, random_state=0)

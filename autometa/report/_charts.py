@@ -55,7 +55,7 @@ _CONFIG: Final[Mapping[str, Any]] = {
         "labelFontSize": 12,
         "title": None,
         "columns": 2,
-        "labelLimit": 140,
+        "labelLimit": 0,  # names come shortened
         "symbolStrokeWidth": 2,
     },
     "text": {"color": "var(--ink)", "fontSize": 12},
@@ -78,7 +78,10 @@ INK: Final = "var(--ink)"
 # Told apart by shape as well as by colour.
 ORIGINS: Final = ("default", "recommended", "proposed")
 SHAPES: Final = ("square", "circle", "triangle-up", "diamond")
+_PADDING: Final[Mapping[str, int]] = {"left": 2, "top": 2, "bottom": 2, "right": 12}
 _BAR: Final = 22  # pixels for a bar with its gap
+# Characters of a label that fit in any case: to see whether one does costs as much as to draw it.
+_SHORT_LABEL: Final = 16
 _DASHES: Final = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [10, 4], [4, 4]]
 _TIP: Final[Mapping[str, Any]] = {"field": "tip", "type": "nominal"}
 _MARK: Final[Mapping[str, Any]] = {
@@ -103,8 +106,8 @@ def values(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def _number(field: str, title: str | None = None, *, ticks: int = 5, format: str = "", **scale: Any) -> Chart:
-    """Return a channel for numbers."""
-    axis = {"tickCount": ticks, **({"format": format} if format else {})}
+    """Return a channel for numbers. Labels have no limit: to measure texts is most of what a drawing costs."""
+    axis = {"tickCount": ticks, "labelLimit": 0, **({"format": format} if format else {})}
     return {
         "field": field,
         "type": "quantitative",
@@ -123,16 +126,27 @@ def _layer(
     return {"data": values(rows), "mark": {**whole, **look, **silent}, "encoding": encoding}
 
 
-def _labels(rows: Sequence[Row]) -> Chart:
-    """Return the axis of the labels, with room for a font that is wider than the one they are measured in."""
+def _beside_labels(rows: Sequence[Row]) -> Chart:
+    """Return a chart with a line for each label, as wide as the room for the labels leaves it.
+
+    The room is for a font that is wider than the one that texts are measured in. It is known before anything is drawn:
+    where the library has to find out what fits, it measures and places all twice.
+    """
     longest = max((len(str(row["label"])) for row in rows), default=0)
-    axis = {"labelLimit": 132, "minExtent": min(7.2 * longest + 12, 162), "domain": False, "ticks": False}
-    return {
+    room = min(7.2 * longest + 12, 162)
+    axis = {"labelLimit": 132 if longest > _SHORT_LABEL else 0, "minExtent": room, "labelPadding": 6}
+    channel = {
         "field": "label",
         "type": "nominal",
         "sort": None,
         "title": None,
-        "axis": {**axis, "labelOverlap": False, "labelPadding": 6},
+        "axis": {**axis, "domain": False, "ticks": False, "labelOverlap": False},
+    }
+    return {
+        "width": NARROW - room - _PADDING["left"] - _PADDING["right"],
+        "height": _BAR * len(rows),
+        "autosize": "pad",
+        "encoding": {"y": channel},
     }
 
 
@@ -148,8 +162,7 @@ def intervals(rows: Sequence[Row], title: str) -> Chart:
     span = {"x": {**x, "field": "lower"}, "x2": {"field": "upper"}, "color": color}
     known = {"transform": [{"filter": "isValid(datum.lower) && isValid(datum.upper)"}]}
     return {
-        "height": _BAR * len(rows) + 46,
-        "encoding": {"y": _labels(rows)},
+        **_beside_labels(rows),
         "layer": [
             known | _layer(rows, "rule", span, strokeWidth=6, opacity=0.35),
             _layer(
@@ -169,7 +182,7 @@ def bars(
     if error:
         span = {"x": {"field": "lower", "type": "quantitative"}, "x2": {"field": "upper"}}
         layer.append(_layer(rows, "rule", span, color=INK, strokeWidth=1.5))
-    return {"height": _BAR * len(rows) + 46, "encoding": {"y": _labels(rows)}, "layer": layer}
+    return {**_beside_labels(rows), "layer": layer}
 
 
 def histogram(counts: Sequence[int], edges: Sequence[float], title: str) -> Chart:
@@ -233,7 +246,7 @@ def over_time(
         seconds, score: what a search from nothing should reach.
     """
     y = _score(title, domain)
-    place = {"x": _number("seconds", "seconds since the start", ticks=6, zero=True), "y": y}
+    place = {"x": _number("seconds", "seconds since the start", ticks=5, zero=True), "y": y}
     layer = [_layer(trials, _MARK, {**place, **_by_origin(trials), "description": _TIP})]
     if lines:
         layer.append(_layer(lines, "rule", {"y": y}, color=INK, strokeDash=[5, 4]))
@@ -387,7 +400,7 @@ def draw(chart: Mapping[str, Any], label: str, *, width: int = NARROW) -> str:
     label : str
         What the chart shows, for those who cannot see it.
     width : int, default=344
-        Of the whole drawing, in pixels; the page scales it.
+        Of the whole drawing, in pixels, where the chart does not say its own; the page scales it.
 
     Returns
     -------
@@ -400,7 +413,7 @@ def draw(chart: Mapping[str, Any], label: str, *, width: int = NARROW) -> str:
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "width": width,
         "autosize": {"type": "fit", "contains": "padding"},
-        "padding": {"left": 2, "top": 2, "bottom": 2, "right": 12},
+        "padding": _PADDING,
         **chart,
         "config": {**_CONFIG, **chart.get("config", {})},
     }

@@ -330,9 +330,11 @@ def _draw_hyperparameters(report: SearchReport) -> str:
     label = (
         f"Importance of hyperparameters of {algorithm}: {rows[0]['label']} leads with {rows[0]['value']:.0%}."
     )
+    tried = report.leaderboard[report.leaderboard["algorithm"] == algorithm]
+    poor = "; those that were stopped count as poor" if "stopped" in set(tried["state"]) else ""
     how = (
         f"Share of each hyperparameter of {algorithm_name(algorithm)} in what told its better trials from the others, "
-        f"by PED-ANOVA over {n} trials; those that were stopped count as poor."
+        f"by PED-ANOVA over {n} trials{poor}."
     )
     return make_figure(
         "Hyperparameters that mattered", how, draw(bars(rows, "importance", format=".0%"), label)

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 2_000
 _FEWEST_ROWS: Final = 200  # with fewer, a fit says little
+_FEWEST_OF_CLASS: Final = 5  # three to fit on
 _REPEATS: Final = 3
-_SECONDS: Final = 0.4  # of CPU time, for shuffling; so much again, as the trial tells, for the one fit
+_SECONDS: Final = 0.25  # of CPU time, for shuffling; so much again, as the trial tells, for the one fit
 _COLUMNS: Final = 60
 _SHUFFLED_ROWS: Final = 300
 # A page is written in two seconds, and drawing takes more than one: models of many trees have fewer of them. Which
@@ -78,7 +79,7 @@ def measure_columns(
     params : mapping of str to value
     seconds : float
         What one fit on all rows took, about; fewer rows are taken where it was long.
-    limit : float, default=0.4
+    limit : float, default=0.25
         CPU seconds for the shuffles.
 
     Returns
@@ -86,13 +87,15 @@ def measure_columns(
     ColumnImportance or None
         None where no such pipeline can be fitted.
     """
+    from sklearn import config_context
     from sklearn.metrics import check_scoring
 
     from autometa.pipelines import build_pipeline
 
     n_rows = min(task.n_rows, _ROWS)
     if math.isfinite(seconds) and seconds > 0:
-        n_rows = min(n_rows, max(int(task.n_rows * limit / seconds), _FEWEST_ROWS))
+        fewest = max(_FEWEST_ROWS, _FEWEST_OF_CLASS * len(task.classes))
+        n_rows = min(n_rows, max(int(task.n_rows * limit / seconds), fewest))
     train, test = _halves(task, n_rows)
     test = test[:_SHUFFLED_ROWS]
     names = _by_signal(task, train)
@@ -106,11 +109,15 @@ def measure_columns(
         column_types={name: kind for name, kind in task.column_types.items() if name in chosen},
     )
     try:
-        pipeline = build_pipeline(Configuration(algorithm, _fewer_trees(task, params)), part)
-        pipeline.fit(part.X, part.y)
-        scorer = check_scoring(pipeline, scoring=task.metric.scorer)
-        X, y = task.X[part.X.columns].iloc[test], task.y.iloc[test]
-        rows = _shuffle(pipeline, scorer, X, y, names[:_COLUMNS], limit)
+        # What a fit on few rows warns of was said in the search, or is of these rows alone. Of small scores,
+        # scikit-learn's checks take more time than the sums.
+        with warnings.catch_warnings(), config_context(assume_finite=True, skip_parameter_validation=True):
+            warnings.simplefilter("ignore")
+            pipeline = build_pipeline(Configuration(algorithm, _fewer_trees(task, params)), part)
+            pipeline.fit(part.X, part.y)
+            scorer = check_scoring(pipeline, scoring=task.metric.scorer)
+            X, y = task.X[part.X.columns].iloc[test], task.y.iloc[test]
+            rows = _shuffle(pipeline, scorer, X, y, names[:_COLUMNS], limit)
     except Exception:  # a page must not fail because a third-party estimator or scorer does
         return None
     frame = pd.DataFrame(rows, columns=["column", "loss", "error"]).sort_values("loss", ascending=False)
@@ -349,7 +356,9 @@ def describe_importance(task: Task, board: pd.DataFrame) -> Part | None:
         "on; what one column shares with another is credited to neither.",
     )
     left = (
-        f" Left out: {counted(found.n_left_out, 'column')} that alone tell less." if found.n_left_out else ""
+        f" Left out: {counted(found.n_left_out, 'column')}, which alone said less."
+        if found.n_left_out
+        else ""
     )
     how = (
         f"{algorithm_name(found.algorithm)}{', the heaviest member,' * is_member} fitted on {found.n_train:,} rows, "

@@ -57,7 +57,6 @@ figcaption p { font-size: .9rem; margin-bottom: 6px; }
 @media (min-width: 1100px) { .tall { grid-row: span 2; } }
 @media (max-width: 480px) { .tile:first-child:nth-last-child(odd) { grid-column: 1 / -1; } }
 @media (max-width: 1099px) { .span { grid-column: 1 / -1; } }
-@media (max-width: 759px) { td.long { min-width: 460px; } }
 svg { font-family: Arial, "Liberation Sans", Helvetica, sans-serif; }
 svg.chart { display: block; width: 100%; height: auto; max-width: 480px; margin: 0 auto; }
 svg.wide { max-width: none; }
@@ -71,8 +70,10 @@ th, td { text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid var
 td { overflow-wrap: break-word; }
 td.name { max-width: 340px; min-width: 140px; overflow-wrap: anywhere; }
 td.long { min-width: 220px; max-width: 560px; overflow-wrap: anywhere; }
-td.params { min-width: 400px; overflow-wrap: anywhere; }
+td.params { min-width: 280px; overflow-wrap: anywhere; }
 td.state { min-width: 90px; max-width: 180px; }
+@media (max-width: 759px) { td.long { min-width: 460px; } td.params { min-width: 640px; } }
+@media (max-width: 480px) { th, td { padding-right: 8px; } td.name { min-width: 110px; } }
 thead th { position: sticky; top: 0; background: var(--card); z-index: 1; white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
 th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
@@ -103,8 +104,11 @@ footer { color: var(--muted); padding-bottom: 32px; }
   .scroll { white-space: normal; }
   td.long, td.name, td.state { min-width: 0; }
   table { font-size: .7rem; }
+  .scroll:has(td.params) table { font-size: .6rem; }
   th, td { padding: 3px 7px 3px 0; }
-  td.params { min-width: 190px; }
+  td.params { min-width: 150px; }
+  /* The leaderboard has eleven columns and the most rows of all. */
+  .scroll:has(td.params) :is(th, td) { padding: 1px 4px 1px 0; }
   .grid { grid-template-columns: 1fr 1fr; }
   .span { grid-column: 1 / -1; }
   /* Room that a heading keeps below itself, so that none stands alone at the foot of a page. */

@@ -197,7 +197,7 @@ def _calibration(predicted: FloatArray, happened: NDArray[np.bool_], y: str, wha
 
 
 def _roc(proba: FloatArray, codes: NDArray[np.intp], names: Sequence[str], shown: Sequence[int]) -> str:
-    from sklearn.metrics import roc_auc_score, roc_curve
+    from sklearn.metrics import auc, roc_curve
 
     rows: list[dict[str, Any]] = []
     areas = {}
@@ -207,7 +207,7 @@ def _roc(proba: FloatArray, codes: NDArray[np.intp], names: Sequence[str], shown
             continue
         x, y, _ = roc_curve(is_it, proba[:, i])
         keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), 120)).round().astype(int))
-        areas[name] = float(roc_auc_score(is_it, proba[:, i]))
+        areas[name] = float(auc(x, y))
         rows += [{"x": x[k], "y": y[k], "name": name, "i": n} for n, k in enumerate(keep)]
     if not areas:
         return ""

@@ -27,9 +27,9 @@ _CLASSES: Final = 20
 _COLUMNS: Final = (
     Column("column", css="name"),
     Column("read as"),
+    Column("distribution"),
     Column("missing", ">"),
     Column("distinct", ">"),
-    Column("distribution"),
     Column("typical", css="long"),
 )
 
@@ -62,8 +62,9 @@ def describe_table(task: Task, issues: Sequence[DataIssue]) -> Part:
         part.blocks.append(f'<h3>Noticed</h3><ul class="notes">{notes}</ul>\n')
     n_sampled = min(task.n_rows, _ROWS, max(_CELLS // max(task.X.shape[1], 1), _FEWEST_ROWS))
     sample = task.X if task.n_rows <= n_sampled else task.X.sample(n_sampled, random_state=0)
+    columns = dict(sample.items())
     rows = [
-        _describe_column(sample[name], name, kind, share)
+        _describe_column(columns[name], name, kind, share)
         for (name, kind), share in zip(task.column_types.items(), shares, strict=True)
     ]
     table = make_table(_COLUMNS, rows, label="Columns as read", sortable=True)
@@ -118,9 +119,9 @@ def _describe_column(column: pd.Series, name: str, kind: str, missing: float) ->
     return [
         name,
         kind,
+        Cell("", markup=drawn),
         Cell(_percent(missing), missing),
         Cell("-" if n_distinct < 0 else f"{n_distinct:,}", float(n_distinct)),
-        Cell("", markup=drawn),
         typical,
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 from scipy.stats import rankdata
+from threadpoolctl import threadpool_limits
 
 from autometa.report._charts import draw, intervals, require_charts, task_map
 from autometa.report._course import short_name
@@ -88,7 +89,8 @@ def render_recommendations(
         )
     )
     answer = f'<p class="lead">{escape(first.reason)}</p>\n<div class="tiles">{tiles}</div>\n'
-    known = None if model is None else TaskMap.of(model, found.kind)
+    with threadpool_limits(1):  # small sums: more threads would wait for each other
+        known = None if model is None else TaskMap.of(model, found.kind)
     script = Part(
         "code", "The code", "A script that does the same with scikit-learn and LightGBM, without autometa."
     )
@@ -143,9 +145,11 @@ class TaskMap:
         algorithms = [c.algorithm for c in part.configurations.values()]
         best = [algorithms[i] for i in np.mean(ranks, axis=0).argmax(axis=1)]
         rows = np.hstack(ranks)
+        rows -= rows.mean(axis=0)
+        # Two of some hundred components: the products of the rows have them, without the other side of all of them.
+        sizes, left = eigh(rows @ rows.T, subset_by_index=[max(len(rows) - 2, 0), len(rows) - 1])
+        places = left[:, ::-1] * np.sqrt(np.maximum(sizes[::-1], 0.0))
         # The larger side of a principal component is arbitrary: it is fixed, so that a page is the same every time.
-        left, sizes, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
-        places = left[:, :2] * sizes[:2]
         places *= np.sign(places[np.abs(places).argmax(axis=0), range(places.shape[1])])
         return cls(ids, names, best, places)
 
@@ -176,25 +180,16 @@ def describe_known(found: Recommendations, known: TaskMap | None) -> Part:
     best = dict(zip(known.task_ids, known.best_algorithms, strict=True)) if known is not None else {}
     rows: list[list[Cell | str]] = []
     for row in similar.to_dict("records"):
-        openml = row.get("openml_id")
-        has_id = openml is not None and not pd.isna(openml)
+        openml, task_id = row.get("openml_id"), str(row["task_id"])
+        name = task_id if pd.isna(row["name"]) else str(row["name"])
         rows.append(
             [
-                str(row["name"]) if not pd.isna(row["name"]) else str(row["task_id"]),
-                algorithm_name(best[str(row["task_id"])]) if str(row["task_id"]) in best else "-",
-                Cell(str(int(openml)) if has_id else "-", float(openml) if has_id else math.nan),
+                name if openml is None or pd.isna(openml) else f"{name} (OpenML {int(openml)})",
+                algorithm_name(best[task_id]) if task_id in best else "-",
                 Cell(number(float(row["distance"]), 3), float(row["distance"])),
             ]
         )
-    columns = [
-        Column("table", css="name"),
-        Column("what did best there"),
-        Column("OpenML id", ">"),
-        Column("distance", ">"),
-    ]
-    if all(row[2].text == "-" for row in rows if isinstance(row[2], Cell)):
-        columns.pop(2)
-        rows = [[*row[:2], row[3]] for row in rows]
+    columns = [Column("table", css="name"), Column("what did best there"), Column("distance", ">")]
     table = make_table(columns, rows, label="The nearest known tables", sortable=True)
     nearest = (
         '<div class="card span"><h3>What worked on the nearest</h3>'

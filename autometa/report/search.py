@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from autometa.files import write_file
 from autometa.report._board import describe_ensemble, describe_leaderboard
@@ -94,6 +95,14 @@ def render_search(
         AM706 when the extra ``report`` is not installed.
     """
     require_charts()
+    # Nothing here is large: on a busy machine, more threads than one wait for each other longer than they work.
+    with threadpool_limits(1):
+        return _render(report, title=title, model=model, issues=issues)
+
+
+def _render(
+    report: SearchReport, *, title: str, model: MetaModel | None, issues: Sequence[DataIssue] | None
+) -> str:
     task, found = report.task, report.recommendations
     notes = issues if issues is not None else found.warnings if found is not None else task.warnings
     done = complete_of(report.leaderboard)

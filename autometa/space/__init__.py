@@ -23,6 +23,7 @@ from optuna.distributions import (
 from autometa.errors import UsageError
 from autometa.space.algorithms import Algorithm, Configuration, built_in, target_of
 from autometa.space.axis import Value
+from autometa.space.encoders import encodings
 
 __all__ = [
     "SPACE_VERSION",
@@ -43,15 +44,6 @@ FloatArray = NDArray[np.float64]
 SPACE_VERSION: Final = 2
 # Versions whose every point lies in this one: what was run in them stays valid.
 VALID_SPACES: Final = (1, 2)
-
-# How columns of words become numbers (see autometa/pipelines/encoding.py). Every configuration may say it, whatever its
-# algorithm; one that does not means "auto", so that configurations recorded before stay valid.
-ENCODINGS: Final[Mapping[str, CategoricalDistribution]] = MappingProxyType(
-    {
-        "categories": CategoricalDistribution(("auto", "levels", "target", "characters", "both")),
-        "text": CategoricalDistribution(("auto", "words", "characters")),
-    }
-)
 
 
 class SearchSpace:
@@ -176,11 +168,11 @@ class SearchSpace:
         found = [
             f"parameter {name!r} is not known"
             for name in params
-            if name not in algorithm.distributions and name not in ENCODINGS
+            if name not in algorithm.distributions and name not in encodings()
         ]
         found += [
             f"{name}={params[name]!r} is outside its range"
-            for name, distribution in ENCODINGS.items()
+            for name, distribution in encodings().items()
             if name not in algorithm.distributions and params.get(name, "auto") not in distribution.choices
         ]
         for name in algorithm.distributions:

@@ -109,6 +109,8 @@ class Algorithm:
     design : mapping of str to optuna distribution, optional
         Narrower ranges in which the points of a space-filling design are drawn: what small tables need, and the ranges
         of the first version of the space, so that its points stay the same.
+    title : str, default=""
+        What reasons, tables and pages call it; its name where that is empty.
     """
 
     name: str
@@ -125,6 +127,7 @@ class Algorithm:
     max_rows: int | None = None
     is_calibrated: bool = False
     design: Mapping[str, BaseDistribution] = field(default_factory=dict)
+    title: str = ""
 
     def __post_init__(self) -> None:
         problems = [name for name in self.default if name not in self.distributions]
@@ -310,6 +313,7 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
                 "n_estimators": IntDistribution(50, 400, log=True),
                 "num_leaves": IntDistribution(4, 128, log=True),
             },
+            title="LightGBM",
         ),
         Algorithm(
             "hist_gradient_boosting",
@@ -338,6 +342,7 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
                 "max_iter": IntDistribution(50, 300, log=True),
                 "max_leaf_nodes": IntDistribution(4, 128, log=True),
             },
+            title="Histogram gradient boosting",
         ),
         Algorithm(
             "random_forest",
@@ -347,6 +352,7 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
             conditions=bagged,
             min_leaf="min_samples_leaf",
             design=forest_design,
+            title="Random forest",
         ),
         Algorithm(
             "extra_trees",
@@ -356,6 +362,7 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
             conditions=bagged,
             min_leaf="min_samples_leaf",
             design=forest_design,
+            title="Extra trees",
         ),
         Algorithm(
             "linear",
@@ -372,6 +379,7 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
             preprocessing="scaled",
             fixed={"max_iter": 300} if classify else {},
             takes_n_jobs=False,  # has no effect and is deprecated in LogisticRegression
+            title="Linear model",
         ),
         Algorithm(
             "svm",
@@ -387,6 +395,7 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
             scale_target=True,
             max_rows=KERNEL_ROWS,
             is_calibrated=classify,
+            title="Support vector machine",
         ),
         Algorithm(
             "knn",
@@ -399,6 +408,7 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
             },
             {"n_neighbors": 5, "weights": "uniform", "p": 2, "scaler": "standard"},
             preprocessing="scaled",
+            title="Nearest neighbours",
         ),
         Algorithm(
             "mlp",
@@ -424,6 +434,7 @@ def built_in(target: str) -> Mapping[str, Algorithm]:
             preprocessing="scaled",
             translate=_layers,
             scale_target=True,
+            title="Neural network",
         ),
     ]
     return MappingProxyType({algorithm.name: algorithm for algorithm in algorithms})

@@ -7,10 +7,8 @@ import runpy
 from urllib.parse import urlsplit
 
 import pytest
-from optuna.distributions import CategoricalDistribution, IntDistribution
 
 import autometa
-from autometa.space import SPACE_VERSION, SearchSpace
 
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs", "metadata"]
 
@@ -157,31 +155,11 @@ def test_examples_in_python_are_valid(pages):
 
 
 def test_the_page_on_the_space_shows_it_as_it_is(root, pages):
-    """To regenerate a row, copy it from the message of the failure."""
-    page = pages[root / "docs" / "reference" / "space.md"]
-    assert f"Version {SPACE_VERSION}." in page
-    for family, heading in (("classification", "## Classification"), ("regression", "## Regression")):
-        section = page.partition(heading)[2].partition("\n## ")[0]
-        shown = [line for line in section.splitlines() if line.startswith("| ")][2:]
-        assert shown == [row for algorithm in SearchSpace.for_kind(family) for row in rows(algorithm)]
-
-
-def rows(algorithm) -> list[str]:
-    found = []
-    for name, distribution in algorithm.distributions.items():
-        if isinstance(distribution, CategoricalDistribution):
-            values = ", ".join(f"`{choice!r}`" for choice in distribution.choices)
-        else:
-            number = "whole" if isinstance(distribution, IntDistribution) else "real"
-            values = f"{distribution.low:g} to {distribution.high:g}, {number}" + (
-                ", log" if distribution.log else ""
-            )
-        if name in algorithm.conditions:
-            parent, active = algorithm.conditions[name]
-            values += f" (where {parent} is {', '.join(map(repr, active))})"
-        default = f"`{algorithm.default[name]!r}`" if name in algorithm.default else "inactive"
-        found.append(f"| {algorithm.name} | {name} | {values} | {default} |")
-    return found
+    """To regenerate it: ``python docs/make_space.py``."""
+    made = runpy.run_path(str(root / "docs" / "make_space.py"))
+    assert made["render"](pages[made["PAGE"]]) == pages[made["PAGE"]]
+    with pytest.raises(ValueError, match="marks of 'version'"):
+        made["render"]("no marks")
 
 
 DIRECTION = re.compile(

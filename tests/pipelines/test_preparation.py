@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from autometa.pipelines import build_pipeline
-from autometa.pipelines.encoding import MAX_COMPONENTS
-from autometa.pipelines.preparation import FUNCTIONS, MAX_WHOLE, N_LETTER_HASHES, N_PAIR_HASHES, find_function
+from autometa.pipelines.preparation import FUNCTIONS, MAX_WHOLE, find_function
 from autometa.space import SearchSpace
 from autometa.space.algorithms import Configuration
+from autometa.space.encoders import MAX_COMPONENTS, N_LETTER_HASHES, N_PAIR_HASHES
 from autometa.task import Task
 
 RNG = np.random.default_rng(0)

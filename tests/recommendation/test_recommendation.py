@@ -15,10 +15,11 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_
 import autometa
 from autometa import DataError, Task, UsageError
 from autometa.metabase import MetaBase
+from autometa.metafeatures import metafeature_words
 from autometa.metamodel import MetaModel
 from autometa.recommendation import Suitable, recommend_for_task
 from autometa.space import Configuration, SearchSpace
-from autometa.wording import METAFEATURES, algorithm_name
+from autometa.wording import algorithm_name
 
 
 @pytest.fixture(scope="module")
@@ -216,10 +217,12 @@ def test_each_entry_says_why(iris):
     for item in found:
         assert item.reason.startswith(algorithm_name(item.algorithm))
         assert found.similar_tasks["name"].iloc[0] in item.reason
-        assert not any(name in item.reason for name in METAFEATURES if "_" in name)
+        assert not any(name in item.reason for name in metafeature_words() if "_" in name)
     speaking = [item.reason.partition("What speaks for it: ")[2] for item in found]
     assert any(speaking)
-    assert all(any(words in said for words in METAFEATURES.values()) for said in filter(None, speaking))
+    assert all(
+        any(words in said for words in metafeature_words().values()) for said in filter(None, speaking)
+    )
 
 
 def test_results_reorder_what_is_left(iris, model):
