@@ -14,12 +14,13 @@ _ENOUGH: Final = 50_000
 _MOSTLY: Final = 0.9
 # What tables are saved in; chardet knows more, of mainframes and of single regions, and takes them for these at times.
 _OF_WINDOWS: Final = "cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 cp874"
-_OF_STANDARDS: Final = "iso8859-1 iso8859-2 iso8859-5 iso8859-6 iso8859-7 iso8859-8 iso8859-9 iso8859-13 iso8859-15 koi8-r koi8-u"
-_OF_MAC_AND_DOS: Final = (
-    "mac-roman mac-latin2 mac-cyrillic mac-greek mac-turkish cp737 cp850 cp852 cp857 cp862 cp866"
+_OF_STANDARDS: Final = (
+    "iso8859-1 iso8859-2 iso8859-5 iso8859-6 iso8859-7 iso8859-8 iso8859-9 iso8859-13 iso8859-15"
 )
+_OF_MAC_AND_UNIX: Final = "mac-roman mac-latin2 mac-cyrillic mac-greek mac-turkish koi8-r koi8-u"
+_OF_DOS: Final = "cp737 cp850 cp852 cp857 cp862 cp866"
 _OF_EAST_ASIA: Final = "cp932 shift_jis_2004 euc_jis_2004 gb18030 big5hkscs cp949 euc_kr"
-_CANDIDATES: Final = " ".join((_OF_WINDOWS, _OF_STANDARDS, _OF_MAC_AND_DOS, _OF_EAST_ASIA)).split()
+_CANDIDATES: Final = " ".join((_OF_WINDOWS, _OF_STANDARDS, _OF_MAC_AND_UNIX, _OF_DOS, _OF_EAST_ASIA)).split()
 # Windows has the characters of these standards at the same places, and more.
 _WIDER: Final = {"iso8859-1": "cp1252", "iso8859-9": "cp1254"}
 _CALLED: Final = {
