@@ -253,10 +253,12 @@ def _scaling_steps(n_rows: int, scaler: str) -> list[Any]:
 
 
 def _by_spelling(task: Task, names: Iterable[str], title: str) -> list[tuple[str, list[str]]]:
-    """Return columns whose levels can come as numbers and others apart: only the former are looked at cell by cell."""
-    found: dict[bool, list[str]] = {}
+    """Return columns apart whose levels need different steps: each is looked at cell by cell only where it must be."""
+    found: dict[tuple[bool, Reading], list[str]] = {}
     for name in names:
-        found.setdefault(LEVELS[-1] in task.readings.get(name, ()), []).append(name)
+        reading = tuple(task.readings.get(name, ()))
+        of_letters = tuple(step for step in reading if step in (*OF_BYTES, *OF_HALVES))
+        found.setdefault((LEVELS[-1] in reading, of_letters), []).append(name)
     return [(title if i == 0 else f"{title} {i + 1}", found[key]) for i, key in enumerate(sorted(found))]
 
 

@@ -19,7 +19,7 @@ _MONTH: Final = (
 )
 _TIME: Final = (
     r"(?P<gap>T|,?\ {1,2}|:)(?P<hour>\d{1,2}):\d{2}(?P<second>:\d{2})?(?P<fraction>[.]\d{1,9})?"
-    r"(?P<half>\ ?[ap]m)?(?P<zone>\ ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?"
+    r"(?P<half>\ ?[ap]m)?(?P<zone>\ ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?(?P<place>\ [a-z]+(?:/[a-z_-]+){1,2}(?:[+-]\d{1,2})?)?"
 )
 _DATE: Final = re.compile(
     rf"""^\s*(?:(?P<weekday>(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*)(?P<after_weekday>,?\ ))?
@@ -209,9 +209,11 @@ def _formats(match: re.Match[str]) -> list[str]:
         time += (":%S" if match["second"] else "") + (".%f" if match["fraction"] else "")
         time += (" " * match["half"].startswith(" ") + "%p") if match["half"] else ""
         time += (" " * match["zone"].startswith(" ") + "%z") if match["zone"] else ""
+        time += " %Z" if match["place"] else ""
     if match["compact"]:
         return ["ISO"]
-    if match["iso"] and not match["half"] and not match["weekday"] and (match["gap"] in (None, "T", " ")):
+    is_plain = not (match["half"] or match["weekday"] or match["place"])
+    if match["iso"] and is_plain and (match["gap"] in (None, "T", " ")):
         return ["ISO"]
     start = ""
     if match["weekday"]:

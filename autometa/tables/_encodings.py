@@ -12,11 +12,40 @@ from typing import Final
 _ENOUGH: Final = 50_000
 # So many of these lines are UTF-8 where a few come from elsewhere.
 _MOSTLY: Final = 0.9
-_CALLED: Final = {"cp1252": "Windows-1252", "latin-1": "Latin-1"}
-# Between letters no Western text has these superscripts and currencies; in Windows-1250 they are Polish letters.
-_CENTRAL_EUROPEAN: Final = re.compile(
-    rb"(?<=[A-Za-z\xc0-\xff])[\xa5\xaf\xb3\xb9\xbf](?=[a-z\xd3\xf3])|\xa3(?=[a-z\xd3\xf3])"
+# What tables are saved in; chardet knows more, of mainframes and of single regions, and takes them for these at times.
+_OF_WINDOWS: Final = "cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 cp874"
+_OF_STANDARDS: Final = (
+    "iso8859-1 iso8859-2 iso8859-5 iso8859-6 iso8859-7 iso8859-8 iso8859-9 iso8859-13 iso8859-15"
 )
+_OF_MAC_AND_UNIX: Final = "mac-roman mac-latin2 mac-cyrillic mac-greek mac-turkish koi8-r koi8-u"
+_OF_DOS: Final = "cp737 cp850 cp852 cp857 cp862 cp866"
+_OF_EAST_ASIA: Final = "cp932 shift_jis_2004 euc_jis_2004 gb18030 big5hkscs cp949 euc_kr"
+_CANDIDATES: Final = " ".join((_OF_WINDOWS, _OF_STANDARDS, _OF_MAC_AND_UNIX, _OF_DOS, _OF_EAST_ASIA)).split()
+# Windows has the characters of these standards at the same places, and more.
+_WIDER: Final = {"iso8859-1": "cp1252", "iso8859-9": "cp1254"}
+_CALLED: Final = {
+    "iso8859-1": "Latin-1",
+    "koi8-r": "KOI8-R",
+    "koi8-u": "KOI8-U",
+    "cp932": "Shift-JIS",
+    "shift_jis_2004": "Shift-JIS",
+    "euc_jis_2004": "EUC-JP",
+    "gb18030": "GB 18030",
+    "big5hkscs": "Big5",
+    "euc_kr": "EUC-KR",
+}
+# Of the West and of Central Europe, with the letters of Spanish at the same places but for one: where nothing else
+# stands beyond ASCII, the text is Spanish, not Slovak of the one letter (a caron on n).
+_TWINS: Final = {"cp1250": "cp1252", "iso8859-2": "cp1252", "mac-latin2": "mac-roman", "cp852": "cp850"}
+_SPANISH: Final = frozenset("áéíóúüñÁÉÍÓÚÜÑ¿¡")
+# So few characters tell nothing: what could be usual letters of the West is taken for these.
+_FEW: Final = 12
+_SIGNS: Final = frozenset("€£¥¢°±²³¹µ·¼½¾×÷§©®™•–—‘’‚“”„…«»ºª‰¡¿\u00a0")
+_WESTERN: Final = frozenset("äöüßéèêëàâáãåæøçíîïñóòôõœúùûÿÄÖÜÉÈÀÁÅÆØÇÍÑÓÚ") | _SIGNS
+# Within a word, only an apostrophe of English is a sign; on a Mac, these bytes are letters.
+_WITHIN_WORD: Final = re.compile(r"(?<=[^\W\d_])(?!’(?:s|t|ll|re|ve|d|m)\b)[^\w\s\x00-\x7f](?=[^\W\d_])")
+# Two letters of which the second is beyond ASCII and a small one follows; a small letter and one of another script.
+_BESIDE: Final = re.compile(r"([^\W\d_])([^\W\d_A-Za-z])(?=[a-z])|([a-z])([^\W\d_\x00-\u024f])")
 
 
 def is_utf8(head: bytes, *, is_whole: bool) -> bool:
@@ -39,9 +68,8 @@ def is_utf8(head: bytes, *, is_whole: bool) -> bool:
 def guess_encoding(lines: Iterable[bytes]) -> tuple[str, str]:
     """Return the encoding of text that is no UTF-8, and what it is called.
 
-    Where bytes beyond ASCII mostly stand alone among letters, the text is of Western Europe. Other scripts have them in
-    runs: what looks most like Russian or Greek words, or has the most of the usual signs of Japanese, Chinese and
-    Korean, is taken.
+    chardet judges how often the letters of a language stand beside each other. Two habits of tables are told before: a
+    few accents among much that is plain, and Spanish names.
 
     Parameters
     ----------
@@ -64,79 +92,44 @@ def guess_encoding(lines: Iterable[bytes]) -> tuple[str, str]:
     n_utf8 = sum(is_utf8(line, is_whole=True) for line in sample)
     if n_utf8 >= _MOSTLY * len(sample) and n_utf8 > 0:
         return "utf-8", "UTF-8"
-    text = b"\n".join(sample)
-    found = _other_script(text) or ("cp1250" if len(_CENTRAL_EUROPEAN.findall(text)) > 1 else "cp1252")
+    found = _judge(b"\n".join(sample))
+    called = _CALLED.get(found) or re.sub("^cp(?=125|874)", "Windows-", found)
+    return found, re.sub("^cp", "code page ", called).replace("iso", "ISO ").replace("mac-", "Mac ")
+
+
+def _judge(text: bytes) -> str:
+    western = text.decode("cp1252", errors="replace")
+    beyond = {character for character in western if not character.isascii()}
+    is_few = sum(byte > 127 for byte in text) < _FEW
+    if beyond <= (_WESTERN if is_few else _SIGNS) and not _WITHIN_WORD.search(western):
+        return "cp1252"
+    import chardet
+
+    answers = chardet.detect_all(
+        text, include_encodings=_CANDIDATES, compat_names=False, no_match_encoding="cp1252"
+    )
+    names = [str(answer["encoding"] or "cp1252") for answer in answers]  # none where it looks like no text
+    found = next((name for name in names if _are_words(text, name)), names[0])
+    twin = _TWINS.get(found)
+    if twin and {c for c in text.decode(twin, errors="replace") if not c.isascii()} <= _SPANISH:
+        found = twin
+    for name in (_WIDER.get(found, found), found):
+        if _decodes(text, name):
+            return name
+    return "iso8859-1"
+
+
+def _are_words(text: bytes, encoding: str) -> bool:
+    """Whether hardly a letter beyond ASCII is a capital among small ones, or of another script than its neighbours."""
+    decoded = text.decode(encoding, errors="replace")
+    found = _BESIDE.findall(decoded)
+    n_odd = sum(bool(other) or (letter.isupper() and before.islower()) for before, letter, _, other in found)
+    return n_odd <= 0.1 * sum(not character.isascii() for character in decoded)
+
+
+def _decodes(text: bytes, encoding: str) -> bool:
     try:
-        text.decode(found)
+        text.decode(encoding)
     except UnicodeDecodeError:
-        found = "latin-1"
-    return found, _CALLED.get(found, re.sub("^cp125", "Windows-125", found))
-
-
-def _other_script(text: bytes) -> str | None:
-    """Return the encoding of a text of other letters than Latin ones; None where it seems to have none."""
-    runs = _RUN.findall(text)
-    n_alone = sum(len(run) == 1 for run in runs)
-    if n_alone > 0.5 * sum(map(len, runs)) and not _NO_WESTERN.search(text):
-        return None
-    scores: dict[str, float] = {}
-    for encoding in (*_ALPHABETS, *_COMMON):
-        try:
-            decoded = text.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        scores[encoding] = (
-            _score_words(decoded, encoding) if encoding in _ALPHABETS else _score_signs(decoded, encoding)
-        )
-    best = max(scores, key=scores.__getitem__, default="")
-    return best if best and scores[best] > _LIKELY else None
-
-
-_RUN: Final = re.compile(rb"[\x80-\xff]+")
-# Bytes that stand for nothing in Windows-1252.
-_NO_WESTERN: Final = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
-_LIKELY: Final = 0.5
-# The first and the last letter of an alphabet, and those that make up three quarters of a text.
-_RUSSIAN: Final = ("А", "я", frozenset("оеаинтсрвлкм"))
-_GREEK: Final = ("Ά", "ώ", frozenset("αοιετσνηυρπκμλςάόίέήύώ"))
-_ALPHABETS: Final = {"cp1251": _RUSSIAN, "koi8_r": _RUSSIAN, "cp866": _RUSSIAN, "cp1253": _GREEK}
-_USUAL_SHARE: Final = 0.6
-# The first bytes of the usual signs, in the standard that lists these first: kana and the kanji of level 1; the hanzi
-# of level 1, simplified and traditional; the syllables of Hangul.
-_COMMON: Final = {
-    "cp932": ("euc_jp", ((0xA4, 0xA5), (0xB0, 0xCF))),
-    "euc_jp": ("euc_jp", ((0xA4, 0xA5), (0xB0, 0xCF))),
-    "gb18030": ("gb2312", ((0xB0, 0xD7),)),
-    "big5": ("big5", ((0xA4, 0xC6),)),
-    "cp949": ("euc_kr", ((0xB0, 0xC8),)),
-}
-# Of two that fit alike, Hangul, whose signs are all in a range that hanzi share, and Japanese, which has kana.
-_PREFERRED: Final = {"cp949": 1.0, "cp932": 0.99, "euc_jp": 0.97, "gb18030": 0.98, "big5": 0.97}
-
-
-def _score_words(text: str, encoding: str) -> float:
-    """Return how much a text looks like words: letters of one alphabet, usual ones, capitals where they belong."""
-    first, last, usual = _ALPHABETS[encoding]
-    words = [word for word in re.findall(r"[^\W\d_]+", text) if not word.isascii()]
-    others = sum(not (character.isascii() or character.isalpha()) for character in text)
-    letters = "".join(words)
-    if not letters:
-        return 0.0
-    within = sum(first <= letter <= last for letter in letters) / (len(letters) + others)
-    regular = sum(len(word) for word in words if word[1:].islower() or word[1:] == "" or word.isupper())
-    share = sum(letter in usual for letter in letters.lower()) / len(letters)
-    return within * regular / len(letters) * min(share / _USUAL_SHARE, 1.0)
-
-
-def _score_signs(text: str, encoding: str) -> float:
-    """Return how many of the signs of a text of East Asia are usual ones."""
-    standard, ranges = _COMMON[encoding]
-    signs = [character for character in text if not character.isascii()]
-    n_common = n_kana = 0
-    for sign in signs:
-        lead = sign.encode(standard, errors="ignore")[:1]
-        n_common += any(lead and low <= lead[0] <= high for low, high in ranges)
-        n_kana += "\u3040" <= sign <= "\u30ff" or "\uff66" <= sign <= "\uff9f"
-    if encoding in ("cp932", "euc_jp") and n_kana > 0.05 * len(signs):
-        return 1.0 if n_common + n_kana >= 0.9 * len(signs) else n_common / len(signs)
-    return _PREFERRED[encoding] * n_common / max(len(signs), 1)
+        return False
+    return True

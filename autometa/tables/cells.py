@@ -19,6 +19,7 @@ from autometa.tables.numbers import (
     is_clock,
     is_lap,
     is_no_value,
+    is_range_or_bound,
     is_word_for_missing,
     number_reading,
     span_reading,
@@ -202,7 +203,17 @@ def _numbers_in_text(column: pd.Series, counts: pd.Series, *, is_asked_for: bool
     if not is_asked_for and not is_time and values.nunique() < 2 and len(counts) > 1:
         return None
     detail = _detail(column, values, unread, _shown_number, shows_example=not is_plain)
+    if {"without bounds", "ranges to parts"} & set(reading):
+        detail += _ranges(levels, weights)
     return Column("numeric", "AM212", reading, values, detail, unread=_kept(unread))
+
+
+def _ranges(levels: Sequence[str], weights: Any) -> str:
+    found = [(level, int(n)) for level, n in zip(levels, weights, strict=True) if is_range_or_bound(level)]
+    if not found:
+        return ""
+    words = ", ".join(repr(level[:30]) for level, _ in found[:3]) + ", ..." * (len(found) > 3)
+    return f" and {sum(n for _, n in found)} cell(s), {words}, as the middle of a range or as a bound"
 
 
 def _are_truth(levels: Sequence[str]) -> bool:

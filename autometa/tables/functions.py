@@ -6,6 +6,7 @@ function leaves alone what has been read before.
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import re
@@ -19,6 +20,7 @@ import pandas as pd
 
 from autometa.tables._calendar import MONTHS, WEEKDAYS
 
+_BEHIND_TIME: Final = r"(?:(?<=[\d:])|(?<=[apAP][mM]))"
 _MINUTES: Final = r"(:[0-5]\d(?::[0-5]\d)?)"
 # The usual meaning of letters that stand for several zones; RFC 2822 has the American ones.
 _ZONES: Final = {
@@ -29,6 +31,10 @@ _ZONES: Final = {
     **{"IST": "+0530", "SGT": "+0800", "HKT": "+0800", "JST": "+0900", "KST": "+0900", "AEST": "+1000"},
     **{"AEDT": "+1100", "NZST": "+1200", "NZDT": "+1300", "EST": "-0500", "EDT": "-0400", "CST": "-0600"},
     **{"CDT": "-0500", "MST": "-0700", "MDT": "-0600", "PST": "-0800", "PDT": "-0700"},
+    **{"AKST": "-0900", "AKDT": "-0800", "HST": "-1000", "AST": "-0400", "ADT": "-0300", "NST": "-0330"},
+    **{"BRT": "-0300", "ART": "-0300", "CLT": "-0400", "COT": "-0500", "WAT": "+0100", "CAT": "+0200"},
+    **{"EAT": "+0300", "PKT": "+0500", "ICT": "+0700", "WIB": "+0700", "MYT": "+0800", "AWST": "+0800"},
+    **{"ACST": "+0930", "ACDT": "+1030"},
 }
 
 # No number that people write is longer, and a longer cell could keep these patterns busy for hours.
@@ -39,6 +45,8 @@ Function = tuple[Callable[..., Any], Mapping[str, Any]]
 # Other numbers of four digits are codes.
 _YEAR: Final = r"(?:1[5-9]|2[01])\d\d"
 _SPACES: Final = " \u00a0\u202f\u2009"
+# One end of a range, behind the steps that undo grouping and units.
+_PART: Final = r"\d{1,15}(?:\.\d{0,15})?"
 # Marks of direction, joiners and byte order, which nobody sees.
 _INVISIBLE: Final = "\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u00ad"
 
@@ -64,6 +72,23 @@ _DIGITS: Final = _digits()
 _NO_TIME: Final = int(np.iinfo("int64").min)
 # Of float32's range (to 3e38), so that the sum of a hundred million such numbers is still in it.
 LARGEST: Final = 1e30
+
+
+def _feet() -> dict[str, str]:
+    """Return what writes feet and inches as decimal feet: an inch, or a quarter of one, is so much of a foot."""
+    foot, inch = r"(?:'|\u2019|\u2032|ft\.?|feet|foot)", r"(?:\"|\u201d|\u2033|''|in\.?|inch(?:es)?)?"
+    parts = {
+        0: r"(?:\.0*)?",
+        1: r"(?:\.25|\s*\u00bc|\s1/4)",
+        2: r"(?:\.50?|\s*\u00bd|\s1/2)",
+        3: r"(?:\.75|\s*\u00be|\s3/4)",
+    }
+    patterns = {rf"^\s*(\d{{1,3}})\s*{foot}\s*$": r"\1"}
+    for inches in range(12):
+        for quarters, written in parts.items():
+            part = f"{(4 * inches + quarters) / 48:.6f}".removeprefix("0")
+            patterns[rf"^\s*(\d{{1,3}})\s*{foot}[\s,-]*0?{inches}{written}\s*{inch}\s*$"] = rf"\1{part}"
+    return patterns
 
 
 def _replace(pattern: str, value: Any) -> Function:
@@ -94,6 +119,30 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         ),
         "without footnotes": _replace(r"(?<=[\d%])\s*\[[\w ]{1,12}\]\s*$", ""),
         "without number sign": _replace(r"^\s*(?i:#|\u2116|n[or]\.|n\u00b0)\s*(?=\d)", ""),
+        # A bound is itself, a range its middle.
+        "without bounds": _replace_all(
+            {
+                r"^\s*(?:[<>\u2264\u2265]=?|(?i:under|over|below|above|up to"
+                r"|(?:less|more|fewer) than|at (?:least|most)))\s*(?=[^\w\s]?\s?[\d.])": "",
+                r"(?<=[\w%])\s*(?i:\+|(?:or|and) (?:more|less|fewer|over|above|under|below|up|older|younger))"
+                r"\s*$": "",
+                r"(?<=\d)\s*\+\s*(?=[^\W\d]{1,12}\.?\s*$)": " ",
+            }
+        ),
+        "ranges to parts": _replace_all(
+            {
+                rf"^\s*({_PART})\s{{0,2}}[^\W\d]{{0,12}}\s{{0,2}}(?:[-\u2013\u2014]|to|bis|\.\.\.?)"
+                rf"\s{{0,2}}[^\w\s.,+-]?\s?({_PART})\s*$": r"\1 \2",
+                r"^\s*$": "nan",
+            }
+        ),
+        "text to parts": (pd.DataFrame.map, {"func": operator.methodcaller("split"), "na_action": "ignore"}),
+        "parts to numbers": (
+            pd.DataFrame.map,
+            {"func": functools.partial(pd.to_numeric, errors="coerce"), "na_action": "ignore"},
+        ),
+        "parts to their middle": (pd.DataFrame.map, {"func": np.mean, "na_action": "ignore"}),
+        "feet and inches to feet": _replace_all(_feet()),
         "without tolerance": _replace(r"(?<=\d)\s*(?:\u00b1|\+/-)\s*\d[\d.,]{0,20}(?!\d)", ""),
         "powers of ten to exponents": _replace_all(
             {
@@ -235,9 +284,13 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         ),
         "zones in brackets": _replace_all(
             {
-                r"(?<=[\d:])\s*(?:GMT|UTC)(?=[+-]\d{2}:?\d{2})": " ",
+                rf"{_BEHIND_TIME}\s*(?:GMT|UTC)(?=[+-]\d{{2}}:?\d{{2}})": " ",
                 r"(?<=[+-]\d{4})\s*\([^()\n]{2,60}\)\s*$": "",
                 r"(?<=\d)\s*\(([A-Z]{2,5})\)\s*$": r" \1",
+                rf"{_BEHIND_TIME}\s*(?:GMT|UTC)([+-])(\d)\s*$": r" \g<1>0\2:00",
+                # As Java writes them: the offset says all, else the place does.
+                r"(?:(?<=[+-]\d{2}:\d{2})|(?<=\dZ))\[[A-Za-z_/]{3,40}\]\s*$": "",
+                r"(?<=[\d:])\s*\[([A-Z]\w+(?:/\w+){1,2})\]\s*$": r" \1",
             }
         ),
         "ordinals to numbers": _replace(r"(?<=\d)(?i:st|nd|rd|th|[.](?=\s+[^\W\d_]))", ""),
@@ -250,7 +303,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
             r"\1 \2 \5 \3\4\6",
         ),
         "time zones to offsets": _replace_all(
-            {rf"(?<=[\d:])\s*{zone}\s*$": f" {offset}" for zone, offset in _ZONES.items()}
+            {rf"{_BEHIND_TIME}\s*{zone}\s*$": f" {offset}" for zone, offset in _ZONES.items()}
         ),
         # Spans of time.
         "half days to hours": _replace_all(
@@ -290,7 +343,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
 _BEFORE: Final = (r"^(\s*[-+(]?\s*)(?i:", r")\s*(?=[-+]?[\d.,])")
 _AFTER: Final = (r"(?<=[\d.])\s*(?i:", r")\s*$")
 _MAX_PARAMETER: Final = 40
-_DATE_FORMAT: Final = re.compile(r"(?:%[YymdbBHIMSfpzaAGVu]|[-/., :TW])+")
+_DATE_FORMAT: Final = re.compile(r"(?:%[YymdbBHIMSfpzZaAGVu]|[-/., :TW])+")
 _POWER: Final = re.compile(r"([^\W\d]{1,3}) e(-?\d{1,2})")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -67,6 +68,7 @@ _CELL: Final = re.compile(
     \s*(?P<close>\)?)\s*(?P<end>-?)\s*$""",
     re.VERBOSE,
 )
+_FEET: Final = re.compile("^\\s*\\d{1,3}\\s*(?:['\u2019\u2032]|ft\\.?|feet|foot)[\\s,-]*\\d{1,2}(?!\\d)")
 _SPACES: Final = " \u00a0\u202f\u2009"
 _BY_SPACES: Final = re.compile(rf"^\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?:[.,]\d*)?$")
 _BY_APOSTROPHES: Final = re.compile(r"^\d{1,3}(?:['\u2019]\d{3})+(?:[.,]\d*)?$")
@@ -110,12 +112,28 @@ _HEMISPHERE: Final = re.compile("\u00b0?\\s*[NSEW]")
 _HABITS: Final[Reading] = (
     "without invisible marks",
     "digits to ASCII",
+    "feet and inches to feet",
     "without quotes",
     "without footnotes",
     "without number sign",
     "without tolerance",
     "powers of ten to exponents",
 )
+_BOUNDS: Final = "without bounds"
+_OF_RANGES: Final[Reading] = (
+    "ranges to parts",
+    "text to parts",
+    "parts to numbers",
+    "parts to their middle",
+    "to numbers",
+)
+# What else a range has beside its ends says nothing of how they are written, but for a currency before the last.
+_RANGE: Final = re.compile(
+    rf"^\s*(?:{_CURRENCY})?\s*(?P<first>\d[\d.,'\u2019\u00a0\u202f]{{0,20}})\s*[^\W\d]{{0,12}}\s*"
+    r"(?:[-\u2013\u2014]|to|bis|\.\.\.?)\s*(?P<last>[^\d\s.,+-]?\s?\d[^-\u2013\u2014]{0,40})$"
+)
+# Where more cells than this are ranges or bounds, they are names of groups.
+_MAX_SHARE_OF_RANGES: Final = 0.5
 # So many cells that are no numbers are looked at for these habits.
 _MAX_ODD: Final = 300
 _MAX_LEVELS: Final = 5000
@@ -204,6 +222,7 @@ def number_reading(levels: Sequence[str], weights: Any, *, least: float = 0.7) -
         for level, weight in zip(levels[::step], weights[::step], strict=True)
         if not is_word_for_missing(level)
     ]
+    known, opened, has_ranges = _without_ranges(known, _MAX_SHARE_OF_RANGES if least else 1.0)
     cells = [(_match_number(level), weight) for level, weight in known]
     habits = _habits([level for (level, _), (match, _) in zip(known, cells, strict=True) if match is None])
     if habits:
@@ -228,8 +247,67 @@ def number_reading(levels: Sequence[str], weights: Any, *, least: float = 0.7) -
     separators = _separators(marks, n_found)
     if separators is None:
         return None
-    reading = [*habits, *signs, *_units(found, n_found), *separators, "text to numbers", "to numbers"]
-    return tuple(reading)
+    units = _units(found, n_found)
+    if has_ranges and all(unit.startswith("without") for unit in units):
+        return ("to text", *opened, *habits, *signs, *units, *separators, *_OF_RANGES)
+    return (*opened, *habits, *signs, *units, *separators, "text to numbers", "to numbers")
+
+
+def _without_ranges(known: list[tuple[str, int]], most: float) -> tuple[list[tuple[str, int]], Reading, bool]:
+    """Put the number of a bound and the last one of a range in their places, where plain numbers stand beside them.
+
+    Parameters
+    ----------
+    known : list of (str, int)
+        The cells, and how often each stands.
+    most : float
+        Of all numbers, so many may be ranges and bounds.
+
+    Returns
+    -------
+    (list of (str, int), tuple of str, bool)
+        The cells, the step that bounds need, and whether there are ranges.
+    """
+    odd = [
+        i
+        for i, (level, _) in enumerate(known)
+        if _has_digit(level[:_MAX_LENGTH]) and not _match_number(level)
+    ]
+    if not odd:
+        return known, (), False
+    plain = read_texts([known[i][0] if len(known[i][0]) <= _MAX_LENGTH else "" for i in odd], (_BOUNDS,))
+    changed = dict(zip(odd, plain, strict=True))
+    bounds = {i: level for i, level in changed.items() if level != known[i][0] and _match_number(level)}
+    ranges = {i: last for i, level in changed.items() if i not in bounds and (last := _end_of_range(level))}
+    cells = [(bounds.get(i, ranges.get(i, level)), weight) for i, (level, weight) in enumerate(known)]
+    n_opened = sum(known[i][1] for i in (*bounds, *ranges))
+    n_numbers = sum(weight for level, weight in cells if _match_number(level))
+    if not n_opened or n_opened > most * n_numbers:
+        return known, (), False
+    return cells, ((_BOUNDS,) if bounds else ()), bool(ranges)
+
+
+def _end_of_range(level: str) -> str | None:
+    """Return the last number of a range, with its unit; None where the first one is not the smaller one."""
+    found = _RANGE.match(level)
+    if found is None or not _match_number(found["last"]):
+        return None
+    first, last = (_roughly(part) for part in (found["first"], found["last"]))
+    return found["last"] if first < last else None
+
+
+def _roughly(text: str) -> float:
+    """Return about what a number is, whatever its marks."""
+    digits = re.sub(r"[^\d.,]", "", re.split(r"(?<=\d)[^\d.,'\u2019\u00a0\u202f]", text)[0])
+    plain = re.sub(r"[.,](?=\d{3}(?!\d))", "", digits).replace(",", ".").strip(".")
+    return float(plain) if plain.count(".") < 2 and plain else math.nan
+
+
+def is_range_or_bound(text: str) -> bool:
+    """Whether a cell says between which numbers, or beyond which one, its own lies."""
+    if len(text) > _MAX_LENGTH or _match_number(text):
+        return False
+    return _RANGE.match(text) is not None or read_texts([text], (_BOUNDS,)) != [text]
 
 
 def _habits(odd: Sequence[str]) -> Reading:
@@ -250,12 +328,14 @@ def _match_number(level: str) -> re.Match[str] | None:
     A unit of control characters is damage, and no reading is named after it; one that begins with a number, as a half
     does, is part of the number.
     """
-    match = _CELL.match(level) if len(level) <= _MAX_LENGTH else None
+    match = _CELL.match(level) if len(level) <= _MAX_LENGTH and not _FEET.match(level) else None
     if match is None or not (level.isascii() or _has_plain_digits(level)):
         return None
     unit = (match["after"] or "").strip()
     if unit[:1] == "/" and _YEAR.fullmatch(match["digits"]):
         return None  # 2008/9, a month or two years
+    if re.match(r"\+\s*[^\W\d]", unit):
+        return None  # 10+ years
     is_number = unit[:1] == "#" or (unit != "" and unicodedata.numeric(unit[0], None) is not None)
     return None if is_number or not unit.isprintable() else match
 

@@ -20,7 +20,7 @@ Reading = tuple[str, ...]
 
 # Cells; to tell levels apart takes a tenth of a millisecond for so many.
 _WORTH_COUNTING: Final = 1_000
-_PARSERS: Final = ("text to numbers", "to dates", "to ISO dates", "to spans")
+_PARSERS: Final = ("text to numbers", "parts to numbers", "to dates", "to ISO dates", "to spans")
 # No number, date or span is longer, and parsers take the square of the length.
 _MAX_CELL: Final = 1_000
 

@@ -90,3 +90,24 @@ def test_functions_are_found_by_their_names(name):
     function, options = find_function(name)
     assert callable(function)
     assert isinstance(dict(options), dict)
+
+
+ODD_LEVELS = {
+    "bytes": [b"\xff", b"a"],
+    "bytes of ASCII": [b"a", b""],
+    "halves": ["a\ud800", "1"],
+    "tuples": [(1, 2), (3, "x")],
+    "numbers and words": [1, "unknown"],
+    "words": ["u", None],
+}
+
+
+@pytest.mark.parametrize("name", ["linear", "lightgbm", "hist_gradient_boosting"])
+def test_levels_of_every_kind_stand_beside_each_other(name):
+    frame = pd.DataFrame({kind: pd.Series(pair * 20, dtype=object) for kind, pair in ODD_LEVELS.items()})
+    y = ["no", "yes"] * 20
+    task = Task.from_frame(frame, y)
+    pipeline = build_pipeline(default(name, "binary"), task).fit(frame, y)
+    assert list(pipeline.predict(frame)) == list(pipeline.predict(task.X))
+    if name == "linear":
+        assert list(pipeline.predict(frame)) == y

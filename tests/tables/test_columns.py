@@ -119,17 +119,46 @@ def test_numbers_are_read_whatever_the_habit(habit, cents):
         (["1st", "2nd", "23rd", "34th"], [1, 2, 23, 34]),
         (["57.05\u00b0N", "10.5\u00b0S", "0.25\u00b0N", "3\u00b0S"], [57.05, -10.5, 0.25, -3]),
         (["4.5W", "4E", "120.25W", "7E"], [-4.5, 4, -120.25, 7]),
-        (["<5", "6", "7.5", "8", "9", "10", "11", "12"], [np.nan, 6, 7.5, 8]),
+        (["<5", "6", "7.5", "8", "9", "10", "11", "12"], [5, 6, 7.5, 8]),
+        (["10-20", "100+", "under 5", "7", "8.5", "9", "10", "11"], [15, 100, 5, 7]),
+        (["1,000 \u2013 2,000", "2 to 3", "5 or more", "1,200", "8", "9", "1", "3"], [1500, 2.5, 5, 1200]),
+        (["$10-$20", "over $90", "$7", "$1", "$2", "$3"], [15, 90, 7, 1]),
+        (["1-2 years", "10+ years", "< 1 year", "3 years", "4 years", "7 years", "8 years"], [1.5, 10, 1, 3]),
+        (["10,5-20,5", "1,5", "2,5", "3,5"], [15.5, 1.5, 2.5, 3.5]),
+        (["5'11\"", "6' 0\"", "5 ft 6 in", "6'"], [5 + 11 / 12, 6, 5.5, 6]),
+        (["5\u20193\u201d", "5'10.5\"", "5'-9", "4'11\u00bd\""], [5.25, 5.875, 5.75, 4 + 11.5 / 12]),
         (["\u20b91,50,000", "\u20b92,00,000", "\u20b912,00,000", "\u20b950,000"], [15e4, 2e5, 12e5, 5e4]),
     ],
 )
 def test_the_whole_column_decides_what_a_cell_means(cells, values):
     found = look(cells * 10)
     assert found.type == "numeric"
-    np.testing.assert_allclose(found.values[:4], values)
+    np.testing.assert_allclose(found.values[:4], values, rtol=1e-6)
+    assert_read_once(found)
 
 
-@pytest.mark.parametrize("word", ["-", "n.a.", "unknown", "<5", "#DIV/0!", "see note"])
+def test_ranges_and_bounds_are_told():
+    found = look(["10-20" if i == 7 else "<5" if i == 8 else str(i * 3) for i in ROWS])
+    assert "2 cell(s), '10-20', '<5', as the middle of a range or as a bound" in found.detail
+
+
+BANDS = ["18-24", "25-34", "35-44", "65+"] * 15
+
+
+def test_bands_are_levels_unless_numbers_are_asked_for():
+    assert look(BANDS).type == "categorical"
+    assert look(BANDS, "numeric").values[:4].tolist() == [21, 29.5, 39.5, 65]
+    assert look(["<=50K", ">50K"] * 30).type == "categorical"
+
+
+@pytest.mark.parametrize("cell", ["3-1", "1-2M", "12345-6789-1", "1e-5-x"])
+def test_what_is_no_range_is_missing_among_numbers(cell):
+    found = look([cell if i == 7 else f"{i * 3}{'M' if 'M' in cell else ''}" for i in ROWS])
+    assert found.type == "numeric"
+    assert found.values.isna().tolist() == [i == 7 for i in ROWS]
+
+
+@pytest.mark.parametrize("word", ["-", "n.a.", "unknown", "#DIV/0!", "see note"])
 def test_one_word_among_numbers_is_missing_and_told(word):
     found = look([word if i == 7 else str(i * 3) for i in ROWS])
     assert (found.type, found.code) == ("numeric", "AM212")
@@ -304,6 +333,36 @@ OF_LANGUAGES = {
     "Russian": ("{0} {1} {2} г.", "февраля", "мая", "октября"),  # noqa: RUF001
     "Turkish": ("{0} {1} {2}", "\u015eubat", "May\u0131s", "Ekim"),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("written", ["%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %I:%M %p"])
+@pytest.mark.parametrize(
+    ("zone", "hours"),
+    [
+        ("EST", 5),
+        ("CET", -1),
+        ("AKST", 9),
+        ("Asia/Kolkata", -5.5),
+        ("Europe/Berlin", -1),
+        ("US/Pacific", 8),
+        ("GMT+2", -2),
+        ("UTC-05:00", 5),
+    ],
+)
+def test_the_name_of_a_zone_brings_dates_to_utc(written, zone, hours):
+    winter = pd.Series(pd.date_range("2024-01-02 08:00", periods=N, freq="11h"))
+    found = look(winter.dt.strftime(f"{written} {zone}"))
+    assert found.type == "date"
+    away = found.values.dt.tz_localize(None) - winter
+    assert (away == pd.Timedelta(hours=hours)).all()
+    assert_read_once(found)
+
+
+def test_summer_time_of_a_place_is_known():
+    found = look([f"2024-{1 + 6 * (i % 2):02d}-{i % 28 + 1:02d} 12:00 Europe/Berlin" for i in ROWS])
+    assert found.values.dt.hour.tolist() == [11 - i % 2 for i in ROWS]
+    java = look([f"2024-07-{i % 28 + 1:02d}T12:00:00+02:00[Europe/Berlin]" for i in ROWS])
+    assert set(java.values.dt.hour) == {10}
 
 
 @pytest.mark.parametrize("language", OF_LANGUAGES)

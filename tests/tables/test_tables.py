@@ -495,6 +495,18 @@ OF_SCRIPTS = {
     "cp1253": ("πόλη", ["Αθήνα", "Πάτρα", "Βόλος"]),
     "cp1250": ("miasto", ["Łódź", "Kraków", "Gdańsk"]),
     "cp1252": ("stadt", ["München", "Köln", "Zürich"]),
+    "cp1254": ("şehir", ["İstanbul", "Eskişehir", "Muğla"]),
+    "cp857": ("şehir", ["İstanbul", "Eskişehir", "Muğla"]),
+    "cp1255": ("עיר", ["ירושלים", "חיפה", "תל אביב"]),
+    "cp1256": ("مدينة", ["القاهرة", "بغداد", "دمشق"]),
+    "iso8859-6": ("مدينة", ["القاهرة", "بغداد", "دمشق"]),
+    "cp874": ("เมือง", ["กรุงเทพ", "เชียงใหม่", "ภูเก็ต"]),
+    "cp1257": ("miestas", ["Šiauliai", "Panevėžys", "Kėdainiai"]),
+    "mac-roman": ("ville", ["Orléans", "Nîmes", "Besançon"]),
+    "mac-cyrillic": ("город", ["Москва", "Казань", "Тверь"]),
+    "cp850": ("ciudad", ["Málaga", "Córdoba", "Cádiz"]),
+    "cp852": ("miasto", ["Łódź", "Kraków", "Gdańsk"]),
+    "iso8859-2": ("mesto", ["Plzeň", "Děčín", "Ústí", "Šumperk"]),
 }
 
 
@@ -504,11 +516,11 @@ def test_other_encodings_are_told_apart_by_their_letters(write, encoding):
     text = f"{header},n\n" + lines(lambda i: f"{words[i % 3]},{i}")
     table = read_table(write(text.encode(encoding)))
     assert codes(table) == {"AM305"}
-    assert table.frame[header].tolist()[:3] == words
+    assert table.frame[header].tolist()[:3] == words[:3]
 
 
 @pytest.mark.parametrize(
-    "text", ["{} €", "{} °C", "£{}", "{} µg", "“good” {}", "Müller {}", "São {}", "{} m³"]
+    "text", ["{} €", "{} °C", "£{}", "{} µg", "“good” {}", "Müller {}", "São {}", "{} m³", "España {}"]
 )
 def test_signs_among_digits_are_western(write, text):
     content = "a,n\n" + lines(lambda i: f"{text.format(i)},{i}")
