@@ -62,10 +62,6 @@ def write_file(path: str | Path, content: bytes | bytearray | memoryview | str) 
 def regular_target(path: str | Path) -> Path:
     """Return the file that a path leads to, which is regular or not there yet.
 
-    Parameters
-    ----------
-    path : str or Path
-
     Returns
     -------
     Path
@@ -136,10 +132,6 @@ def to_csv(frame: pd.DataFrame, **options: Any) -> str:
         Text in cells and in column names is guarded; numbers, and text that is a number, never are.
     **options
         Of :meth:`pandas.DataFrame.to_csv`.
-
-    Returns
-    -------
-    str
     """
     guarded = frame.apply(
         lambda column: column.map(_guarded) if column.dtype.kind not in "biufMm" else column

@@ -163,10 +163,6 @@ def resolve_metric(metric: str | Callable[..., float] | None, kind: str, positiv
     positive : label, optional
         The class that metrics of one class are about, where the labels themselves do not tell.
 
-    Returns
-    -------
-    Metric
-
     Raises
     ------
     UsageError

@@ -46,12 +46,7 @@ _STYLE: Final = """
 
 
 def render_recommendations_card(found: Recommendations) -> str:
-    """Return recommendations as HTML.
-
-    Parameters
-    ----------
-    found : Recommendations
-    """
+    """Return recommendations as HTML."""
     metric, task = found.metric, found.task
     rows = [
         (
@@ -94,12 +89,7 @@ def render_recommendations_card(found: Recommendations) -> str:
 
 
 def render_recommendation_card(item: Recommendation) -> str:
-    """Return one recommendation as HTML: why, its hyperparameters, and the pipeline as scikit-learn shows it.
-
-    Parameters
-    ----------
-    item : Recommendation
-    """
+    """Return one recommendation as HTML: why, its hyperparameters, and the pipeline as scikit-learn shows it."""
     metric = item.task.metric
     score = f"{number(item.expected_score)}, 80 % between {number(item.lower, 3)} and {number(item.upper, 3)}"
     rows = [(name, str(value)) for name, value in item.params.items()]

@@ -21,12 +21,7 @@ class Content(Interface):
 
 
 class Parcel:
-    """Bytes that are opened once, where they are needed, and travel on as bytes.
-
-    Parameters
-    ----------
-    payload : bytes
-    """
+    """Bytes that are opened once, where they are needed, and travel on as bytes."""
 
     def __init__(self, payload: bytes) -> None:
         self._payload = payload

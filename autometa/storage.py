@@ -28,10 +28,6 @@ def open_storage(storage: Any) -> Any:
         A database URL (``sqlite:///runs.db``, ``postgresql://...``), the path of a journal file
         (``runs.journal``), or a storage object, which is returned as it is.
 
-    Returns
-    -------
-    optuna.storages.BaseStorage
-
     Raises
     ------
     UsageError

@@ -62,10 +62,6 @@ def verify(
     on_progress : callable, optional
         Called with the number of configurations done and their total.
 
-    Returns
-    -------
-    Verification
-
     Raises
     ------
     StorageError

@@ -43,10 +43,6 @@ def explain_choice(
         What each meta-feature, in its words, adds to the expected regret; negative speaks for the configuration.
     place : str, default=""
         A sentence on its place in a list, see :func:`explain_place`.
-
-    Returns
-    -------
-    str
     """
     what = "its library's defaults" if configuration.origin == "default" else "tuned hyperparameters"
     like = f", such as {nearest}" if nearest else ""

@@ -30,6 +30,7 @@ import pandas as pd
 from autometa.collection import Source, folds_of, read_catalog
 from autometa.collection._predictions import record
 from autometa.collection._station import RECORDED, Station
+from autometa.collection.directory import TaskSource
 from autometa.evaluation import Failure, FoldFit, FoldFitter, Job
 from autometa.evaluation._fold import EARLY_STOPPING_ROWS
 from autometa.recommendation import recommend_for_task
@@ -53,15 +54,8 @@ DONE: Final = "done.txt"
 
 
 @dataclass(frozen=True)
-class MessySource:
+class MessySource(TaskSource):
     """A compressed CSV file of the messy catalog."""
-
-    task_id: str
-    kind: str
-    path: Path
-    target: str
-    n_rows: int
-    properties: dict[str, Any]
 
     def load(self) -> Task:
         """Read the table as a user would."""
@@ -75,9 +69,6 @@ class MessySource:
         return Task.from_frame(
             X.reset_index(drop=True), y.reset_index(drop=True), kind=self.kind, name=self.task_id
         )
-
-    def folds(self) -> None:
-        """Return None: folds are drawn."""
 
 
 def read_messy(directory: Path) -> list[MessySource]:

@@ -208,10 +208,6 @@ def record(
         Seconds for all folds of one configuration.
     on_done : callable, optional
         Called with the report so far and the task's id.
-
-    Returns
-    -------
-    PredictionReport
     """
     predictions, report = Predictions(folder), PredictionReport()
     missing: list[tuple[Source, Configuration]] = []

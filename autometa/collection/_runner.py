@@ -17,8 +17,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
-from autometa.collection._ledger import Ledger, is_made, key, tuned_runs
-from autometa.collection._plan import Chunk, Known, Place, propose
+from autometa.collection._ledger import Chunk, Known, Ledger, Place, is_made, key, propose, tuned_runs
 from autometa.collection._predictions import PredictionReport, record
 from autometa.collection._station import Source, Station, remote_stations
 from autometa.errors import AutometaError, EvaluationError, with_code

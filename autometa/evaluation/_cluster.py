@@ -40,10 +40,6 @@ def connect(cluster: Any) -> Iterator[Any]:
     cluster : str or distributed.Client
         Address of a scheduler, or a client, which stays open.
 
-    Yields
-    ------
-    distributed.Client
-
     Raises
     ------
     DependencyError

@@ -163,10 +163,6 @@ def metafeature_names(groups: Groups = "all") -> list[str]:
     ----------
     groups : "all", str or sequence of str, default="all"
 
-    Returns
-    -------
-    list of str
-
     Raises
     ------
     UsageError

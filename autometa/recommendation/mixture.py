@@ -104,10 +104,6 @@ def choose_mixture(
         CPU seconds that the members together may be expected to take. Where no candidate is that quick, the first
         recommendation is the answer.
 
-    Returns
-    -------
-    Mixture
-
     Raises
     ------
     UsageError

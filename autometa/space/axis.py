@@ -227,12 +227,7 @@ ABSENT: Final[Any] = ...
 
 
 class Encoder:
-    """Places configurations on the axes of their parameters; a parameter that one lacks is NaN.
-
-    Parameters
-    ----------
-    axes : mapping of str to Axis
-    """
+    """Places configurations on the axes of their parameters; a parameter that one lacks is NaN."""
 
     def __init__(self, axes: Mapping[str, Axis]) -> None:
         self.axes = dict(axes)

@@ -95,10 +95,6 @@ def adapt(
     conditions : mapping of str to sequence of (parent, values), optional
         A parameter counts only where each of its parents counts and has one of the values; else it is left out.
 
-    Returns
-    -------
-    Adaptation
-
     Raises
     ------
     UsageError

@@ -83,12 +83,7 @@ class Deadline:
 
 
 class Pace:
-    """The speed of this machine, by algorithm.
-
-    Parameters
-    ----------
-    problem : Problem
-    """
+    """The speed of this machine, by algorithm."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem

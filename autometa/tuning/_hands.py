@@ -208,13 +208,7 @@ class Watch:
 
 
 class Watched:
-    """Hands whose fits are shown when they begin.
-
-    Parameters
-    ----------
-    hands : Hands
-    watch : Watch
-    """
+    """Hands whose fits are shown when they begin."""
 
     def __init__(self, hands: Hands, watch: Watch) -> None:
         self._hands = hands

@@ -31,7 +31,7 @@ from autometa.tuning._hands import Children, Hands, Here, Watch, Watched
 from autometa.tuning._result import TuneResult
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Schedule
-from autometa.tuning._splits import resolve_splits, resolve_weights
+from autometa.tuning._splits import folds_of, resolve_weights
 from autometa.tuning._tried import Callback
 
 _IDENTITY: Final = "autometa:search"
@@ -151,13 +151,13 @@ def tune(
     # Weights go to the models here, whatever scikit-learn is told to route for the user.
     with quiet_optuna(), threadpool_limits(1), config_context(enable_metadata_routing=False):
         task = Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
-        weights = resolve_weights(sample_weight, task)
-        space = _space(task.kind, algorithms, has_weights=weights is not None)
+        space = _space(task.kind, algorithms, has_weights=sample_weight is not None)
         study = open_study(storage, study_name, task)
         # Other processes may work on what is kept where they can see it.
         is_shared = not (storage is None or isinstance(storage, InMemoryStorage))
         seed = seed_of(study, random_state, is_shared=is_shared)
-        splits = _splits(task, cv, groups, seed, schedule) if n_trials else []
+        weights = resolve_weights(sample_weight, task)
+        splits = folds_of(task, cv, groups, seed, schedule) if n_trials else []
         sign(study, task, space, splits, seed)
         problem = Problem(task, splits, target_codes(task))
         is_drawn = cv is None or isinstance(cv, int)
@@ -214,18 +214,6 @@ def _check_counts(**counts: tuple[Any, int]) -> None:
     for name, (value, least) in counts.items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise UsageError("AM522", f"{name} must be a whole number, at least {least}; got {value!r}.")
-
-
-def _splits(task: Task, cv: Any, groups: Any, seed: int, schedule: Schedule) -> list[Split]:
-    """Return the folds; none where two classes do not have two rows each."""
-    if cv is None and task.kind != "regression" and int((task.y.value_counts() >= 2).sum()) < 2:
-        return []
-    if cv is None and task.n_rows < 4:
-        return []
-    n_rows = task.n_rows
-    return resolve_splits(
-        task, cv, groups, seed, n_folds=schedule.n_folds(n_rows), n_repeats=schedule.n_repeats(n_rows)
-    )
 
 
 def _space(kind: str, algorithms: str | Sequence[str] | None, *, has_weights: bool) -> SearchSpace:

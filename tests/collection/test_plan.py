@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from optuna.trial import TrialState
 
-from autometa.collection._ledger import as_trial, key
-from autometa.collection._plan import N_ALGORITHMS, propose
+from autometa.collection._ledger import N_ALGORITHMS, as_trial, key, propose
 from autometa.metabase import TUNED
 from autometa.space import SearchSpace
 from autometa.storage import quiet_optuna

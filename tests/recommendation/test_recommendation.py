@@ -248,14 +248,6 @@ def test_order_after_leaves_out_what_runs_or_failed_and_keeps_the_order_without_
         found.order_after({7: 0.5})
 
 
-def test_the_former_name_of_the_meta_model_warns(iris, model):
-    with pytest.warns(FutureWarning, match="metamodel="):
-        old = autometa.recommend(*iris, k=2, metabase=model)
-    assert [r.configuration for r in old] == [
-        r.configuration for r in autometa.recommend(*iris, k=2, metamodel=model)
-    ]
-
-
 def test_a_meta_model_may_be_given_as_a_folder_and_an_algorithm_as_its_name(iris, model, tmp_path):
     base = simulate_metabase(n_tasks=12)
     base.save(tmp_path)
