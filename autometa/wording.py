@@ -83,6 +83,11 @@ def explain_place(regrets: Sequence[float], seconds: Sequence[float], number: in
         return "It stands first because nothing else on the list should come nearer to the best result."
     if number == 0:
         share = seconds[0] / seconds[min(better, key=lambda i: regrets[i])]
+        if share >= 1.0:
+            return (
+                "It stands first because it should fall behind LightGBM's default less often than what should come "
+                "nearest to the best result, and is nearly as good."
+            )
         return (
             f"It stands first because it takes {share:.0%} of the time of what should come nearest to the best "
             "result, and is nearly as good."

@@ -42,6 +42,8 @@ def test_what_stands_first_says_why():
     assert "those above it do not" in said[3]
     quick = explain_place([0.41, 0.4], [1.0, 4.0], 0)
     assert quick.startswith("It stands first because it takes 25% of the time")
+    safe = explain_place([0.41, 0.4], [4.0, 1.0], 0)
+    assert "fall behind LightGBM's default less often" in safe
     choice = SearchSpace.for_kind("binary")["lightgbm"].default_configuration()
     facts = {"regret": 1.2, "spread": 0.3, "near_best": 0.5, "nearest": "", "contributions": {}}
     assert said[0] in explain_choice(choice, **facts, place=said[0])

@@ -325,6 +325,14 @@ class KnownTasks:
         """Positions of the library defaults among the configurations."""
         return [i for i, c in enumerate(self.configurations.values()) if c.origin == "default"]
 
+    @property
+    def rival(self) -> int | None:
+        """Position of LightGBM's default in a view on larger training sets; None elsewhere."""
+        if self.whole is None:
+            return None
+        algorithms = [c.algorithm for c in self.configurations.values()]
+        return next((i for i in self.defaults if algorithms[i] == "lightgbm"), None)
+
     @cached_property
     def filled(self) -> dict[str, tuple[FloatArray, FloatArray]]:
         """Regrets and levels for each stored metric without holes; see :func:`fill_rows`."""

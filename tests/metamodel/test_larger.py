@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,30 @@ def test_what_wins_depends_on_the_rows(base, model, kind, metric):
         names.append(list(near.known.configurations.values())[first].algorithm)
     assert names[0] in ("linear", "svm", "mlp")
     assert names[1] == "lightgbm"
+
+
+def test_with_many_rows_what_may_lose_against_the_default_has_to_promise_more(base, model):
+    small, large = (about(model, base, "binary", n).predict("log_loss") for n in (USUAL, LARGE))
+    assert small.rival is None
+    assert (
+        large.configuration_ids[large.rival]
+        == SearchSpace.for_kind("binary")["lightgbm"].default_configuration().id
+    )
+    # Two that are alike on average: one is a little better than the default everywhere, one better by far or worse.
+    safe, bold = [i for i in range(len(large.regret)) if i not in large.defaults][:2]
+    scenarios = np.full((2, len(large.regret)), 1.0)
+    scenarios[:, large.rival] = 0.5
+    scenarios[:, safe] = 0.41
+    scenarios[:, bold] = [0.0, 0.8]
+    weights, seconds = np.full(2, 0.5), np.ones(len(large.regret))
+    told = replace(
+        large, scenarios=scenarios, weights=weights, regret=scenarios.mean(axis=0), seconds=seconds
+    )
+    assert told.portfolio(1) == [safe]
+    assert replace(told, rival=None).portfolio(1) == [bold]
+    # Who does not want the default has no use for the comparison.
+    allowed = np.arange(len(seconds)) != large.rival
+    assert told.portfolio(1, allowed) == [bold]
 
 
 def test_few_rows_are_told_nothing_of_configurations_that_only_many_rows_have_seen(base, model):
