@@ -348,7 +348,8 @@ def make_code(code: str, id: str) -> str:
 def name_table(task: Task) -> str:
     """Return the size of a table and its target in a line."""
     size = f"{counted(task.n_rows, 'row')}, {counted(task.X.shape[1], 'column')}"
-    return f"{size}, {task.kind} target {task.y.name!r}"
+    name = "" if task.y.name is None else f" {task.y.name!r}"
+    return f"{size}, {task.kind} target{name}"
 
 
 def make_page(title: str, subtitle: str, answer: str, parts: Sequence[Part], footer: str) -> str:

@@ -280,6 +280,7 @@ class Search:
                     expected_seconds=member.expected_seconds,
                 )
                 for member in self._present.members
+                if not member.below
             ]
         while self._more_rows:
             candidate = self._more_rows.pop(0)
