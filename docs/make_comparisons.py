@@ -7,6 +7,7 @@ test fails where a page says something else than its result file, or has a figur
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 from collections.abc import Iterable, Mapping
@@ -81,7 +82,10 @@ def make() -> dict[Path, dict[str, str]]:
     replayed = pd.read_csv(ROOT / "metadata" / "report.csv").query("slice == 'all'")
     return {
         README: {"headline": headline(automl, automl_report)},
-        HOW_IT_WORKS: {"ten": ten_seconds(automl, automl_report)},
+        HOW_IT_WORKS: {
+            **one_each(replayed, search.regrets(searches)),
+            "ten": ten_seconds(automl, automl_report),
+        },
         COMPARISONS: {
             "made": made_table(pd.read_csv(RESULTS / "made.csv")),
             "automl": automl_report.markdown(automl),
@@ -124,6 +128,24 @@ def ten_seconds(results: pd.DataFrame, automl_report: Any) -> str:
     """Say on how many tables ten seconds beat ten of AutoGluon."""
     won = automl_report.compare(usual(results, automl_report), ("autometa", 10.0), ("autogluon", 10.0))
     return f"**Ten seconds of it beat ten of AutoGluon on {won.mean() * 100:.0f} % of {len(won)} tables.**"
+
+
+def one_each(replayed: pd.DataFrame, searched: pd.DataFrame) -> dict[str, str]:
+    """Say one figure for each part of how it works."""
+    base = json.loads((ROOT / "metadata" / "manifest.json").read_text(encoding="utf-8"))["summary"]
+    of = replayed[replayed["target"] == "classification"].set_index("method")
+    left = searched.groupby("method").mean()
+    return {
+        "known": f"**Known: {base['tasks']['total']:,} tasks of {base['families']:,} families, "
+        f"{base['runs']['total']:,} runs.**",
+        "first": f"**The first choice has a regret of {short(of.loc['autometa', 'regret@1'])} (classification); "
+        f"LightGBM's defaults {short(of.loc['lightgbm default', 'regret@1'])}.**",
+        "nearest": f"**Nearest tasks by meta-features alone reach {short(of.loc['nearest', 'regret@1'])}.**",
+        "five": f"**The best of five has a regret of {short(of.loc['autometa', 'regret@5'])}; a static portfolio's "
+        f"five {short(of.loc['portfolio', 'regret@5'])}.**",
+        "explored": f"**After 25 trials the regret is {short(left.loc['autometa', 25])}; a portfolio followed by TPE "
+        f"has {short(left.loc['portfolio then TPE', 25])}.**",
+    }
 
 
 def headline(results: pd.DataFrame, automl_report: Any) -> str:
