@@ -207,6 +207,64 @@ def regrets(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+@dataclass(frozen=True)
+class Difference:
+    """How a method does beside another on the same tasks.
+
+    Attributes
+    ----------
+    ours, theirs : str
+    after, against : int
+        Trials of either.
+    mean, error : float
+        In units of regret: of the regrets (lower is better) or of what is chosen, on rows held out (higher is better).
+    better : float
+        Share of the tasks, ties half.
+    n : int
+        Tasks.
+    """
+
+    ours: str
+    after: int
+    theirs: str
+    against: int
+    mean: float
+    error: float
+    better: float
+    n: int
+
+
+def on_folds(table: pd.DataFrame) -> Iterator[Difference]:
+    """Compare the best so far on the folds that were searched."""
+    by_task = regrets(table)
+    known = set(by_task.index.get_level_values("method"))
+    for ours, after, theirs, against in COMPARISONS:
+        if {ours, theirs} <= known and {after, against} <= set(by_task):
+            lead = (by_task.loc[ours][after] - by_task.loc[theirs][against]).dropna()
+            yield _difference(ours, after, theirs, against, lead, -lead)
+
+
+def held_out(table: pd.DataFrame) -> Iterator[Difference]:
+    """Compare what is chosen, on the third of the rows that nobody saw."""
+    units = _units(table).groupby(table["task"]).mean()
+    tests = table.groupby(["method", "task"])[[c for c in table if c.startswith("test@")]].mean()
+    known = set(tests.index.get_level_values("method"))
+    for ours, after, theirs, against in COMPARISONS:
+        if {ours, theirs} <= known and {f"test@{after}", f"test@{against}"} <= set(tests):
+            lead = (tests.loc[ours][f"test@{after}"] - tests.loc[theirs][f"test@{against}"]).dropna()
+            shares = (lead / units).dropna().clip(-MAX_REGRET, MAX_REGRET)
+            yield _difference(ours, after, theirs, against, shares, lead)
+
+
+def _difference(
+    ours: str, after: int, theirs: str, against: int, shares: pd.Series, gains: pd.Series
+) -> Difference:
+    better = float((gains > 0).mean() + 0.5 * (gains == 0).mean())
+    return Difference(
+        ours, after, theirs, against, float(shares.mean()), float(shares.sem()), better, len(gains)
+    )
+
+
 def report(table: pd.DataFrame) -> str:
     """Return means, standard errors and paired comparisons."""
     by_task = regrets(table)
@@ -214,29 +272,13 @@ def report(table: pd.DataFrame) -> str:
     for method, rows in by_task.groupby("method"):
         cells = [f"{b}: {v.mean():.3f} +-{v.sem():.3f}" for b, v in rows.items() if v.notna().any()]
         lines.append(f"{method:20s} {rows[1].notna().sum()} tasks, after trials  " + "   ".join(cells))
-    known = set(by_task.index.get_level_values("method"))
-    for ours, budget, theirs, other in COMPARISONS:
-        if not {ours, theirs} <= known or not {budget, other} <= set(by_task):
-            continue
-        difference = (by_task.loc[ours][budget] - by_task.loc[theirs][other]).dropna()
-        if len(difference):
-            lines.append(
-                f"{ours} after {budget} - {theirs} after {other}: {difference.mean():+.3f} +- {difference.sem():.3f}, "
-                f"better or equal on {(difference <= 0).mean():.0%} of {len(difference)}"
-            )
-    units = _units(table).groupby(table["task"]).mean()
-    held_out = table.groupby(["method", "task"])[[c for c in table if c.startswith("test@")]].mean()
-    for ours, budget, theirs, other in COMPARISONS:
-        if not {ours, theirs} <= known or not {f"test@{budget}", f"test@{other}"} <= set(held_out):
-            continue
-        lead = (held_out.loc[ours][f"test@{budget}"] - held_out.loc[theirs][f"test@{other}"]).dropna()
-        if len(lead):
-            shares = (lead / units).dropna().clip(-MAX_REGRET, MAX_REGRET)
-            wins = (lead > 0).mean() + 0.5 * (lead == 0).mean()
-            lines.append(
-                f"held-out third, choice of {ours} after {budget} - of {theirs} after {other}: better on "
-                f"{wins:.0%} of {len(lead)}, by {shares.mean():+.3f} +- {shares.sem():.3f} in the unit of regret"
-            )
+    for what, found in (("regret on the folds", on_folds), ("on a third held out, choice", held_out)):
+        for d in found(table):
+            if d.n:
+                lines.append(
+                    f"{what} of {d.ours} after {d.after} - of {d.theirs} after {d.against}: {d.mean:+.3f} +- "
+                    f"{d.error:.3f}, better on {d.better:.0%} of {d.n}"
+                )
     return "\n".join(lines)
 
 

@@ -79,6 +79,7 @@ INK: Final = "var(--ink)"
 ORIGINS: Final = ("default", "recommended", "proposed")
 SHAPES: Final = ("square", "circle", "triangle-up", "diamond")
 _PADDING: Final[Mapping[str, int]] = {"left": 2, "top": 2, "bottom": 2, "right": 12}
+_ROOM: Final = 56  # pixels for the labels and the title of an axis that counts
 _BAR: Final = 22  # pixels for a bar with its gap
 # Characters of a label that fit in any case: to see whether one does costs as much as to draw it.
 _SHORT_LABEL: Final = 16
@@ -127,11 +128,7 @@ def _layer(
 
 
 def _beside_labels(rows: Sequence[Row]) -> Chart:
-    """Return a chart with a line for each label, as wide as the room for the labels leaves it.
-
-    The room is for a font that is wider than the one that texts are measured in. It is known before anything is drawn:
-    where the library has to find out what fits, it measures and places all twice.
-    """
+    """Return a chart with a line for each label, whose room suits a wider font than the one that is measured."""
     longest = max((len(str(row["label"])) for row in rows), default=0)
     room = min(7.2 * longest + 12, 162)
     axis = {"labelLimit": 132 if longest > _SHORT_LABEL else 0, "minExtent": room, "labelPadding": 6}
@@ -142,12 +139,7 @@ def _beside_labels(rows: Sequence[Row]) -> Chart:
         "title": None,
         "axis": {**axis, "domain": False, "ticks": False, "labelOverlap": False},
     }
-    return {
-        "width": NARROW - room - _PADDING["left"] - _PADDING["right"],
-        "height": _BAR * len(rows),
-        "autosize": "pad",
-        "encoding": {"y": channel},
-    }
+    return {"room": room, "height": _BAR * len(rows), "encoding": {"y": channel}}
 
 
 def intervals(rows: Sequence[Row], title: str) -> Chart:
@@ -185,6 +177,11 @@ def bars(
     return {**_beside_labels(rows), "layer": layer}
 
 
+def _between_axes(height: int) -> Chart:
+    """Return a chart whose two axes count, with room for the labels of the one on the left."""
+    return {"room": _ROOM, "height": height}
+
+
 def histogram(counts: Sequence[int], edges: Sequence[float], title: str) -> Chart:
     """Draw how often values fall between edges."""
     rows = [
@@ -197,7 +194,7 @@ def histogram(counts: Sequence[int], edges: Sequence[float], title: str) -> Char
         "y": _number("n", "rows", ticks=4, zero=True),
         "description": _TIP,
     }
-    return {"height": 250, **_layer(rows, "bar", encoding, color=BLUE, binSpacing=1)}
+    return {**_between_axes(208), **_layer(rows, "bar", encoding, color=BLUE, binSpacing=1)}
 
 
 def _by_origin(rows: Sequence[Mapping[str, Any]]) -> Chart:
@@ -253,7 +250,7 @@ def over_time(
     if nothing:
         layer.append(_layer(nothing, "line", place, color=QUIET, strokeDash=[2, 3], strokeWidth=2.5))
     layer.append(_layer(best, "line", place, interpolate="step-after", color=INK, strokeWidth=2))
-    return {"height": 280, "layer": layer}
+    return {**_between_axes(212), "layer": layer}
 
 
 def against_seconds(trials: Sequence[Row], title: str, domain: tuple[float, float] | None) -> Chart:
@@ -265,7 +262,7 @@ def against_seconds(trials: Sequence[Row], title: str, domain: tuple[float, floa
     x = _number("seconds", words, format="~g", **scale)
     x["axis"]["grid"] = not is_wide
     encoding = {"x": x, "y": _score(title, domain), **_by_origin(trials), "description": _TIP}
-    return {"height": 280, **_layer(trials, _MARK, encoding)}
+    return {**_between_axes(212), **_layer(trials, _MARK, encoding)}
 
 
 def task_map(known: Sequence[Row], near: Sequence[Row], here: Row) -> Chart:
@@ -337,7 +334,7 @@ def curves(rows: Sequence[Row], x: str, y: str, *, names: Sequence[str]) -> Char
 
     order = {"field": "i", "type": "quantitative"}
     encoding = {**place, "order": order, "color": channel(PALETTE), "strokeDash": channel(_DASHES)}
-    return {"height": 270, "layer": [diagonal, _layer(rows, "line", encoding, strokeWidth=2)]}
+    return {**_between_axes(228), "layer": [diagonal, _layer(rows, "line", encoding, strokeWidth=2)]}
 
 
 def calibration(rows: Sequence[Row], y: str) -> Chart:
@@ -345,7 +342,7 @@ def calibration(rows: Sequence[Row], y: str) -> Chart:
     place, diagonal = _unit_square("predicted", "observed", "predicted probability", y)
     dots = {"filled": True, "color": BLUE, "size": 55, "opacity": 1}
     return {
-        "height": 270,
+        **_between_axes(228),
         "layer": [
             diagonal,
             _layer(rows, "line", place, color=BLUE, strokeWidth=1.5),
@@ -364,7 +361,7 @@ def truth_against(rows: Sequence[Row], x: str, y: str, *, diagonal: bool) -> Cha
         line = [{"x": float(pair["x"].min()), "y": 0.0}, {"x": float(pair["x"].max()), "y": 0.0}]
     place = {"x": _number("x", x), "y": _number("y", y)}
     return {
-        "height": 270,
+        **_between_axes(228),
         "layer": [
             _layer(rows, "circle", place, size=22, color=BLUE, opacity=0.45),
             _layer(line, "line", place, color=INK, strokeDash=[5, 4]),
@@ -396,11 +393,13 @@ def draw(chart: Mapping[str, Any], label: str, *, width: int = NARROW) -> str:
     Parameters
     ----------
     chart : mapping
-        A Vega-Lite chart without a width, whose colours may be CSS variables.
+        A Vega-Lite chart without a width, whose colours may be CSS variables. With a ``room`` its height is that of the
+        marks alone, and so many pixels are left to the labels beside them: where the library has to find out itself
+        what fits, it measures and places all twice.
     label : str
         What the chart shows, for those who cannot see it.
     width : int, default=344
-        Of the whole drawing, in pixels, where the chart does not say its own; the page scales it.
+        Of the whole drawing, in pixels; the page scales it.
 
     Returns
     -------
@@ -409,13 +408,17 @@ def draw(chart: Mapping[str, Any], label: str, *, width: int = NARROW) -> str:
     """
     import vl_convert
 
+    given = dict(chart)
+    fit: Chart = {"width": width, "autosize": {"type": "fit", "contains": "padding"}}
+    if "room" in given:
+        room = given.pop("room") + _PADDING["left"] + _PADDING["right"]
+        fit = {"width": width - room, "autosize": "pad"}
     whole = {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "width": width,
-        "autosize": {"type": "fit", "contains": "padding"},
         "padding": _PADDING,
-        **chart,
-        "config": {**_CONFIG, **chart.get("config", {})},
+        **fit,
+        **given,
+        "config": {**_CONFIG, **given.get("config", {})},
     }
     text = str(vl_convert.vegalite_to_svg(whole))
     name = escape(label, quote=True)

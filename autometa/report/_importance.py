@@ -32,8 +32,8 @@ _COLUMNS: Final = 60
 _SHUFFLED_ROWS: Final = 300
 # A page is written in two seconds, and drawing takes more than one: models of many trees have fewer of them. Which
 # columns matter is known long before the last tree is grown.
-_ROUNDS: Final = 100
-_TREES: Final = 1_000  # boosting grows a tree for each class in every round
+_ROUNDS: Final = 60
+_TREES: Final = 400  # boosting grows a tree for each class in every round
 _FASTEST: Final = 0.3  # learning rate of a model with fewer rounds
 _FIRST: Final = 4  # columns that are shuffled in the first call
 _CELLS: Final = 2_000_000  # of the copies that are predicted at once: some tens of megabytes
@@ -230,9 +230,9 @@ def _halves(task: Task, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
 def _by_signal(task: Task, rows: np.ndarray) -> list[str]:
     """Order the columns in use by how much each alone tells of the target, by rank correlation."""
     names = [name for name, kind in task.column_types.items() if kind != "ignored"]
-    X, y = task.X.iloc[rows], task.y.iloc[rows]
+    X, y = task.X[names].iloc[rows], task.y.iloc[rows]
     truth = (y if task.kind == "regression" else pd.Series(pd.factorize(y, sort=True)[0])).rank().to_numpy()
-    ranks = rankdata(np.column_stack([_codes(X[name]) for name in names]), axis=0)
+    ranks = rankdata(np.column_stack([_codes(column) for _, column in X.items()]), axis=0)
     ranks = ranks - ranks.mean(axis=0)
     truth = truth - truth.mean()
     norms = np.sqrt((ranks**2).sum(axis=0) * (truth**2).sum())
@@ -244,7 +244,7 @@ def _codes(column: pd.Series) -> np.ndarray:
     """Return a column as numbers; what is missing comes before all others."""
     if not pd.api.types.is_numeric_dtype(column):
         return np.asarray(pd.factorize(column.astype(str))[0], dtype="float64")
-    values = column.to_numpy(dtype="float64", na_value=np.nan)
+    values = column.to_numpy() if column.dtype == "float64" else column.to_numpy("float64", na_value=np.nan)
     return np.where(np.isnan(values), -np.inf, values)
 
 

@@ -346,7 +346,9 @@ def known_encoders() -> Mapping[str, Encoder]:
 
 
 def register_encoder(encoder: Encoder) -> None:
-    """Add an encoder of one's own in this process; it is asked before those that are there.
+    """Add an encoder in this process, to try it before it is declared; it is asked before those that are there.
+
+    Worker processes know those that are declared.
 
     Parameters
     ----------
@@ -376,7 +378,7 @@ def register_encoder(encoder: Encoder) -> None:
 
 
 def unregister_encoder(name: str) -> None:
-    """Take an encoder of one's own away again; those of autometa stay."""
+    """Take away an encoder that was added; those that are declared stay."""
     if name not in (WORTH.name, LETTERS.name, WORDS.name):
         _encoders.pop(name, None)
 

@@ -144,6 +144,15 @@ def test_the_measured_tables_are_what_their_results_say(root, pages):
         made["replace"]("<!-- x: begin -->\n", {"x": "text"})
 
 
+def test_the_comparisons_have_no_figure_that_no_result_says(root, pages):
+    """Beside the marks there are counts of what was asked for, and no measurements: shares, parts of one, errors."""
+    page = pages[root / "docs" / "comparisons.md"]
+    prose = re.sub(r"<!-- ([\w -]+): begin -->.*?<!-- \1: end -->", "", without_code(page), flags=re.DOTALL)
+    prose = " ".join(prose.split()).replace("+- standard error", "").replace("+- is a standard error", "")
+    assert len(prose.split()) > 300
+    assert re.findall(r"\d* ?%|(?<!\d)\.\d+|\d+\.\d+|\+-", prose) == []
+
+
 def test_versions_of_the_citation_and_the_package_agree(root):
     assert f"\nversion: {autometa.__version__}\n" in (root / "CITATION.cff").read_text(encoding="utf-8")
 

@@ -168,7 +168,7 @@ class Halves:
 @pytest.mark.timeout(180)
 def test_a_source_of_tasks_is_collected_from_on_its_own_folds(tmp_path):
     journal = str(tmp_path / "runs.journal")
-    report = collect([Halves()], journal, n_configurations=1)
+    report = collect([Halves()], journal, n_configurations=1, time_limit=120.0)
     assert report.counts == {"ok": len(SearchSpace.for_kind("regression"))}
     trials = optuna.load_study(study_name="drawn", storage=open_storage(journal)).trials
     assert {trial.user_attrs["run"]["n_train"] for trial in trials} == {30}
