@@ -214,6 +214,5 @@ def test_a_part_of_twenty_thousand(tmp_path, part, door):
 
     with watched(tmp_path / "stalled.txt") as begin:
         run()
-    print(f"{found.n_inputs} inputs of part {part} went through {door}.")
     assert found.n_inputs >= SHARES[door]
     assert not found.kinds, found
