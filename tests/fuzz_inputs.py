@@ -228,7 +228,7 @@ STALLED_SECONDS = 60
 
 @contextlib.contextmanager
 def watched(log: Path) -> Iterator[Callable[[], None]]:
-    """Write where every thread is when an input computes very long; what is returned is to be called before each input."""
+    """Write where every thread is when an input computes very long; call what is returned before each input."""
     with log.open("w", encoding="utf-8") as file:
         faulthandler.register(signal.SIGPROF, file=file)
 
