@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d,
 from autometa.errors import DataError
 from autometa.tables.frames import as_frame, as_series, check_names, is_lazy
 from autometa.tables.matching import match_columns
-from autometa.tables.target import read_as_fitted
+from autometa.tables.target import labels_as_given, read_as_fitted
 from autometa.task import Task
 from autometa.tuning import Callback, Schedule, tune
 
@@ -217,9 +217,23 @@ class _AutoMeta(BaseEstimator):
         self.note_ = result.note
         self.warnings_ = task.warnings
         self.study_ = result.study
+        self._given = labels_as_given(target, task.y) if self._kind == "classification" else {}
         if self._kind == "classification":
-            self.classes_ = result.model.classes_
+            self.classes_ = self._as_given(result.model.classes_)
         return self
+
+    def _as_given(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Return labels in the type in which they were given, where they were learned as text."""
+        if not self._given:
+            return labels
+        found = [self._given[str(label)] for label in labels]
+        if all(isinstance(label, tuple) for label in found):
+            result = np.empty(len(found), dtype=object)
+            for i, label in enumerate(found):
+                result[i] = label
+            return result
+        are_times = all(isinstance(label, (pd.Timestamp, pd.Timedelta)) for label in found)
+        return pd.Series(found, dtype=None if are_times else object).to_numpy()
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the predicted value of each row; of classifiers the class that suits the metric.
@@ -233,8 +247,10 @@ class _AutoMeta(BaseEstimator):
         -------
         ndarray of shape (n_rows,)
         """
-        frame = self._known_columns(X)
-        return np.asarray(self.model_.predict(frame))
+        return self._as_given(self._predict(X))
+
+    def _predict(self, X: Any) -> NDArray[Any]:
+        return np.asarray(self.model_.predict(self._known_columns(X)))
 
     def _as_frame(self, X: Any) -> pd.DataFrame:
         """Return a table whose columns have names, made up where the user gave none."""
@@ -334,8 +350,8 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
         float
             1 at best.
         """
-        predicted = self.predict(X)
-        target = read_as_fitted(y, self.classes_.tolist())
+        predicted = self._predict(X)
+        target = read_as_fitted(y, self.model_.classes_.tolist())
         return float(accuracy_score(target.to_numpy(), predicted, sample_weight=sample_weight))
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import functools
 import io
 import random
 import re
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -221,20 +222,22 @@ def mutated(content: bytes, seed: int) -> bytes:
     return bytes(damaged)
 
 
-# No input takes a tenth of that on a busy machine.
+# Of one process, whatever else the machine does meanwhile; no input takes a tenth of that.
 STALLED_SECONDS = 60
 
 
 @contextlib.contextmanager
 def watched(log: Path) -> Iterator[Callable[[], None]]:
-    """Write where every thread is when an input takes very long; what is returned is to be called before each input."""
+    """Write where every thread is when an input computes very long; call what is returned before each input."""
     with log.open("w", encoding="utf-8") as file:
+        faulthandler.register(signal.SIGPROF, file=file)
 
         def begin() -> None:
-            faulthandler.dump_traceback_later(STALLED_SECONDS, repeat=True, file=file)
+            signal.setitimer(signal.ITIMER_PROF, STALLED_SECONDS, STALLED_SECONDS)
 
         try:
             yield begin
         finally:
-            faulthandler.cancel_dump_traceback_later()
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            faulthandler.unregister(signal.SIGPROF)
     assert not log.stat().st_size, log.read_text(encoding="utf-8")

@@ -335,3 +335,25 @@ def test_a_frame_without_names_is_taken_by_position(iris) -> None:
     X, y = iris
     model = AutoMetaClassifier(n_trials=0, algorithms="linear", random_state=0).fit(X.to_numpy(), y)
     np.testing.assert_array_equal(model.predict_proba(pd.DataFrame(X.to_numpy())), model.predict_proba(X))
+
+
+RETURNED = {
+    "dates": [dt.date(2020, 1, 1), dt.date(2021, 1, 1)],
+    "times": pd.to_datetime(["2020-01-01", "2021-01-01"]).tolist(),
+    "tuples": [(1, 2), (3, 4)],
+    "periods": pd.period_range("2020", periods=2, freq="Y").tolist(),
+    "intervals": pd.interval_range(0, 2).tolist(),
+    "mixed": [True, "unknown"],
+}
+
+
+@pytest.mark.parametrize("kind", RETURNED)
+@pytest.mark.parametrize("form", [list, pd.Series, lambda labels: pd.Series(labels, dtype="category")])
+def test_labels_come_back_as_they_were_given(kind, form) -> None:
+    X = pd.DataFrame({"a": [0.0, 1.0] * 20, "b": range(40)})
+    labels = RETURNED[kind] * 20
+    model = AutoMetaClassifier(n_trials=0, algorithms="linear", random_state=0).fit(X, form(labels))
+    predicted = model.predict(X)
+    assert pd.Series(predicted).tolist() == labels
+    assert set(pd.Series(model.classes_)) == set(labels)
+    assert model.score(X, form(labels)) == 1

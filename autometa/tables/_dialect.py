@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 from collections.abc import Collection, Sequence
@@ -116,20 +117,21 @@ def _skip_comments(lines: Sequence[str], start: int) -> int:
 def _skip_titles(lines: Sequence[str], start: int) -> int:
     """Return the number of the header where lines with one cell stand above it; `start` where there are none."""
     header = start
-    for _ in range(_MAX_TITLES):
-        title = header
-        header = _first_line(lines, title + 1)
-        below = _first_line(lines, header + 1)
-        if below == len(lines):
-            return start
-        mark = max(";\t|,", key=lines[header].count)
-        if not _is_title(next(csv.reader([lines[title]], delimiter=mark), []), lines[title]):
-            return start
-        cells, row = (next(csv.reader([lines[i]], delimiter=mark), []) for i in (header, below))
-        names = [cell.strip() for cell in cells]
-        are_names = all(name and not _is_number(name) for name in names) and len(set(names)) == len(names)
-        if are_names and len(cells) == len(row) > 1 and cells != row:
-            return header
+    with contextlib.suppress(csv.Error):  # a cell too long for a header
+        for _ in range(_MAX_TITLES):
+            title = header
+            header = _first_line(lines, title + 1)
+            below = _first_line(lines, header + 1)
+            if below == len(lines):
+                return start
+            mark = max(";\t|,", key=lines[header].count)
+            if not _is_title(next(csv.reader([lines[title]], delimiter=mark), []), lines[title]):
+                return start
+            cells, row = (next(csv.reader([lines[i]], delimiter=mark), []) for i in (header, below))
+            names = [cell.strip() for cell in cells]
+            are_names = all(name and not _is_number(name) for name in names) and len(set(names)) == len(names)
+            if are_names and len(cells) == len(row) > 1 and cells != row:
+                return header
     return start
 
 

@@ -88,6 +88,30 @@ def read_as_fitted(y: Any, classes: Sequence[Any] | None) -> pd.Series:
     return _spelled(target, "", []) if are_text and not _is_text(target) else target.infer_objects()
 
 
+def labels_as_given(y: pd.Series, read: pd.Series) -> dict[str, Any]:
+    """Return the user's own label by the text that it was read as, such as a date or a tuple.
+
+    Parameters
+    ----------
+    y : Series of length n_rows
+        The labels as they came.
+    read : Series of length n_rows
+        The same as classifiers get them.
+
+    Returns
+    -------
+    dict of str to object
+        Empty where labels are learned as they came, and where two different ones are read as one text.
+    """
+    if not _is_text(read) or _is_text(y):
+        return {}
+    given: dict[str, Any] = {}
+    for text, label in zip(read.tolist(), y.tolist(), strict=True):
+        if given.setdefault(text, label) != label:
+            return {}
+    return given
+
+
 def _is_text(y: pd.Series) -> bool:
     return isinstance(y.dtype, pd.StringDtype) or all(isinstance(value, str) for value in y.dropna())
 

@@ -6,7 +6,6 @@ that can be run one by one: ``-k "part3-"``.
 
 from __future__ import annotations
 
-import sys
 import traceback
 import warnings
 
@@ -215,6 +214,5 @@ def test_a_part_of_twenty_thousand(tmp_path, part, door):
 
     with watched(tmp_path / "stalled.txt") as begin:
         run()
-    sys.stdout.write(f"{found.n_inputs} inputs of part {part} went through {door}.\n")
     assert found.n_inputs >= SHARES[door]
     assert not found.kinds, found

@@ -212,6 +212,24 @@ def test_caps_hold(write):
     assert error_of(path, max_columns=2).code == "AM115"
 
 
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zip"])
+def test_unpacking_stops_at_the_limit(write, suffix):
+    text = b"a,b\n" + b"1,2\n" * 100_000
+    pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zip": zipped}[suffix]
+    packed = pack(text)
+    assert len(packed) < 10_000
+    path = write(packed, f"t.csv.{suffix}")
+    assert error_of(path, max_bytes=10_000).code == "AM115"
+    assert read_table(path, max_bytes=len(text)).frame.shape == (100_000, 2)
+
+
+def zipped(content):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("t.csv", content)
+    return buffer.getvalue()
+
+
 @given(
     st.one_of(
         st.binary(max_size=200),
@@ -472,6 +490,55 @@ def test_parquet_of_too_many_cells_is_refused_unread(write):
     pyarrow.parquet.write_table(table, buffer, compression="zstd")
     assert len(buffer.getvalue()) < 2_000_000
     assert error_of(write(buffer.getvalue(), "t.parquet")).code == "AM115"
+
+
+def test_parquet_of_a_few_bytes_and_gigabytes_of_text_is_refused(write):
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    column = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(20_000, dtype="int32")), pa.array(["x" * 1_000_000])
+    )
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pa.table({"a": column}), buffer, compression="zstd", store_schema=False)
+    assert len(buffer.getvalue()) < 10_000
+    assert error_of(write(buffer.getvalue(), "t.parquet")).code == "AM115"
+
+
+def test_long_text_of_parquet_that_fits_is_read(tmp_path):
+    frame = pd.DataFrame({"a": ["x" * 1_000_000 if i == 0 else f"word {i}" for i in range(9_000)]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet").frame["a"].tolist() == frame["a"].tolist()
+
+
+def test_feather_of_too_many_cells_is_refused_unread(write):
+    import pyarrow as pa
+    import pyarrow.feather
+
+    table = pa.table({f"c{i}": pa.nulls(1_000_000, pa.int8()) for i in range(501)})
+    buffer = io.BytesIO()
+    pyarrow.feather.write_feather(table, buffer, compression="zstd")
+    assert len(buffer.getvalue()) < 2_000_000
+    assert error_of(write(buffer.getvalue(), "t.feather")).code == "AM115"
+
+
+def test_parquet_of_types_that_pandas_does_not_know_again_is_read(tmp_path):
+    import pyarrow as pa
+
+    lists = pd.array([[1, 2], [3]] * 30, dtype=pd.ArrowDtype(pa.list_(pa.int64())))
+    pd.DataFrame({"a": lists, "b": range(60)}).to_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet").frame["b"].tolist() == list(range(60))
+
+
+def test_thousands_of_blank_lines_in_arff_are_passed_over(write):
+    pytest.importorskip("arff")
+    text = "@relation r\n@attribute a numeric\n" + "\n" * 300_000 + "@attribute y {n,y}\n@data\n1,n\n2,y\n"
+    assert read_table(write(text, "t.arff")).frame.shape == (2, 2)
+
+
+def test_a_header_with_a_cell_of_megabytes_is_one_line(write):
+    assert error_of(write('a,y\n"' + "x" * 3_000_000 + "\n1,2\n", "t.csv")).code == "AM113"
+    assert error_of(write("x" * 3_000_000 + ",y\n1,2\n", "t.csv")).code == "AM113"
 
 
 def test_bytes_of_parquet_that_are_no_text_are_written_out(tmp_path):
