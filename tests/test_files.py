@@ -160,9 +160,7 @@ def test_rows_go_through_a_pipe_that_stays_one(tmp_path):
 def test_the_path_of_standard_output_is_standard_output(tmp_path, redirected):
     code = "from autometa.files import write_rows; write_rows('/dev/stdout', '1\\n'); print(2)"
     (tmp_path / "out.csv").write_text("0\n", encoding="utf-8")
-    subprocess.run(
-        f'"{sys.executable}" -c "{code}" {redirected}', shell=True, cwd=tmp_path, check=True, timeout=60
-    )
+    subprocess.run(f'"{sys.executable}" -c "{code}" {redirected}', shell=True, cwd=tmp_path, check=True)
     kept = "0\n" if ">>" in redirected else ""
     assert (tmp_path / "out.csv").read_text(encoding="utf-8") == kept + "1\n2\n"
 

@@ -237,5 +237,6 @@ def tried(study: optuna.Study, space: SearchSpace) -> set[str]:
 
 
 def _id(trial: FrozenTrial, space: SearchSpace) -> str | None:
-    params = trial.params if "algorithm" in trial.params else trial.system_attrs.get(_IN_LINE, {})
+    # A trial that is being made has a part of its parameters; what was put in line knows the others.
+    params = {**trial.system_attrs.get(_IN_LINE, {}), **trial.params}
     return space.configuration(params).id if params.get("algorithm") in space else None

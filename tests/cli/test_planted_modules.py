@@ -87,7 +87,6 @@ def test_a_planted_module_would_be_seen(planted):
         cwd=planted,
         env={**os.environ, "PLANTED_LOG": str(log)},
         capture_output=True,
-        timeout=60,
         check=False,
     )
     assert done.returncode == 1

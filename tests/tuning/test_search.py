@@ -17,6 +17,7 @@ from autometa.task import Task
 from autometa.tuning._assembly import choose
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._deadline import Deadline, Pace
+from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Schedule
 from autometa.tuning._search import Search
 
@@ -97,6 +98,21 @@ class InOrder:
         return Candidate(SPACE.suggest(trial), "recommended", trial, trial.number)
 
 
+def posed(
+    errors: list[float], seconds: list[float], limit: float | None, n_rows: int = N_ROWS
+) -> tuple[Pretending, optuna.Study, Problem, Clock]:
+    """Return a table of one column and four folds, with a clock and hands that pretend."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=n_rows)})
+    task = Task.from_frame(X, pd.Series(rng.normal(size=n_rows), name="y"), metric="r2")
+    parts = np.array_split(rng.permutation(n_rows), 4)
+    splits = [(np.setdiff1d(np.arange(n_rows), part), np.sort(part)) for part in parts]
+    problem = Problem(task, splits, target_codes(task))
+    clock = Clock(limit)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    return Pretending(problem, clock, errors, seconds), study, problem, clock
+
+
 def searched(
     errors: list[float],
     seconds: list[float],
@@ -105,15 +121,7 @@ def searched(
     n_rows: int = N_ROWS,
     **options: Any,
 ) -> tuple[Search, Pretending, optuna.Study, Problem, Clock]:
-    rng = np.random.default_rng(0)
-    X = pd.DataFrame({"a": rng.normal(size=n_rows)})
-    task = Task.from_frame(X, pd.Series(rng.normal(size=n_rows), name="y"), metric="r2")
-    parts = np.array_split(rng.permutation(n_rows), 4)
-    splits = [(np.setdiff1d(np.arange(n_rows), part), np.sort(part)) for part in parts]
-    problem = Problem(task, splits, target_codes(task))
-    clock = Clock(limit)
-    hands = Pretending(problem, clock, errors, seconds)
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    hands, study, problem, clock = posed(errors, seconds, limit, n_rows)
     search = Search(
         study, problem, hands, InOrder(study, len(errors)), clock, schedule, n_trials=len(errors), **options
     )
@@ -225,3 +233,24 @@ def test_only_dear_folds_of_large_tables_are_compared_one_by_one() -> None:
     assert schedule.is_broad(10_000, 4, 10.0, (2_000, 0.1))
     assert not schedule.is_broad(10_000, 4, 600.0, (2_000, 0.1))
     assert not schedule.is_broad(10_000, 4, math.inf, (2_000, 0.1))
+
+
+@pytest.mark.parametrize(("spent", "is_asked"), [(0.8, True), (1.2, False)])
+def test_where_reading_the_table_took_half_of_the_time_experience_is_not_asked(spent, is_asked) -> None:
+    hands, study, problem, clock = posed([], [], 2.0)
+    clock.now = spent
+    run = SearchRun(
+        problem.task,
+        problem,
+        SPACE,
+        study,
+        hands,
+        clock,
+        Schedule(),
+        25,
+        0,
+        is_shared=False,
+        is_whole=True,
+    )
+    run.recommend(None)
+    assert bool(len(run._recommendations)) is is_asked

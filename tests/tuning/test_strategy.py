@@ -89,6 +89,14 @@ def test_what_waits_in_line_counts_as_tried(studies) -> None:
     assert tried(b, SPACE) == {DESIGN[1].id}
 
 
+def test_of_what_is_being_made_all_is_known_that_was_put_in_line(studies) -> None:
+    a, b = studies
+    line_up(a, DESIGN[1])
+    trial = a.ask()
+    trial.suggest_categorical("algorithm", list(SPACE.algorithms))
+    assert tried(b, SPACE) == {DESIGN[1].id}
+
+
 def test_two_lists_share_what_is_on_them(studies) -> None:
     lists = [
         Listed(study, SPACE, [Entry(c, "recommended", i) for i, c in enumerate(DESIGN)]) for study in studies

@@ -344,17 +344,6 @@ def test_however_short_the_time_there_is_a_model_and_an_honest_word(iris, number
         assert np.isfinite(result.score) or result.note
 
 
-def test_where_reading_the_table_took_the_time_experience_is_not_asked(numbers, monkeypatch) -> None:
-    def ask(*_: Any, **__: Any) -> Any:
-        raise AssertionError("there is no time for it")
-
-    monkeypatch.setattr("autometa.tuning._run.recommend_for_task", ask)
-    monkeypatch.setattr("autometa.tuning._tune.sign", lambda *_: time.sleep(1.2))
-    result = tune(*numbers, timeout=2.0, random_state=0)
-    assert len(result.model.predict(numbers[0])) == len(numbers[0])
-    assert set(result.leaderboard["algorithm"]) <= {"lightgbm"}
-
-
 def test_a_slow_algorithm_alone_gives_a_constant_rather_than_an_error(iris) -> None:
     register("endless", Slow, seconds=FloatDistribution(500, 501))
     result = tune(*iris, timeout=1.0, algorithms=["endless"], random_state=0)
