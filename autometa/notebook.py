@@ -111,8 +111,9 @@ def render_search_card(result: Any) -> str:
         With `leaderboard`, `metric` and `deadline`; `score` and `baselines` are shown where they are there.
     """
     board, metric = result.leaderboard, result.metric
-    done = int((board["state"] == "complete").sum())
-    facts = [f"{done:,} of {counted(len(board), 'trial')} complete; {result.deadline}"]
+    trials = board[board["origin"] != "second layer"]
+    done = int((trials["state"] == "complete").sum())
+    facts = [f"{done:,} of {counted(len(trials), 'trial')} complete; {result.deadline}"]
     score = getattr(result, "score", math.nan)
     if math.isfinite(score):
         beside = [

@@ -152,7 +152,7 @@ def _tell_trial(study: Any, trial: Any) -> None:
 
 def _leaderboard(result: TuneResult, task: Task, name: str) -> Section:
     board = result.leaderboard
-    counts = board["state"].value_counts().to_dict()
+    counts = result.trials["state"].value_counts().to_dict()
     failed = board[board["state"].isin(["failed", "memory"])]
     plus_minus = symbol("\u00b1", "+-")
     rows = [
@@ -171,7 +171,7 @@ def _leaderboard(result: TuneResult, task: Task, name: str) -> Section:
     others = [f"{counts[state]} {words}" for state, words in _STATES.items() if counts.get(state)]
     lines = [
         describe_data(task, name),
-        f"{counted(len(board), 'trial')}: {', '.join(others) or 'none'}; {result.deadline}",
+        f"{counted(len(result.trials), 'trial')}: {', '.join(others) or 'none'}; {result.deadline}",
         _describe_model(result),
     ]
     if result.note:
@@ -203,11 +203,9 @@ _STATES: Final = {
 
 def _describe_model(result: TuneResult) -> str:
     """Say what the model is made of, and how good it is on rows that its parts have not seen."""
-    n_members = len(result.members)
-    what = f"a mean of {n_members} configurations" if n_members > 1 else "one configuration"
     if math.isnan(result.score):
-        return f"The model: {what if n_members else 'fitted without measuring it'}."
-    return f"The model: {what}, {result.metric.name} {number(result.score)} out of fold."
+        return f"The model: {result.made_of if len(result.members) else 'fitted without measuring it'}."
+    return f"The model: {result.made_of}, {result.metric.name} {number(result.score)} out of fold."
 
 
 def _to_dict(result: TuneResult, task: Task) -> dict[str, Any]:

@@ -147,10 +147,14 @@ def describe_search(report: SearchReport) -> Part | None:
     done = complete_of(board)
     if not len(done):
         return None
-    made_of = [f"{n:,} {origin}" for origin, n in done["origin"].map(origin_name).value_counts().items()]
+    made_of = [
+        "a second layer" if origin == "second layer" else f"{n:,} {origin}"
+        for origin, n in done["origin"].map(origin_name).value_counts().items()
+    ]
     others = [f"{n:,} {state}" for state, n in board["state"].value_counts().items() if state != "complete"]
+    n_trials = int((board["origin"] != "second layer").sum())
     what = (
-        f"{counted(len(board), 'trial')}: {len(done):,} complete ({listed(made_of)})"
+        f"{counted(n_trials, 'trial')}: {len(done):,} complete ({listed(made_of)})"
         f"{', ' * bool(others)}{', '.join(others)}. A trial is one pipeline measured on the folds"
     )
     stops = (

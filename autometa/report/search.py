@@ -290,6 +290,8 @@ def _model_name(report: SearchReport) -> tuple[str, str]:
     if not len(board):
         return type(report.model).__name__, ""
     row = board.iloc[0]
+    if row["origin"] == "second layer":
+        return f"A second layer: {algorithm_name(row['algorithm'])}", str(row["reason"])
     return algorithm_name(row["algorithm"]), brief_params(row["algorithm"], row["params"], report.task.kind)
 
 

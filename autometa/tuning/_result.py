@@ -220,17 +220,31 @@ class TuneResult:
         return render_search_card(self)
 
     @property
+    def trials(self) -> pd.DataFrame:
+        """The rows of the leaderboard without a second layer, which is no trial."""
+        return self.leaderboard[self.leaderboard["origin"] != SECOND_LAYER]
+
+    @property
+    def made_of(self) -> str:
+        """What the model is made of, in a few words."""
+        n_members, n_read = len(self.members), len(self.layer)
+        if n_members > 1:
+            n_second = int((self.members["origin"] == SECOND_LAYER).sum())
+            over = f", {n_second} of them a second layer over {n_read}" if n_read else ""
+            return f"a mean of {n_members} configurations{over}"
+        return f"a second layer over {n_read} configurations" if n_read else "one configuration"
+
+    @property
     def members(self) -> pd.DataFrame:
         """The rows of the leaderboard that the model is made of, the heaviest first."""
         return self.leaderboard[self.leaderboard["weight"] > 0].sort_values("weight", ascending=False)
 
     def __repr__(self) -> str:
         best = self.best_configuration
-        trials = self.leaderboard[self.leaderboard["origin"] != SECOND_LAYER]
+        trials = self.trials
         n_done = int((trials["state"] == "complete").sum())
-        members = f"{len(self.members)} members" if len(self.members) > 1 else "one pipeline"
         return (
-            f"TuneResult({n_done} of {len(trials)} trials complete, {members}, {self.metric.name} {self.score:.4g}, "
+            f"TuneResult({n_done} of {len(trials)} trials complete, {self.made_of}, {self.metric.name} {self.score:.4g}, "
             f"best single: {best.algorithm} {dict(best.params)})"
         )
 
