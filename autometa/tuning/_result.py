@@ -244,8 +244,8 @@ class TuneResult:
         trials = self.trials
         n_done = int((trials["state"] == "complete").sum())
         return (
-            f"TuneResult({n_done} of {len(trials)} trials complete, {self.made_of}, {self.metric.name} {self.score:.4g}, "
-            f"best single: {best.algorithm} {dict(best.params)})"
+            f"TuneResult({n_done} of {len(trials)} trials complete, {self.made_of}, "
+            f"{self.metric.name} {self.score:.4g}, best single: {best.algorithm} {dict(best.params)})"
         )
 
 
