@@ -89,7 +89,7 @@ class Prediction:
         columns = np.arange(len(self.regret)) if allowed is None else np.flatnonzero(allowed)
         costs = None if time_budget is None else self.costs(time_budget)[columns]
         price = self.regret + PRICE_OF_DOUBLING * np.log2(np.maximum(self.seconds, 1e-9))
-        if self.rival in columns:
+        if self.rival is not None and self.rival in columns:
             lost = np.maximum(self.scenarios - self.scenarios[:, [self.rival]], 0.0)
             price += PRICE_OF_LOSS * (self.weights @ lost)
         chosen = safe_portfolio(
