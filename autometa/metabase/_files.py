@@ -52,6 +52,8 @@ RUN_COLUMNS: Final = (
     *(f"{name}_std" for name in METRICS),
 )
 METAFEATURE_PREFIX: Final = "mf_"
+# Meta-features of a sample with few rows.
+FEW_PREFIX: Final = "few_"
 BASELINE_PREFIX: Final = "baseline_"
 DENSE_ORIGINS: Final = ("default", "space-filling", CHOSEN)
 TUNED: Final = "tuned"
@@ -155,7 +157,7 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
         column = table[name]
         if name in bits:
             result[name] = _rounded(column, bits[name])
-        elif name.startswith((METAFEATURE_PREFIX, BASELINE_PREFIX)):
+        elif name.startswith((METAFEATURE_PREFIX, FEW_PREFIX, BASELINE_PREFIX)):
             result[name] = pd.to_numeric(column).astype("float32")
         elif name in integers:
             result[name] = pd.to_numeric(column).fillna(0).astype(integers[name])

@@ -18,6 +18,7 @@ from autometa.metabase._checks import find_problems, find_twins
 from autometa.metabase._files import (
     BASELINE_PREFIX,
     CONFIGURATION_COLUMNS,
+    FEW_PREFIX,
     METAFEATURE_PREFIX,
     RUN_COLUMNS,
     SCHEMA,
@@ -53,7 +54,8 @@ class MetaBase:
     ----------
     tasks : DataFrame
         A row per task: ``TASK_COLUMNS``, scores of the best constant prediction with the prefix ``baseline_``, and
-        meta-features with the prefix ``mf_``.
+        meta-features with the prefix ``mf_``. With the prefix ``few_``, those of a sample with few rows, where the task
+        was also run with few.
     configurations : DataFrame
         A row per configuration: id, target (classification or regression), algorithm, params (JSON), origin. Those of
         the origin ``tuned`` were found by a search on one task; the others are the dense part, run on many tasks.
@@ -226,9 +228,17 @@ class MetaBase:
     @cached_property
     def metafeatures(self) -> pd.DataFrame:
         """Meta-features, a row per task id."""
-        columns = [name for name in self.tasks.columns if name.startswith(METAFEATURE_PREFIX)]
+        return self._described(METAFEATURE_PREFIX)
+
+    @cached_property
+    def few_metafeatures(self) -> pd.DataFrame:
+        """Meta-features of a sample with few rows, a row per task id; NaN for a task of which none was described."""
+        return self._described(FEW_PREFIX)
+
+    def _described(self, prefix: str) -> pd.DataFrame:
+        columns = [name for name in self.tasks.columns if name.startswith(prefix)]
         table = self.tasks.set_index("task_id")[columns].astype("float64")
-        return table.rename(columns=lambda name: name.removeprefix(METAFEATURE_PREFIX))
+        return table.rename(columns=lambda name: name.removeprefix(prefix))
 
     def task_ids(self, target: str) -> list[str]:
         """Return the ids of the classification or regression tasks that have runs of the dense part.

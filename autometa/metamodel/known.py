@@ -20,6 +20,7 @@ from autometa.metamodel.costs import PowerLaw
 from autometa.metamodel.forest import ProximityForest, weighted_mean
 from autometa.metamodel.larger import Larger, larger_fidelities, learn_law
 from autometa.metamodel.similarity import Similarity
+from autometa.metamodel.smaller import Smaller
 from autometa.metrics import stored_metrics
 from autometa.space import Configuration
 
@@ -140,6 +141,10 @@ class KnownTasks:
         What is known of larger training sets; see :meth:`at`.
     whole : KnownTasks or None
         Of a view on larger training sets, what it was made from.
+    smaller : Smaller or None
+        What is known of few training rows; see :meth:`at`.
+    usual : KnownTasks or None
+        Of a view on few training rows, what it was made from: its tasks are the first ones.
     """
 
     target: str
@@ -156,6 +161,8 @@ class KnownTasks:
     widths: dict[str, float] = field(default_factory=dict)
     larger: tuple[Larger, ...] = ()
     whole: KnownTasks | None = None
+    smaller: Smaller | None = None
+    usual: KnownTasks | None = None
 
     @classmethod
     def fit(cls, metabase: MetaBase, target: str, random_state: int = 0) -> KnownTasks:
@@ -208,18 +215,22 @@ class KnownTasks:
         known = replace(known, widths=known.calibrate()[0])
         found = [Larger.of(metabase, target, task_ids, f) for f in larger_fidelities(metabase)]
         larger = [known._view(part).calibrated(part) for part in found if part is not None]
-        return replace(known, larger=tuple(larger))
+        names, tables = known.metafeature_names, known.configurations
+        return replace(
+            known, larger=tuple(larger), smaller=Smaller.of(metabase, target, task_ids, tables, names)
+        )
 
     def at(self, n_train: float) -> KnownTasks:
-        """Return what is known about training sets of a size: this, or a view on the results of larger ones.
+        """Return what is known about training sets of a size: this, or a view on the results of others.
 
-        A view has the same tasks, of which those say nothing that have no runs of the size, and the configurations that
-        were run there.
+        A view on larger ones has the same tasks, of which those say nothing that have no runs of the size, and the
+        configurations that were run there. One on few rows has all tasks, and some once more: as they look with few
+        rows.
 
         Parameters
         ----------
         n_train : float
-            Training rows. The nearest number counts, by ratio.
+            Training rows. The nearest number counts, by ratio; for few rows see :meth:`Smaller.reaches`.
         """
         # Small tables have fewer, and some of one's own may have more.
         usual = float(np.quantile(self.sizes[:, 0], 0.9))
@@ -227,10 +238,13 @@ class KnownTasks:
             abs(np.log(max(n_train, 1.0) / rows)) for rows in (usual, *(part.n_train for part in self.larger))
         ]
         nearest = int(np.argmin(ways))
-        if nearest == 0:
+        if nearest == 0 and (self.smaller is None or not self.smaller.reaches(n_train)):
             return self
         if nearest not in self._views:
-            self._views[nearest] = self._view(self.larger[nearest - 1])
+            is_larger = nearest > 0
+            self._views[nearest] = (
+                self._view(self.larger[nearest - 1]) if is_larger else self._with_few_rows()
+            )
         return self._views[nearest]
 
     @cached_property
@@ -273,6 +287,29 @@ class KnownTasks:
             widths=part.widths,
             larger=(),
             whole=self,
+        )
+
+    def _with_few_rows(self) -> KnownTasks:
+        """Add the tasks as they look with few rows; nothing is trained again."""
+        few = self.smaller
+        if few is None:
+            return self
+        families, width = self.families[few.tasks].tolist(), len(self.configurations)
+
+        def table(usual: FloatArray, values: FloatArray) -> FloatArray:
+            return np.vstack([usual, few.wide(values, width)])
+
+        return replace(
+            self,
+            tasks=self.tasks.iloc[[*range(len(self.tasks)), *few.tasks.tolist()]].reset_index(drop=True),
+            regrets={m: table(self.regrets[m], values) for m, values in few.regrets.items()},
+            levels={m: table(self.levels[m], values) for m, values in few.levels.items()},
+            sizes=np.vstack([self.sizes, np.column_stack([few.n_train, self.sizes[few.tasks, 1:]])]),
+            similarity=self.similarity.extended(few.metafeatures, families, 1.0),
+            levelling=self.levelling.extended(few.metafeatures, families),
+            larger=(),
+            smaller=None,
+            usual=self,
         )
 
     def calibrated(self, part: Larger) -> Larger:

@@ -20,6 +20,7 @@ from autometa.metamodel.forest import ProximityForest
 from autometa.metamodel.known import KnownTasks, TunedRuns
 from autometa.metamodel.neighbourhood import Neighbourhood, Prediction
 from autometa.metamodel.similarity import Similarity
+from autometa.metamodel.smaller import Smaller
 from autometa.space import Configuration, target_of
 
 FloatArray = NDArray[np.float64]
@@ -295,6 +296,8 @@ def _arrays(part: KnownTasks) -> dict[str, Any]:
         arrays |= {f"{name}/{key}": value for key, value in getattr(part, name).to_arrays().items()}
     for number, larger in enumerate(part.larger):
         arrays |= {f"larger/{number}/{k}": v for k, v in larger_sets.to_arrays(larger).items()}
+    if part.smaller is not None:
+        arrays |= {f"smaller/{k}": v for k, v in part.smaller.to_arrays().items()}
     return arrays
 
 
@@ -344,6 +347,7 @@ def _read_part(directory: Path, target: str) -> KnownTasks:
             larger_sets.from_arrays(own(f"larger/{number}"), larger)
             for number, larger in enumerate(description.get("larger", []))
         ),
+        smaller=Smaller.from_arrays(own("smaller")) if "smaller/tasks" in arrays else None,
     )
 
 

@@ -255,17 +255,19 @@ class Neighbourhood:
 
         Performance is the level: 0 that of the best constant prediction, 1 perfect.
         """
-        speaks = self.known.speaking(self.exclude)
-        shares = self.known.only_knowing(self.shares[None, :], [self.exclude])[0]
-        return FewShot(self.known.mixture(metric, self.exclude), shares[speaks])
+        known = self.known.usual or self.known
+        speaks = known.speaking(self.exclude)
+        shares = known.only_knowing(self._of_usual(known)[None, :], [self.exclude])[0]
+        return FewShot(known.mixture(metric, self.exclude), shares[speaks])
 
     def past_runs(self, metric: str, n_tasks: int = N_PAST_TASKS) -> PastRuns:
         """Return what was run on the known tasks that say most, tuned configurations included.
 
         Of their main runs: where only few tasks have runs of the size, others say more.
         """
-        known = self.known.whole or self.known
-        order = [i for i in np.argsort(-self.shares, kind="stable")[:n_tasks].tolist() if self.shares[i] > 0]
+        known = self.known.whole or self.known.usual or self.known
+        shares = self._of_usual(known)
+        order = [i for i in np.argsort(-shares, kind="stable")[:n_tasks].tolist() if shares[i] > 0]
         others = [known.tuned.on(i, metric) for i in order]
         return PastRuns(
             list(known.configurations.values()),
@@ -281,10 +283,19 @@ class Neighbourhood:
         DataFrame
             task_id, name, openml_id, distance: what the task leaves to the others, 1 less its share.
         """
-        order = np.argsort(-self.shares, kind="stable")[:k]
-        table = self.known.tasks.iloc[order[self.shares[order] > 0]]
+        known = self.known.usual or self.known
+        shares = self._of_usual(known)
+        order = np.argsort(-shares, kind="stable")[:k]
+        table = known.tasks.iloc[order[shares[order] > 0]]
         table = table[["task_id", "name", "openml_id"]].reset_index(drop=True)
-        return table.assign(distance=1.0 - self.shares[order[: len(table)]])
+        return table.assign(distance=1.0 - shares[order[: len(table)]])
+
+    def _of_usual(self, known: KnownTasks) -> FloatArray:
+        """Return the shares of the known tasks, where a view has some twice with those that they have with few rows."""
+        shares, few = self.shares[: len(known.tasks)].copy(), known.smaller
+        if self.known.usual is known and few is not None:
+            np.add.at(shares, few.tasks, self.shares[len(known.tasks) :])
+        return shares
 
     def contributions(self, metric: str, columns: Sequence[int]) -> FloatArray:
         """Return what each meta-feature adds to the expected regret of some stored configurations.
