@@ -73,7 +73,8 @@ td.long { min-width: 220px; max-width: 560px; overflow-wrap: anywhere; }
 td.params { min-width: 280px; overflow-wrap: anywhere; }
 td.state { min-width: 90px; max-width: 180px; }
 @media (max-width: 759px) { td.long { min-width: 460px; } td.params { min-width: 640px; } }
-@media (max-width: 480px) { th, td { padding-right: 8px; } td.name { min-width: 110px; } }
+@media (max-width: 480px) { th, td { padding-right: 8px; } td.name { min-width: 110px; }
+  thead th { white-space: normal; vertical-align: bottom; } }
 thead th { position: sticky; top: 0; background: var(--card); z-index: 1; white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
 th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
