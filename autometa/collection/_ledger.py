@@ -25,6 +25,10 @@ _SIGN: Final = "alive"
 _CLAIM: Final = "claim"
 # Three signs may be late or lost before a holder is taken for dead.
 _SIGNS_PER_LEASE: Final = 4
+# Near the best found there is little to learn of algorithms that are far behind.
+N_ALGORITHMS: Final = 3
+# TPE proposes what was run already only where a space is nearly used up.
+_ATTEMPTS: Final = 20
 
 
 class Claim(NamedTuple):
@@ -226,12 +230,6 @@ def as_trial(
 def _value(record: Any) -> float:
     """Return the score that Optuna is to maximise."""
     return float(record["roc_auc"] if "roc_auc" in record else record["r2"])
-
-
-# Near the best found there is little to learn of algorithms that are far behind.
-N_ALGORITHMS: Final = 3
-# TPE proposes what was run already only where a space is nearly used up.
-_ATTEMPTS: Final = 20
 
 
 @dataclass

@@ -36,6 +36,8 @@ _ATTEMPTS: Final = 3  # of a run whose process was killed from outside: what kil
 # The folds that predictions are recorded in: those of a search on a table of fewer than 8,000 rows, on all its rows.
 RECORDED: Final = Protocol(5, max_train_rows=100_000, max_test_rows=10_000, enough_test_rows=2**62)
 Outcome = tuple[FoldFit | Failure, float, int]
+_LOOK_SECONDS: Final = 5.0  # between two looks whether the scheduler is still there
+Registered = dict[str, dict[str, Algorithm]]
 
 
 class Source(Interface):
@@ -167,10 +169,6 @@ class Station:
         if self._loaded is None or self._loaded[0] != source:
             self._loaded = source, source.load()
         return self._loaded[1]
-
-
-_LOOK_SECONDS: Final = 5.0  # between two looks whether the scheduler is still there
-Registered = dict[str, dict[str, Algorithm]]
 
 
 @contextmanager

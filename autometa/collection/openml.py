@@ -48,6 +48,8 @@ __all__ = ["Connection", "OpenMLTask", "default_lock_file", "read_suite", "read_
 LOCK_NAME: Final = "autometa.lock.json"
 # As many as an address of the server may hold.
 _IDS_PER_LIST: Final = 200
+SCHEMA: Final = 1
+FROZEN: Final = ("dataset", "version", "md5", "target", "ignored", "split")
 
 
 def default_lock_file() -> Path:
@@ -296,10 +298,6 @@ def _unreadable(what: str, reason: NoAnswer | str) -> DataError:
 
 def _source(number: int, facts: dict[str, Any]) -> str:
     return f"OpenML task {number}, version {facts['version']}, licence {facts['licence'] or 'not known'}"
-
-
-SCHEMA: Final = 1
-FROZEN: Final = ("dataset", "version", "md5", "target", "ignored", "split")
 
 
 class LockFile:

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from autometa.errors import DataIssue
     from autometa.metamodel import MetaModel
 
+_MEMBERS: Final = 15  # as many as a chart shows; the leaderboard has all
+
 
 def fold_interval(score: float, fold_scores: NDArray[np.float64]) -> tuple[float, float]:
     """Return a 95 % interval around a score from the scores of its folds.
@@ -301,9 +303,6 @@ def _best_single(report: SearchReport) -> float | None:
         return None
     scores = done["score"].astype("float64")
     return float(scores.max() if report.task.metric.greater_is_better else scores.min())
-
-
-_MEMBERS: Final = 15  # as many as a chart shows; the leaderboard has all
 
 
 def describe_ensemble(report: SearchReport) -> Part | None:

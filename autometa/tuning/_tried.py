@@ -19,6 +19,9 @@ from autometa.tuning._candidate import Candidate, Problem
 Callback = Callable[[optuna.Study, FrozenTrial], object]
 
 INTERRUPTED: Final = "interrupted"
+FIRST_FAILURES: Final = 5
+# Bytes of fitted models that are kept: beyond, those of the worst candidates go.
+MODEL_BYTES: Final = 500_000_000
 
 
 class Reporter:
@@ -100,11 +103,6 @@ class Reporter:
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else math.nan
-
-
-FIRST_FAILURES: Final = 5
-# Bytes of fitted models that are kept: beyond, those of the worst candidates go.
-MODEL_BYTES: Final = 500_000_000
 
 
 class Tried:
