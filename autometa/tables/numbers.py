@@ -57,8 +57,9 @@ _MAX_LOOKED_AT: Final = 500
 _MAX_LENGTH: Final = 64
 
 _CURRENCY: Final = (
-    r"[A-Z]{0,3}[$€£¥₹₽₩₺₫₴₪฿]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|MXN|KRW"
-    r"|TRY|RUB|HKD|SGD|Rs\.?|Kr\.?|kr\.?|Fr\.?|zł"
+    r"[A-Z]{0,3}[$€£¥₹₽₩₺₫₴₪฿₿₦₱₸₵]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|MXN|KRW"
+    r"|TRY|RUB|HKD|SGD|THB|IDR|MYR|PHP|VND|TWD|ILS|AED|SAR|EGP|NGN|KES|PKR|ARS|CLP|COP|PEN|UAH|RON|BGN|ISK|BTC|ETH"
+    r"|Rp\.?|RM|Ft|Kč|Rs\.?|Kr\.?|kr\.?|Fr\.?|zł"
 )
 _CELL: Final = re.compile(
     rf"""^\s*(?P<about>(?:(?i:[~\u2248]|ca?\.|circa|about|around|approx\.|approximately))?)\s*
@@ -86,6 +87,8 @@ _MAGNITUDES: Final[dict[str, str]] = {
     ),
     **dict.fromkeys(("t", "tn", "trillion", "trillions"), "T to trillions"),
     **dict.fromkeys(("lakh", "lakhs", "lac", "lacs"), "lakhs to numbers"),
+    **dict.fromkeys(("\u4e07", "\u842c"), "myriads to numbers"),
+    **dict.fromkeys(("\u5104", "\u4ebf"), "myriads of myriads to numbers"),
     **dict.fromkeys(("crore", "crores", "cr"), "crores to numbers"),
 }
 _MAGNITUDE_OF_CURRENCY: Final = re.compile(rf"(?P<magnitude>[^\W\d]+\.?)\s*(?P<currency>{_CURRENCY})")
@@ -116,7 +119,9 @@ _HABITS: Final[Reading] = (
     "without quotes",
     "without footnotes",
     "without number sign",
+    "without interval behind",
     "without tolerance",
+    "without dash for cents",
     "powers of ten to exponents",
 )
 _BOUNDS: Final = "without bounds"
@@ -334,9 +339,13 @@ def _match_number(level: str) -> re.Match[str] | None:
     unit = (match["after"] or "").strip()
     if unit[:1] == "/" and _YEAR.fullmatch(match["digits"]):
         return None  # 2008/9, a month or two years
-    if re.match(r"\+\s*[^\W\d]", unit):
-        return None  # 10+ years
-    is_number = unit[:1] == "#" or (unit != "" and unicodedata.numeric(unit[0], None) is not None)
+    if re.match(r"\+\s*[^\W\d]|[*\u2020\u2021]{1,3}$", unit):
+        return None  # 10+ years; a footnote
+    if match["end"] and match["digits"][-1] in ".,":
+        return None  # 5.- has no cents
+    is_number = unit[:1] == "#" or (
+        unit != "" and unit not in _MAGNITUDES and unicodedata.numeric(unit[0], None) is not None
+    )
     return None if is_number or not unit.isprintable() else match
 
 
