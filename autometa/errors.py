@@ -28,8 +28,9 @@ def how_to_install(extra: str) -> str:
     return f"Install it with: pip install '{DISTRIBUTION}[{extra}]'."
 
 
-# user:password@ of an address; a password may hold any character but a space, and the last @ ends it.
-_PASSWORD: Final = re.compile(r"(://[^\s:/@]*):\S*@")
+# user:password@ of an address; a password may hold any character but a space, and the last @ ends it. A path that was
+# made of an address has one slash.
+_PASSWORD: Final = re.compile(r"(:/{1,2}[^\s:/@]*):\S*@")
 
 
 def without_passwords(text: str) -> str:

@@ -104,6 +104,7 @@ def test_passwords_of_addresses_are_taken_out_of_texts(password):
         without_passwords(text)
         == "(Error) could not reach postgresql+psycopg://me:***@server:5432/db and stopped"
     )
+    assert without_passwords(f"'http:/me:{password}@server/m'") == "'http:/me:***@server/m'"
     assert (
         without_passwords("sqlite:///runs.db, http://server:80/a") == "sqlite:///runs.db, http://server:80/a"
     )

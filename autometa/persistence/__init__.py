@@ -23,9 +23,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from autometa.errors import StorageError
+from autometa.errors import StorageError, without_passwords
 from autometa.files import write_file
 from autometa.persistence.audit import (
+    MAX_BYTES,
     OURS,
     audit_pipeline,
     audit_schema,
@@ -79,6 +80,19 @@ def save_model(path: str | Path, pipeline: Any, info: Mapping[str, Any]) -> None
     write_file(path, buffer.getbuffer())
 
 
+def _content_of(path: Path) -> bytes:
+    """Read a file, or what comes through a pipe; a device may never end."""
+    shown = without_passwords(repr(str(path)))
+    try:
+        is_device = path.exists() and not (path.is_file() or path.is_dir() or path.is_fifo())
+        if not is_device and not (path.is_file() and path.stat().st_size > MAX_BYTES):
+            return path.read_bytes()
+        reason = "it is a device" if is_device else "it is larger than a model may be"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    raise StorageError("AM610", f"the model {shown} cannot be read: {reason}.", "Check the path.")
+
+
 def load_model(path: str | Path) -> tuple[Any, dict[str, Any]]:
     """Read a fitted pipeline and the facts about it.
 
@@ -102,12 +116,7 @@ def load_model(path: str | Path) -> tuple[Any, dict[str, Any]]:
     import skops.io
 
     path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StorageError(
-            "AM610", f"the model {str(path)!r} cannot be read: {error.strerror}.", "Check the path."
-        ) from error
+    content = _content_of(path)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             check_archive(archive, len(content), path.name)

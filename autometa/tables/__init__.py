@@ -107,7 +107,7 @@ def read_table(
     """
     name = str(path)
     if name == "-":
-        content = sys.stdin.buffer.read(max_bytes + 1)
+        content = _read_up_to(sys.stdin.buffer, max_bytes)
         _check_size(len(content), max_bytes, "standard input")
         wanted = Wanted(text_columns, target, max_columns)
         table = read_text(io.BytesIO(content), "standard input", ",", wanted)
@@ -145,6 +145,8 @@ def _find(name: str) -> Path:
             f"there is no file {name!r}: the folder {str(path.parent)!r} does not exist.",
             "Check the path.",
         )
+    if path.is_symlink():
+        raise DataError("AM112", f"{name!r} is a link to nothing.", "Check where it leads.")
     close = difflib.get_close_matches(path.name, around, n=1)
     raise DataError(
         "AM112", f"there is no file {name!r}.", f"Did you mean {close[0]!r}?" if close else "Check the path."
@@ -174,7 +176,7 @@ def _read_file(path: Path, name: str, max_bytes: int, wanted: Wanted) -> Table:
     try:
         with path.open("rb") as opened, contextlib.ExitStack() as stack:
             # A pipe, such as <(...) of a shell, can be read only once.
-            stream: BinaryIO = opened if is_regular else io.BytesIO(opened.read(max_bytes + 1))
+            stream: BinaryIO = opened if is_regular else io.BytesIO(_read_up_to(opened, max_bytes))
             if packing:
                 stream = stack.enter_context(_unpack(stream, packing, name, max_bytes))
             size = stream.seek(0, io.SEEK_END)
@@ -190,6 +192,16 @@ def _read_file(path: Path, name: str, max_bytes: int, wanted: Wanted) -> Table:
         raise DataError(
             "AM113", f"{name!r} cannot be read: {reason(error)}.", "Check its permissions."
         ) from error
+
+
+def _read_up_to(stream: BinaryIO, max_bytes: int) -> bytes:
+    """Read a little more than the limit at most; asked for at once, all of it would be allocated."""
+    blocks = []
+    size = 0
+    while size <= max_bytes and (block := stream.read(_BLOCK_BYTES)):
+        blocks.append(block)
+        size += len(block)
+    return b"".join(blocks)
 
 
 def _suffix_in_zip(path: Path, name: str) -> str:

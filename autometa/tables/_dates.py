@@ -70,8 +70,16 @@ DAYS_IN_NUMBERS: Final[Reading] = (
     "days to ISO",
     "to ISO dates",
 )
+MOMENTS_IN_NUMBERS: Final[Reading] = (
+    "to text",
+    "whole numbers without point",
+    "moments to ISO",
+    "to ISO dates",
+)
 SECONDS: Final[Reading] = ("seconds to dates",)
 THOUSANDTHS: Final[Reading] = ("thousandths of seconds to dates",)
+MILLIONTHS: Final[Reading] = ("millionths of seconds to dates",)
+BILLIONTHS: Final[Reading] = ("billionths of seconds to dates",)
 # 2000-01-01 to 2035-01-01, in seconds since 1970.
 _TIMES: Final = (946_684_800, 2_051_222_400)
 # Fewer different numbers may be days by chance: a random number between the bounds is one in three times of a hundred.
@@ -79,7 +87,7 @@ _MIN_DAYS: Final = 8
 
 
 def number_dates(values: pd.Series) -> Reading | None:
-    """Return how numbers are dates: 20240131, or seconds or thousandths of one since 1970; None where they are none.
+    """Return how numbers are dates: 20240131, 20240131140500, or times since 1970; None where they are none.
 
     Parameters
     ----------
@@ -94,11 +102,15 @@ def number_dates(values: pd.Series) -> Reading | None:
             return None
         is_some = days.nunique() >= _MIN_DAYS and _parse(days, DAYS_IN_NUMBERS).notna().all()
         return DAYS_IN_NUMBERS if is_some else None
+    for n_digits in (10_000, 1_000_000):  # hours and minutes, seconds
+        if least / n_digits >= 19_000_101 and most / n_digits <= 21_001_232:
+            is_some = values.nunique() >= _MIN_DAYS and (values % 1 == 0).all()
+            are_all = is_some and _parse(values.astype("int64"), MOMENTS_IN_NUMBERS).notna().all()
+            return MOMENTS_IN_NUMBERS if are_all else None
     found = None
-    if _TIMES[0] <= least and most < _TIMES[1]:
-        found = SECONDS
-    elif _TIMES[0] <= least / 1000 and most / 1000 < _TIMES[1]:
-        found = THOUSANDTHS
+    for unit, reading in ((1, SECONDS), (10**3, THOUSANDTHS), (10**6, MILLIONTHS), (10**9, BILLIONTHS)):
+        if _TIMES[0] <= least / unit and most / unit < _TIMES[1]:
+            found = reading
     return found if found and values.nunique() >= _MIN_DAYS else None
 
 
@@ -151,7 +163,7 @@ def _plain_reading(
 ) -> tuple[Reading, bool] | None:
     """Return how dates are written that need nothing but strptime or ISO 8601."""
     matches = [_DATE.match(level) if len(level) <= _MAX_LENGTH else None for level in levels[::step]]
-    if _are_seasons(matches):
+    if _are_seasons(matches) or _are_days_of_months(matches):
         return None
     n_alike = sum(match is not None for match in matches)
     if not matches or (n_alike < _MIN_DATE_LIKE * len(matches) and not force):
@@ -187,6 +199,15 @@ def _are_seasons(matches: Sequence[re.Match[str] | None]) -> bool:
     ]
     return bool(found) and all(
         (int(match["first_year"]) + 1) % 100 == int(match["month_or_year"]) for match in found
+    )
+
+
+def _are_days_of_months(matches: Sequence[re.Match[str] | None]) -> bool:
+    """Whether ``January 10`` is a day of any year rather than a month of 2010: no number is too large for a day."""
+    found = [match for match in matches if match is not None and match["month3"]]
+    return bool(found) and all(
+        match["only"] == " " and len(match["only_year"]) == 2 and 1 <= int(match["only_year"]) <= 31
+        for match in found
     )
 
 

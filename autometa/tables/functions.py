@@ -115,9 +115,21 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "without invisible marks": _replace(f"[{_INVISIBLE}]", ""),
         "digits to ASCII": _replace_all(_DIGITS),
         "without quotes": _replace_all(
-            {r"^\s*=?\s*\"([^\"\n]{1,64})\"\s*$": r"\1", r"^\s*'([^'\n]{1,64})'?\s*$": r"\1"}
+            {
+                r"^\s*=?\s*\"([^\"\n]{1,64})\"\s*$": r"\1",
+                r"^\s*'([^'\n]{1,64})'?\s*$": r"\1",
+                r"^\s*[\u201c\u201e\u00ab]([^\n\u201c-\u201f\u00bb]{1,64})[\u201d\u201c\u00bb]\s*$": r"\1",
+            }
         ),
-        "without footnotes": _replace(r"(?<=[\d%])\s*\[[\w ]{1,12}\]\s*$", ""),
+        "without footnotes": _replace(r"(?<=[\d%])\s*(?:\[[\w ]{1,12}\]|[*\u2020\u2021]{1,3})\s*$", ""),
+        # 5.- and 5,-- have no cents.
+        "without dash for cents": _replace(r"(?<=\d)[.,][-\u2013\u2014]{1,2}(?=\s*[^\d\s]{0,4}\s*$)", ""),
+        # The number comes first, as in 45.8 (44.1-47.5) or 12 (5 %).
+        "without interval behind": _replace(
+            r"(?<=[\d%])\s*(?:\(\s*\d[\d.]{0,20}\s*%\s*\)|[(\[]\s*-?\d[\d.]{0,20}%?\s*(?:[-\u2013,;]|to)\s*"
+            r"-?\d[\d.]{0,20}%?\s*[)\]])\s*$",
+            "",
+        ),
         "without number sign": _replace(r"^\s*(?i:#|\u2116|n[or]\.|n\u00b0)\s*(?=\d)", ""),
         # A bound is itself, a range its middle.
         "without bounds": _replace_all(
@@ -143,7 +155,9 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         ),
         "parts to their middle": (pd.DataFrame.map, {"func": np.mean, "na_action": "ignore"}),
         "feet and inches to feet": _replace_all(_feet()),
-        "without tolerance": _replace(r"(?<=\d)\s*(?:\u00b1|\+/-)\s*\d[\d.,]{0,20}(?!\d)", ""),
+        "without tolerance": _replace(
+            r"(?<=\d)\s*\(?\s{0,2}(?:\u00b1|\+/-)\s*\d[\d.,]{0,20}(?!\d)(?:\s{0,2}\))?", ""
+        ),
         "powers of ten to exponents": _replace_all(
             {
                 r"(?<=\d)\s*[\u00d7\u00b7*xX]\s*10\s*(?:\^|\*\*)\s*\(?([-+]?\d{1,3})\)?(?!\d)": r"e\1",
@@ -178,6 +192,8 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         ),
         "T to trillions": _replace(r"(?<=[\d.])\s*(?i:tn|trillions?|t)\.?\s*$", "e12"),
         "lakhs to numbers": _replace(r"(?<=[\d.])\s*(?i:lakhs?|lacs?)\.?\s*$", "e5"),
+        "myriads to numbers": _replace(r"(?<=[\d.])\s*[\u4e07\u842c]\s*$", "e4"),
+        "myriads of myriads to numbers": _replace(r"(?<=[\d.])\s*[\u5104\u4ebf]\s*$", "e8"),
         "crores to numbers": _replace(r"(?<=[\d.])\s*(?i:crores?|cr)\.?\s*$", "e7"),
         "truth to numbers": _replace_all({r"^\s*(?i:true)\s*$": "1", r"^\s*(?i:false)\s*$": "0"}),
         # Text that Arrow cannot hold: bytes that are no UTF-8, and half characters.
@@ -198,6 +214,12 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
             {"func": pd.to_datetime, "errors": "coerce", "format": "mixed", "utc": True},
         ),
         "days to ISO": _replace(r"^\s*(\d{4})(\d{2})(\d{2})\s*$", r"\1-\2-\3"),
+        "moments to ISO": _replace_all(
+            {
+                r"^\s*(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})\s*$": r"\1-\2-\3T\4:\5:\6",
+                r"^\s*(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})\s*$": r"\1-\2-\3T\4:\5",
+            }
+        ),
         "day first to ISO": _replace(r"^\s*(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?!\d)", r"\4-\3-\1"),
         "to ISO dates": (
             pd.DataFrame.apply,
@@ -210,6 +232,14 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "thousandths of seconds to dates": (
             pd.DataFrame.apply,
             {"func": pd.to_datetime, "errors": "coerce", "unit": "ms", "utc": True},
+        ),
+        "millionths of seconds to dates": (
+            pd.DataFrame.apply,
+            {"func": pd.to_datetime, "errors": "coerce", "unit": "us", "utc": True},
+        ),
+        "billionths of seconds to dates": (
+            pd.DataFrame.apply,
+            {"func": pd.to_datetime, "errors": "coerce", "unit": "ns", "utc": True},
         ),
         # Dates as they are taken for periods already pass.
         "start of period": (pd.DataFrame.apply, {"func": operator.methodcaller("astype", "datetime64[s]")}),
@@ -269,7 +299,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "without words in dates": _replace_all(
             {
                 rf"(?i)^\s*(?:{'|'.join(WEEKDAYS.split())})\.?,?\s+(?:den\s+|de\s+)?(?=\d)": "",
-                r"(?i)(?<=[\d.])\s+(?:de|di|d[eo]l|d')\s+(?=[^\W\d_]{3})": " ",
+                r"(?i)(?<=[\d.])(?:st|nd|rd|th)?\s+(?:of|de|di|d[eo]l|d')\s+(?=[^\W\d_]{3})": " ",
                 r"(?i)(?<=[^\W\d_])[.]?,?\s+(?:de|del|di|do|of|\u0433\u043e\u0434\u0430)\s+(?=\d{4})": " ",
                 r"(?i)(?<=\d{4})\s*(?:r|\u0433|\u0440)\.?(?=,?\s|$)": "",
                 r"(?i)(?<=\d),?\s+(?:at|um|om|kl\.?|\u00e0|a las|alle(?: ore)?|\u00e0s|\u0432)\s+(?=\d)": " ",

@@ -57,8 +57,9 @@ _MAX_LOOKED_AT: Final = 500
 _MAX_LENGTH: Final = 64
 
 _CURRENCY: Final = (
-    r"[A-Z]{0,3}[$€£¥₹₽₩₺₫₴₪฿]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|MXN|KRW"
-    r"|TRY|RUB|HKD|SGD|Rs\.?|Kr\.?|kr\.?|Fr\.?|zł"
+    r"[A-Z]{0,3}[$€£¥₹₽₩₺₫₴₪฿₿₦₱₸₵]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|MXN|KRW"
+    r"|TRY|RUB|HKD|SGD|THB|IDR|MYR|PHP|VND|TWD|ILS|AED|SAR|EGP|NGN|KES|PKR|ARS|CLP|COP|PEN|UAH|RON|BGN|ISK|BTC|ETH"
+    r"|Rp\.?|RM|Ft|Kč|Rs\.?|Kr\.?|kr\.?|Fr\.?|zł"
 )
 _CELL: Final = re.compile(
     rf"""^\s*(?P<about>(?:(?i:[~\u2248]|ca?\.|circa|about|around|approx\.|approximately))?)\s*
@@ -86,6 +87,8 @@ _MAGNITUDES: Final[dict[str, str]] = {
     ),
     **dict.fromkeys(("t", "tn", "trillion", "trillions"), "T to trillions"),
     **dict.fromkeys(("lakh", "lakhs", "lac", "lacs"), "lakhs to numbers"),
+    **dict.fromkeys(("\u4e07", "\u842c"), "myriads to numbers"),
+    **dict.fromkeys(("\u5104", "\u4ebf"), "myriads of myriads to numbers"),
     **dict.fromkeys(("crore", "crores", "cr"), "crores to numbers"),
 }
 _MAGNITUDE_OF_CURRENCY: Final = re.compile(rf"(?P<magnitude>[^\W\d]+\.?)\s*(?P<currency>{_CURRENCY})")
@@ -116,7 +119,9 @@ _HABITS: Final[Reading] = (
     "without quotes",
     "without footnotes",
     "without number sign",
+    "without interval behind",
     "without tolerance",
+    "without dash for cents",
     "powers of ten to exponents",
 )
 _BOUNDS: Final = "without bounds"
@@ -222,8 +227,17 @@ def number_reading(levels: Sequence[str], weights: Any, *, least: float = 0.7) -
         for level, weight in zip(levels[::step], weights[::step], strict=True)
         if not is_word_for_missing(level)
     ]
-    known, opened, has_ranges = _without_ranges(known, _MAX_SHARE_OF_RANGES if least else 1.0)
     cells = [(_match_number(level), weight) for level, weight in known]
+    most = _MAX_SHARE_OF_RANGES if least else 1.0
+    opened: Reading = ()
+    has_ranges = False
+    n_plain = sum(weight for match, weight in cells if match is not None)
+    if n_plain >= (1 - most) * least * sum(
+        weight for _, weight in cells
+    ):  # else there are too few to stand among
+        known, opened, has_ranges = _without_ranges(known, cells, most)
+        if opened or has_ranges:
+            cells = [(_match_number(level), weight) for level, weight in known]
     habits = _habits([level for (level, _), (match, _) in zip(known, cells, strict=True) if match is None])
     if habits:
         changed = read_texts([level for level, _ in known], habits)
@@ -253,13 +267,17 @@ def number_reading(levels: Sequence[str], weights: Any, *, least: float = 0.7) -
     return (*opened, *habits, *signs, *units, *separators, "text to numbers", "to numbers")
 
 
-def _without_ranges(known: list[tuple[str, int]], most: float) -> tuple[list[tuple[str, int]], Reading, bool]:
+def _without_ranges(
+    known: list[tuple[str, int]], cells: Sequence[tuple[re.Match[str] | None, int]], most: float
+) -> tuple[list[tuple[str, int]], Reading, bool]:
     """Put the number of a bound and the last one of a range in their places, where plain numbers stand beside them.
 
     Parameters
     ----------
     known : list of (str, int)
         The cells, and how often each stands.
+    cells : sequence of (Match or None, int)
+        Those that are numbers.
     most : float
         Of all numbers, so many may be ranges and bounds.
 
@@ -268,23 +286,19 @@ def _without_ranges(known: list[tuple[str, int]], most: float) -> tuple[list[tup
     (list of (str, int), tuple of str, bool)
         The cells, the step that bounds need, and whether there are ranges.
     """
-    odd = [
-        i
-        for i, (level, _) in enumerate(known)
-        if _has_digit(level[:_MAX_LENGTH]) and not _match_number(level)
-    ]
+    odd = [i for i, (match, _) in enumerate(cells) if match is None and _has_digit(known[i][0][:_MAX_LENGTH])]
     if not odd:
         return known, (), False
     plain = read_texts([known[i][0] if len(known[i][0]) <= _MAX_LENGTH else "" for i in odd], (_BOUNDS,))
     changed = dict(zip(odd, plain, strict=True))
     bounds = {i: level for i, level in changed.items() if level != known[i][0] and _match_number(level)}
     ranges = {i: last for i, level in changed.items() if i not in bounds and (last := _end_of_range(level))}
-    cells = [(bounds.get(i, ranges.get(i, level)), weight) for i, (level, weight) in enumerate(known)]
     n_opened = sum(known[i][1] for i in (*bounds, *ranges))
-    n_numbers = sum(weight for level, weight in cells if _match_number(level))
+    n_numbers = n_opened + sum(weight for match, weight in cells if match is not None)
     if not n_opened or n_opened > most * n_numbers:
         return known, (), False
-    return cells, ((_BOUNDS,) if bounds else ()), bool(ranges)
+    plain_levels = [(bounds.get(i, ranges.get(i, level)), weight) for i, (level, weight) in enumerate(known)]
+    return plain_levels, ((_BOUNDS,) if bounds else ()), bool(ranges)
 
 
 def _end_of_range(level: str) -> str | None:
@@ -334,9 +348,13 @@ def _match_number(level: str) -> re.Match[str] | None:
     unit = (match["after"] or "").strip()
     if unit[:1] == "/" and _YEAR.fullmatch(match["digits"]):
         return None  # 2008/9, a month or two years
-    if re.match(r"\+\s*[^\W\d]", unit):
-        return None  # 10+ years
-    is_number = unit[:1] == "#" or (unit != "" and unicodedata.numeric(unit[0], None) is not None)
+    if re.match(r"\+\s*[^\W\d]|[*\u2020\u2021]{1,3}$", unit):
+        return None  # 10+ years; a footnote
+    if match["end"] and match["digits"][-1] in ".,":
+        return None  # 5.- has no cents
+    is_number = unit[:1] == "#" or (
+        unit != "" and unit not in _MAGNITUDES and unicodedata.numeric(unit[0], None) is not None
+    )
     return None if is_number or not unit.isprintable() else match
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -314,6 +315,17 @@ def test_a_truncated_file_is_one_line(model):
 
 def test_a_missing_file_is_one_line(tmp_path):
     assert code_of(load_model, tmp_path / "none.skops") == "AM610"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="a device of Unix")
+def test_a_device_is_no_model():
+    assert code_of(load_model, "/dev/zero") == "AM610"
+
+
+def test_an_address_is_no_model_and_its_password_is_not_shown():
+    with pytest.raises(StorageError) as caught:
+        load_model("https://me:s3cret@server/m.skops")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_file_that_unpacks_to_too_much_is_refused(model, monkeypatch):

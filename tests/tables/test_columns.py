@@ -125,6 +125,14 @@ def test_numbers_are_read_whatever_the_habit(habit, cents):
         (["$10-$20", "over $90", "$7", "$1", "$2", "$3"], [15, 90, 7, 1]),
         (["1-2 years", "10+ years", "< 1 year", "3 years", "4 years", "7 years", "8 years"], [1.5, 10, 1, 3]),
         (["10,5-20,5", "1,5", "2,5", "3,5"], [15.5, 1.5, 2.5, 3.5]),
+        (["CHF 3'185.-", "CHF 253.-", "CHF 1.50"], [3185, 253, 1.5]),
+        (["5,- \u20ac", "7,- \u20ac", "12,50 \u20ac"], [5, 7, 12.5]),
+        (["318.5\u4e07", "2\u5104", "7\u4e07"], [3.185e6, 2e8, 7e4]),
+        (["\u201c5\u201d", "\u00ab7\u00bb", "\u201e9.5\u201c"], [5, 7, 9.5]),
+        (["4.5 (\u00b10.5)", "7 (3-9)", "8 [6.5, 9]", "9 (12%)"], [4.5, 7, 8, 9]),
+        (["0.1*", "0.05**", "0.001***", "0.7"], [0.1, 0.05, 0.001, 0.7]),
+        (["Rp 12.500,50", "Rp 1.000,00", "Rp 7,25"], [12500.5, 1000, 7.25]),
+        (["\u20bf0.0458", "\u20bf0.2", "\u20bf1.5"], [0.0458, 0.2, 1.5]),
         (["5'11\"", "6' 0\"", "5 ft 6 in", "6'"], [5 + 11 / 12, 6, 5.5, 6]),
         (["5\u20193\u201d", "5'10.5\"", "5'-9", "4'11\u00bd\""], [5.25, 5.875, 5.75, 4 + 11.5 / 12]),
         (["\u20b91,50,000", "\u20b92,00,000", "\u20b912,00,000", "\u20b950,000"], [15e4, 2e5, 12e5, 5e4]),
@@ -133,7 +141,7 @@ def test_numbers_are_read_whatever_the_habit(habit, cents):
 def test_the_whole_column_decides_what_a_cell_means(cells, values):
     found = look(cells * 10)
     assert found.type == "numeric"
-    np.testing.assert_allclose(found.values[:4], values, rtol=1e-6)
+    np.testing.assert_allclose(found.values[: len(values)], values, rtol=1e-6)
     assert_read_once(found)
 
 
@@ -356,6 +364,41 @@ def test_the_name_of_a_zone_brings_dates_to_utc(written, zone, hours):
     away = found.values.dt.tz_localize(None) - winter
     assert (away == pd.Timedelta(hours=hours)).all()
     assert_read_once(found)
+
+
+@pytest.mark.parametrize("written", ["%Y%m%d%H%M%S", "%Y%m%d%H%M"])
+def test_whole_numbers_of_days_and_times_are_dates(written):
+    moments = pd.Series(pd.date_range("2019-12-30 23:58", periods=N, freq="31h")).dt.floor("min")
+    found = look(moments.dt.strftime(written).astype("int64"))
+    assert found.type == "date"
+    assert (found.values.dt.tz_localize(None) == moments).all()
+    assert_read_once(found)
+    no_day = [20241301000000 + i for i in ROWS]
+    assert look(no_day).type != "date"
+
+
+@pytest.mark.parametrize(
+    ("unit", "kind"), [(10**3, "date"), (10**6, "date"), (10**9, "date"), (1, "numeric")]
+)
+def test_times_since_1970_of_any_unit_are_dates_or_told(unit, kind):
+    found = look([(1_600_000_000 + 86_399 * i) * unit for i in ROWS])
+    assert found.type == kind
+    assert found.code == ("AM218" if unit == 1 else "AM202")
+    if unit > 1:
+        assert found.values.dt.strftime("%Y-%m-%d")[0] == "2020-09-13"
+        assert_read_once(found)
+
+
+def test_a_month_and_a_day_are_no_month_of_2010():
+    days = pd.Series(pd.date_range("2023-01-01", periods=N, freq="5D"))
+    assert look(days.dt.strftime("%B %d")).type != "date"
+    assert look(days.dt.strftime("%b %y")).type != "date"  # nothing tells 23 from a day
+    years = pd.Series(pd.date_range("1999-01-01", periods=N, freq="91D"))
+    assert look(years.dt.strftime("%b %y")).type == "date"
+
+
+def test_days_of_months_are_dates():
+    assert look([f"{i % 28 + 1}th of January {2000 + i}" for i in ROWS]).values.dt.day[4] == 5
 
 
 def test_summer_time_of_a_place_is_known():

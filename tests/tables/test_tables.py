@@ -223,6 +223,14 @@ def test_unpacking_stops_at_the_limit(write, suffix):
     assert read_table(path, max_bytes=len(text)).frame.shape == (100_000, 2)
 
 
+def test_a_link_to_nothing_is_one(tmp_path):
+    for name, goal in (("loop.csv", "loop.csv"), ("gone.csv", "none.csv")):
+        (tmp_path / name).symlink_to(tmp_path / goal)
+        error = error_of(tmp_path / name)
+        assert error.code == "AM112"
+        assert "link" in str(error)
+
+
 def zipped(content):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
