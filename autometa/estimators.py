@@ -250,7 +250,8 @@ class _AutoMeta(BaseEstimator):
         return self._as_given(self._predict(X))
 
     def _predict(self, X: Any) -> NDArray[Any]:
-        return np.asarray(self.model_.predict(self._known_columns(X)))
+        rows = self._known_columns(X)  # checks that there is a model
+        return np.asarray(self.model_.predict(rows))
 
     def _as_frame(self, X: Any) -> pd.DataFrame:
         """Return a table whose columns have names, made up where the user gave none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import operator
@@ -88,12 +89,18 @@ def _render(value: Any, imports: dict[str, set[str]], depth: int) -> str:
     if isinstance(value, operator.attrgetter):
         imports.setdefault("operator", set()).add("attrgetter")
         return f"attrgetter({value.__reduce__()[1][0]!r})"
+    if isinstance(value, functools.partial):
+        imports.setdefault("functools", set()).add("partial")
+        options = [f"{k}={_render(v, imports, depth)}" for k, v in value.keywords.items()]
+        return f"partial({', '.join([_render(value.func, imports, depth), *options])})"
     if isinstance(value, operator.methodcaller):
         imports.setdefault("operator", set()).add("methodcaller")
         return repr(value).removeprefix("operator.")
     if getattr(value, "__module__", "") == "numpy" or isinstance(value, np.ufunc):
         imports["numpy as np"] = set()
         return f"np.{value.__name__}"
+    if isinstance(value, type) and value.__module__ == "builtins":
+        return value.__name__
     if isinstance(value, (types.FunctionType, type)):
         # pandas defines what both classes share on their common base.
         return f"pd.{value.__qualname__.replace('NDFrame', 'DataFrame')}"

@@ -6,12 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
 
 from autometa.pipelines import build_pipeline
-from autometa.pipelines.preparation import FUNCTIONS, MAX_WHOLE, find_function
+from autometa.pipelines.preparation import FUNCTIONS, MAX_WHOLE, apply, find_function, name_function
+from autometa.pipelines.scripts import pipeline_code
 from autometa.space import SearchSpace
 from autometa.space.algorithms import Configuration
 from autometa.space.encoders import MAX_COMPONENTS, N_LETTER_HASHES, N_PAIR_HASHES
+from autometa.tables.functions import FUNCTIONS as OF_CELLS
 from autometa.task import Task
 
 RNG = np.random.default_rng(0)
@@ -111,3 +115,14 @@ def test_levels_of_every_kind_stand_beside_each_other(name):
     assert list(pipeline.predict(frame)) == list(pipeline.predict(task.X))
     if name == "linear":
         assert list(pipeline.predict(frame)) == y
+
+
+def test_a_script_writes_every_function_so_that_it_is_the_same():
+    names = [*FUNCTIONS, *OF_CELLS]
+    pipeline = Pipeline(
+        [(str(i), apply(name)) for i, name in enumerate(names)] + [("model", LogisticRegression())]
+    )
+    script: dict[str, object] = {}
+    exec(compile(pipeline_code(pipeline, read="pd.DataFrame({'target': [0]})"), "script.py", "exec"), script)
+    steps = script["pipeline"].steps[:-1]
+    assert [name_function(step.func, step.kw_args or {}) for _, step in steps] == names
