@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).resolve().parents[1]
 MADE: Final = ROOT / "benchmarks" / "results" / "made.csv"
 # Results that a page shows; the report of the training lies beside its base.
 RESULTS: Final = (

@@ -18,7 +18,7 @@ import pandas as pd
 
 from autometa.wording import counted
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).resolve().parents[1]
 RESULTS: Final = ROOT / "benchmarks" / "results"
 COMPARISONS: Final = ROOT / "docs" / "comparisons.md"
 README: Final = ROOT / "README.md"
