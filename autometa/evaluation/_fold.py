@@ -38,6 +38,9 @@ SECONDS_OF_ROW: Final = 2e-7
 SECONDS_OF_TREE: Final = 1e-4
 # Predictions are priced on so many rows: they take a few milliseconds, a call by itself less than one.
 PRICE_ROWS: Final = 1_000
+FEW_ROWS: Final = 100
+# A call by itself is shared by so many rows.
+MANY_ROWS: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -230,11 +233,14 @@ class FoldFitter:
         )
 
     def _price(self, model: Any, X: Any) -> float:
-        """CPU seconds for each row, on enough rows that what a call takes by itself does not count."""
+        """CPU seconds for each row of a large table; a call on few rows tells what a call takes by itself."""
         rows = np.arange(PRICE_ROWS) % X.shape[0]
         start = time.process_time()
+        self._predict(model, X[rows[:FEW_ROWS]])
+        middle = time.process_time()
         self._predict(model, X[rows])
-        return (time.process_time() - start) / PRICE_ROWS
+        more = time.process_time() - middle - (middle - start)
+        return max(more, 0.0) / (PRICE_ROWS - FEW_ROWS) + (middle - start) / MANY_ROWS
 
     def _fit_pipeline(self, job: Job, rows: NDArray[Any]) -> FoldFit:
         start = time.process_time()
