@@ -156,9 +156,7 @@ def replace_weights(model, weights):
 def test_a_search_with_a_limit_on_predictions_keeps_it():
     X, y = table(600)
     names = ("linear", "knn", "extra_trees")
-    result = tune(
-        X, y, metric="r2", n_trials=3, algorithms=names, random_state=0, max_predict_seconds=1e-9
-    )
+    result = tune(X, y, metric="r2", n_trials=3, algorithms=names, random_state=0, max_predict_seconds=1e-9)
     assert len(result.members) == 1
     assert SECOND_LAYER not in set(result.members["origin"])
 
