@@ -2,6 +2,7 @@
 
 from autometa.evaluation._fold import (
     EARLY_STOPPING_ROWS,
+    MANY_ROWS,
     Failure,
     FoldFit,
     FoldFitter,
@@ -16,6 +17,7 @@ from autometa.metrics import area_under_curve, f1_macro, score_predictions
 
 __all__ = [
     "EARLY_STOPPING_ROWS",
+    "MANY_ROWS",
     "WORKER_DIED",
     "Died",
     "Failure",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn import config_context
 
 from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, calibrate
-from autometa.evaluation import FoldFit
+from autometa.evaluation import MANY_ROWS, FoldFit
 from autometa.space import Configuration
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._objective import Objective
@@ -24,7 +24,7 @@ from autometa.tuning._selection import MAX_ROWS, choose_calibration, lean, selec
 Array = NDArray[np.float64]
 
 # Rows for which the seconds of predictions are told and limited.
-PRICED_ROWS: Final = 10_000
+PRICED_ROWS: Final = MANY_ROWS
 # A model may take ten times a default LightGBM for its predictions; a little is left for what cannot be measured.
 TIMES_DEFAULT: Final = 9.5
 # Whatever preparations take, models may take so many times that of a default one.
