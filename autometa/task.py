@@ -15,9 +15,9 @@ from autometa.errors import DataError, DataIssue
 from autometa.metrics import Metric, needs_positive, resolve_metric
 from autometa.tables.cells import MAX_CLASSES_OF_INTEGERS, ColumnType
 from autometa.tables.columns import infer_columns
-from autometa.tables.frames import as_frame, check_names
+from autometa.tables.frames import as_frame, check_names, split_target
 from autometa.tables.readings import Reading
-from autometa.tables.target import KINDS, Kind, read_target, split_target
+from autometa.tables.target import KINDS, Kind, read_target
 
 __all__ = ["KINDS", "ColumnType", "DataIssue", "Kind", "Task"]
 
@@ -165,6 +165,11 @@ class Task:
     def n_rows(self) -> int:
         """Number of rows."""
         return len(self.X)
+
+    @cached_property
+    def n_rarest(self) -> int:
+        """Number of rows of the rarest class; of a regression, of all."""
+        return self.n_rows if self.kind == "regression" else int(self.y.value_counts().min())
 
     @property
     def classes(self) -> list[Any]:

@@ -90,6 +90,13 @@ def larger_fidelities(metabase: MetaBase) -> list[int]:
     return [int(f) for f in sorted(metabase.runs["fidelity"].unique()) if f >= LEAST_STEP * usual]
 
 
+def training_rows(metabase: MetaBase) -> pd.Series:
+    """Return the training rows of each task's runs at its main fidelity, by task id."""
+    runs = metabase.runs
+    is_main = runs["fidelity"] == runs["task_id"].map(metabase.main_fidelities)
+    return runs[is_main].groupby("task_id")["n_train"].max()
+
+
 def learn_law(
     metabase: MetaBase,
     task_ids: Sequence[str],

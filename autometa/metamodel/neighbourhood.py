@@ -233,7 +233,7 @@ class Neighbourhood:
             scenarios=regrets + (regret - plain),
             weights=shares,
             defaults=known.defaults,
-            rival=known.rival,
+            rival=_rival(known),
         )
 
     def _of_those_that_know(self, metric: str) -> tuple[FloatArray, FloatArray]:
@@ -337,3 +337,11 @@ class Neighbourhood:
                 )
             )
         return said
+
+
+def _rival(known: KnownTasks) -> int | None:
+    """Return the position of LightGBM's default in a view on larger training sets; None elsewhere."""
+    if known.whole is None:
+        return None
+    algorithms = [c.algorithm for c in known.configurations.values()]
+    return next((i for i in known.defaults if algorithms[i] == "lightgbm"), None)

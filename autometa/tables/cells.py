@@ -69,6 +69,8 @@ class Column:
         See :mod:`autometa.tables.readings`.
     values : Series or None, default=None
         What was read, where that is to take the place of the raw cells.
+    raw : Series or None, default=None
+        The cells that are still to be read by `reading`, for `values`.
     detail : str, default=""
         Examples and counts for the report.
     is_mixed : bool, default=False
@@ -84,6 +86,7 @@ class Column:
     detail: str = ""
     is_mixed: bool = False
     unread: tuple[str, ...] = ()
+    raw: pd.Series | None = None
 
 
 def look_at_text(column: pd.Series, counts: pd.Series, wanted: ColumnType | None) -> Column | None:

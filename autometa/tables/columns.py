@@ -173,7 +173,19 @@ def _column_issue(code: str, columns: Sequence[tuple[str, str]]) -> DataIssue:
 
 
 def look_at(column: pd.Series, wanted: ColumnType | None = None) -> Column:
-    """Decide what a column is; `wanted` is not questioned unless nothing can be read so."""
+    """Decide what a column is and read it; `wanted` is not questioned unless nothing can be read so."""
+    found = _look_at(column, wanted)
+    return _read(found)
+
+
+def _read(found: Column) -> Column:
+    """Read what a column was only looked at for."""
+    return (
+        found if found.raw is None else replace(found, raw=None, values=read_column(found.raw, found.reading))
+    )
+
+
+def _look_at(column: pd.Series, wanted: ColumnType | None) -> Column:
     if wanted == "ignored":
         return Column("ignored")
     plain = _without_arrow(column)
@@ -187,9 +199,10 @@ def look_at(column: pd.Series, wanted: ColumnType | None = None) -> Column:
     if how:
         spelled = read_column(plain, how)
         found = _look_at_objects(spelled, wanted)
-        values = spelled if found.values is None else found.values
+        found = _read(found)
         # The letters of bytes and of half characters say nothing.
         kind: ColumnType = "categorical" if found.type == "text" else found.type
+        values = spelled if found.values is None else found.values
         return replace(found, type=kind, reading=(*how, *(found.reading or LEVELS)), values=values)
     dtype = plain.dtype
     if pd.api.types.is_complex_dtype(dtype):
@@ -200,8 +213,7 @@ def look_at(column: pd.Series, wanted: ColumnType | None = None) -> Column:
         if wanted == "categorical":
             return Column("categorical", reading=LEVELS)
         if isinstance(column.dtype, pd.ArrowDtype):
-            reading: Reading = ("to objects", *DATES)
-            return Column("date", reading=reading, values=read_column(column, reading))
+            return Column("date", reading=("to objects", *DATES), raw=column)
         return Column("date")
     if isinstance(dtype, pd.PeriodDtype):
         return Column("date", reading=("start of period", *DATES))
@@ -226,7 +238,7 @@ def _look_at_categories_of_time(column: pd.Series) -> Column | None:
         return _look_at_spans(read_column(column, spans), column, spans)
     else:
         return None
-    return Column("date", "", reading, read_column(column, reading))
+    return Column("date", reading=reading, raw=column)
 
 
 def _without_arrow(column: pd.Series) -> pd.Series | None:
@@ -252,12 +264,10 @@ def _without_arrow(column: pd.Series) -> pd.Series | None:
 
 
 def _look_at_numbers(column: pd.Series, wanted: ColumnType | None) -> Column:
-    if wanted == "categorical":
-        return Column("categorical", reading=LEVELS, values=read_column(column, LEVELS))
+    if wanted in ("categorical", "text"):
+        return Column(wanted, reading=LEVELS, raw=column)
     if wanted == "date":
         return _dates_of_numbers(column)
-    if wanted == "text":
-        return Column("text", reading=LEVELS, values=read_column(column, LEVELS))
     found, code = judge_numbers(column)
     if found == "numeric" and wanted is None and not pd.api.types.is_bool_dtype(column.dtype):
         return _dates_in_numbers(column) or Column(found, code)
@@ -350,14 +360,14 @@ def _look_at_typed_objects(
     if kind == "boolean" or are_numbers(present):
         return _look_at_number_objects(column, present)
     if kind in ("datetime", "datetime64", "date"):
-        return Column("date", "", DATES, read_column(column, DATES))
+        return Column("date", reading=DATES, raw=column)
     if kind in ("timedelta", "timedelta64"):
         spans: Reading = ("to spans", *SPANS)
         return _look_at_spans(read_column(column, spans), column, spans)
     if kind == "time":
-        return Column("numeric", "", CLOCKS, read_column(column, CLOCKS))
+        return Column("numeric", reading=CLOCKS, raw=column)
     if kind == "period":
-        return Column("date", "", PERIODS, read_column(column, PERIODS))
+        return Column("date", reading=PERIODS, raw=column)
     return None
 
 

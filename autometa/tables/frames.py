@@ -7,6 +7,7 @@ becomes a DataFrame here; nothing is parsed yet. What each column means is decid
 from __future__ import annotations
 
 import contextlib
+import difflib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -215,6 +216,31 @@ def names_of(frame: pd.DataFrame) -> list[str]:
         names = [str(column) for column in frame.columns]
     # Half characters can neither be printed nor stored, and NumPy loses zeros at the end of a text.
     return [name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00") for name in names]
+
+
+def split_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, pd.Series]:
+    """Split a frame into features and the named target column.
+
+    Raises
+    ------
+    DataError
+        AM101 when there is no such column, with the closest name; AM301 when there are two.
+    """
+    names = names_of(frame)
+    if names.count(target) > 1:
+        raise DataError(
+            "AM301",
+            f"target {target!r} names {names.count(target)} columns.",
+            "Rename all but one of them.",
+        )
+    if target not in names:
+        close = difflib.get_close_matches(target, names, n=1, cutoff=0.5)
+        shown = ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
+        hint = f"Did you mean {close[0]!r}?" if close else f"The columns are: {shown}."
+        raise DataError("AM101", f"target {target!r} is not a column of the data.", hint)
+    position = names.index(target)
+    keep = [index for index in range(len(names)) if index != position]
+    return frame.iloc[:, keep], frame.iloc[:, position]
 
 
 def check_names(frame: pd.DataFrame, issues: list[DataIssue]) -> pd.DataFrame:

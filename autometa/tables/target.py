@@ -11,7 +11,7 @@ import pandas as pd
 
 from autometa.errors import DataError, DataIssue, UsageError, listed
 from autometa.tables.cells import LEVELS, MAX_CLASSES_OF_INTEGERS, PLAIN
-from autometa.tables.frames import as_series, names_of
+from autometa.tables.frames import as_series
 from autometa.tables.numbers import is_word_for_missing, number_reading
 from autometa.tables.readings import read_column
 
@@ -20,31 +20,6 @@ Kind = Literal["binary", "multiclass", "regression"]
 KINDS: Final = ("binary", "multiclass", "regression")
 # From so many on, labels that are numbers must repeat more often to be taken for classes.
 MANY_CLASSES: Final = 50
-
-
-def split_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, pd.Series]:
-    """Split a frame into features and the named target column.
-
-    Raises
-    ------
-    DataError
-        AM101 when there is no such column, with the closest name; AM301 when there are two.
-    """
-    names = names_of(frame)
-    if names.count(target) > 1:
-        raise DataError(
-            "AM301",
-            f"target {target!r} names {names.count(target)} columns.",
-            "Rename all but one of them.",
-        )
-    if target not in names:
-        close = difflib.get_close_matches(target, names, n=1, cutoff=0.5)
-        shown = ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
-        hint = f"Did you mean {close[0]!r}?" if close else f"The columns are: {shown}."
-        raise DataError("AM101", f"target {target!r} is not a column of the data.", hint)
-    position = names.index(target)
-    keep = [index for index in range(len(names)) if index != position]
-    return frame.iloc[:, keep], frame.iloc[:, position]
 
 
 def read_target(y: Any, frame: pd.DataFrame, kind: str, issues: list[DataIssue]) -> tuple[pd.Series, Kind]:

@@ -117,7 +117,7 @@ class Children:
         # A child that cannot be started shows as one that died.
         with suppress(RuntimeError):
             if not worker.is_running:
-                worker.start(limit if math.isfinite(limit) else 60.0)
+                worker.start(limit)
             worker.submit(job)
         self._running[worker] = key, start, start + limit
         if not worker.is_running:

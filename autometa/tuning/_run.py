@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -17,8 +16,7 @@ from optuna.trial import TrialState
 from autometa.errors import EvaluationError
 from autometa.evaluation import FoldFit, Job
 from autometa.metabase import describe_for_study
-from autometa.metamodel import MetaModel
-from autometa.recommendation import Recommendation, Recommendations, recommend_for_task
+from autometa.recommendation import MetaModelLike, Recommendation, Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
 from autometa.task import Task
 from autometa.tuning._assembly import (
@@ -111,7 +109,7 @@ class SearchRun:
         name = "lightgbm" if "lightgbm" in self._space else next(iter(self._space)).name
         return self._space[name].default_configuration()
 
-    def recommend(self, metamodel: MetaModel | str | Path | None) -> None:
+    def recommend(self, metamodel: MetaModelLike | None) -> None:
         """Ask experience, while the first fit runs."""
         own = registered_algorithms()[target_of(self._task.kind)]
         names = [name for name in self._space.algorithms if name not in own]

@@ -107,13 +107,10 @@ class Schedule:
     second_rows: int = 500
     grown_places: Sequence[tuple[int, tuple[int, ...]]] = ((8_000, (0, 2, 4, 6)), (3_000, (1, 3, 6, 9)))
 
-    def n_folds(self, n_rows: int) -> int:
-        """Return the number of folds of a table."""
-        return next((folds for limit, folds in self.folds_by_rows if n_rows < limit), self.most_folds)
-
-    def n_repeats(self, n_rows: int) -> int:
-        """Return how many times a table is split."""
-        return 2 if n_rows < self.repeat_below else 1
+    def folds(self, n_rows: int) -> tuple[int, int]:
+        """Return the number of folds of a table, and how many times it is split."""
+        n_folds = next((folds for limit, folds in self.folds_by_rows if n_rows < limit), self.most_folds)
+        return n_folds, 2 if n_rows < self.repeat_below else 1
 
     def floor(self, seconds: float) -> tuple[int, float]:
         """Return the rows of the first, cheap fit, and the seconds that it may take.
