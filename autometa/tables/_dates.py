@@ -304,7 +304,7 @@ def _months(word: str) -> list[str]:
     return ["%b", "%B"] if word.lower() == "may" else ["%b" if len(word) == 3 else "%B"]
 
 
-# -- times of day and spans ----------------------------------------------------------------------------------------------
+# -- times of day and spans ------------------------------------------------------------------------------------------
 
 
 def is_clock(text: str) -> bool:

@@ -117,7 +117,9 @@ def test_levels_of_every_kind_stand_beside_each_other(name):
         assert list(pipeline.predict(frame)) == y
 
 
-@pytest.mark.parametrize("letters", [lambda i: f"a\ud800{i}", lambda i: b"\xff%d" % i], ids=["halves", "bytes"])
+@pytest.mark.parametrize(
+    "letters", [lambda i: f"a\ud800{i}", lambda i: b"\xff%d" % i], ids=["halves", "bytes"]
+)
 def test_many_levels_that_are_no_text_are_read_by_their_letters(letters):
     frame = pd.DataFrame({"x": pd.Series([letters(i % 60) for i in range(180)], dtype=object)})
     y = np.arange(180) % 60 < 30
