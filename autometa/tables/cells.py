@@ -12,18 +12,18 @@ import numpy as np
 import pandas as pd
 
 from autometa.errors import DataError
-from autometa.tables._dates import DAYS_IN_NUMBERS, PERIODS_TO_DATES, date_reading, number_dates
-from autometa.tables.numbers import (
+from autometa.tables._dates import (
     CLOCKS,
+    DAYS_IN_NUMBERS,
     LAPS,
+    PERIODS_TO_DATES,
+    date_reading,
     is_clock,
     is_lap,
-    is_no_value,
-    is_range_or_bound,
-    is_word_for_missing,
-    number_reading,
+    number_dates,
     span_reading,
 )
+from autometa.tables.numbers import is_no_value, is_range_or_bound, is_word_for_missing, number_reading
 from autometa.tables.readings import Reading, read_column
 
 ColumnType = Literal["numeric", "categorical", "date", "text", "ignored"]
@@ -220,7 +220,12 @@ def _ranges(levels: Sequence[str], weights: Any) -> str:
 
 
 def _are_truth(levels: Sequence[str]) -> bool:
-    return bool(levels) and {level.strip().casefold() for level in levels} == {"true", "false"}
+    found: set[str] = set()
+    for level in levels:
+        found.add(level.strip().casefold())
+        if not found <= {"true", "false"}:
+            return False
+    return len(found) == 2
 
 
 def _reading_of(levels: Sequence[str], weights: Any, is_asked_for: bool) -> tuple[Reading | None, bool]:
@@ -313,7 +318,9 @@ def _detail(
     parts = []
     raw = column[values.notna()].head(N_EXAMPLES)
     if shows_example and len(raw):
-        row = raw.map(lambda value: len(str(value))).to_numpy().argmax()
+        is_text = isinstance(raw.dtype, pd.StringDtype)
+        lengths = raw.str.len() if is_text else raw.map(lambda value: len(str(value)))
+        row = lengths.to_numpy().argmax()
         parts.append(f"{str(raw.iloc[row])[:40]!r} as {show(values[values.notna()].iloc[row])}")
     if len(unread):
         words = ", ".join(repr(str(word)[:30]) for word in unread.index[:3]) + ", ..." * (len(unread) > 3)

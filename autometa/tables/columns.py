@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from autometa.errors import DataIssue, UsageError, listed
-from autometa.tables._dates import DAYS_IN_NUMBERS, SECONDS, THOUSANDTHS, number_dates
+from autometa.tables._dates import CLOCKS, DAYS_IN_NUMBERS, SECONDS, THOUSANDTHS, number_dates
 from autometa.tables.cells import (
     COLUMN_TYPES,
     DATES,
@@ -33,7 +33,6 @@ from autometa.tables.cells import (
     unreadable,
 )
 from autometa.tables.frames import are_numbers
-from autometa.tables.numbers import CLOCKS
 from autometa.tables.readings import Reading, read_column, spelling
 
 _N_SHOWN: Final = 3
@@ -332,21 +331,23 @@ def _look_at_objects(column: pd.Series, wanted: ColumnType | None) -> Column:
     counts = counts[counts > 0]
     if isinstance(counts.index.dtype, pd.StringDtype):
         counts.index = counts.index.astype("object")  # which is passed through ten times faster
-    is_mixed = _is_mixed(counts.index)
+    is_mixed = not isinstance(column.dtype, pd.StringDtype) and _is_mixed(counts.index)
     if is_mixed or column.dtype == object or is_category:
         # 1, 1.0 and "1" are one level, however they were told apart.
         counts = counts.groupby(_as_levels(counts.index).to_numpy()).sum()
     if len(counts) == 1 and len(present) == len(column) and len(column) > 1:
         return Column("ignored", "AM208")
+    is_level = wanted in ("categorical", "text") or (is_category and wanted is None)
+    if not is_level and (found := look_at_text(column, counts, wanted)) is not None:
+        return found
     # What cannot come as a number is spelled alike wherever it comes from; looking at each cell takes time.
     as_text = LEVELS[:1] if is_category else ()
     reading = LEVELS if is_mixed or _look_numeric(counts.index) else as_text
-    as_levels = Column("categorical", reading=reading, is_mixed=is_mixed)
     if wanted in ("categorical", "text"):
         return Column(wanted, reading=reading or ("to text",))
-    if is_category and wanted is None:
-        return judge_unique(column, reading) if is_id(len(counts), column) else as_levels
-    return look_at_text(column, counts, wanted) or as_levels
+    if is_level and is_id(len(counts), column):
+        return judge_unique(column, reading)
+    return Column("categorical", reading=reading, is_mixed=is_mixed)
 
 
 def _look_at_typed_objects(

@@ -54,10 +54,28 @@ def read_column(column: pd.Series, reading: Iterable[str]) -> pd.Series:
         if len(levels) < len(column) / 2:
             # A missing value at the end, which the code -1 of the missing ones finds.
             once = pd.Series([*levels, None], dtype=column.dtype)
-            result = read(once.to_frame(name="column"), reading)["column"]
-            return result.take(codes).set_axis(column.index).rename(column.name)
-    result = read(column.to_frame(name="column"), reading)["column"]
-    return result.rename(column.name)
+            return _read_column(once, reading).take(codes).set_axis(column.index).rename(column.name)
+    return _read_column(column, reading).rename(column.name)
+
+
+def _read_column(column: pd.Series, reading: Reading) -> pd.Series:
+    n_first = 0
+    if isinstance(column.dtype, pd.StringDtype):
+        # What pandas replaces goes through objects and back at every step.
+        while n_first < len(reading) and _is_replacement(reading[n_first]):
+            n_first += 1
+        if n_first:
+            cells = column.to_numpy(dtype=object)
+            known = column.notna().to_numpy()
+            cells[known] = read_texts(cells[known].tolist(), reading[:n_first])
+            column = pd.Series(cells, index=column.index, dtype=column.dtype)
+    return read(column.to_frame(name="column"), reading[n_first:])["column"]
+
+
+@functools.cache
+def _is_replacement(name: str) -> bool:
+    function, options = find_function(name)
+    return function is pd.DataFrame.replace and "regex" in options
 
 
 def read_texts(texts: Sequence[str], reading: Iterable[str]) -> list[str]:
@@ -73,6 +91,10 @@ def read_texts(texts: Sequence[str], reading: Iterable[str]) -> list[str]:
     found = list(texts)
     for name in reading:
         patterns = _patterns(name)
+        if len(patterns) == 1:
+            pattern, value = patterns[0]
+            found = [pattern.sub(value, cell) for cell in found]
+            continue
         # pandas looks for all patterns before it replaces the first.
         found = [
             functools.reduce(

@@ -51,8 +51,9 @@ class Faults:
             check(drawn)
         except Exception as error:  # any is a fault
             frames = traceback.extract_tb(error.__traceback__)
-            ours = [f"{frame.name}:{frame.lineno}" for frame in frames if "autometa" in frame.filename][-3:]
-            kind = f"{type(error).__name__}: {str(error)[:150]} ({', '.join(ours)})"
+            ours = [frame for frame in frames if "autometa" in frame.filename][-3:] or frames[-3:]
+            where = ", ".join(f"{frame.name}:{frame.lineno}" for frame in ours)
+            kind = f"{type(error).__name__}: {str(error)[:150]} ({where})"
             n, example = self.kinds.get(kind, (0, drawn))
             self.kinds[kind] = (n + 1, example)
 
@@ -215,4 +216,4 @@ def test_a_part_of_twenty_thousand(tmp_path, part, door):
     with watched(tmp_path / "stalled.txt") as begin:
         run()
     assert found.n_inputs >= SHARES[door]
-    assert not found.kinds, found
+    assert not found.kinds, ascii(found)
