@@ -25,15 +25,12 @@ from autometa.tables.cells import (
     SPANS,
     Column,
     ColumnType,
-    has_infinity,
     is_id,
-    judge_numbers,
     judge_unique,
     look_at_text,
-    unreadable,
 )
 from autometa.tables.frames import are_numbers
-from autometa.tables.readings import Reading, read_column, spelling
+from autometa.tables.readings import Reading, has_infinity, judge_numbers, read_column, spelling, unreadable
 
 _N_SHOWN: Final = 3
 
@@ -174,14 +171,7 @@ def _column_issue(code: str, columns: Sequence[tuple[str, str]]) -> DataIssue:
 def look_at(column: pd.Series, wanted: ColumnType | None = None) -> Column:
     """Decide what a column is and read it; `wanted` is not questioned unless nothing can be read so."""
     found = _look_at(column, wanted)
-    return _read(found)
-
-
-def _read(found: Column) -> Column:
-    """Read what a column was only looked at for."""
-    return (
-        found if found.raw is None else replace(found, raw=None, values=read_column(found.raw, found.reading))
-    )
+    return found if found.raw is None else replace(found, values=read_column(found.raw, found.reading))
 
 
 def _look_at(column: pd.Series, wanted: ColumnType | None) -> Column:
@@ -198,11 +188,10 @@ def _look_at(column: pd.Series, wanted: ColumnType | None) -> Column:
     if how:
         spelled = read_column(plain, how)
         found = _look_at_objects(spelled, wanted)
-        found = _read(found)
         # The letters of bytes and of half characters say nothing.
         kind: ColumnType = "categorical" if found.type == "text" else found.type
         values = spelled if found.values is None else found.values
-        return replace(found, type=kind, reading=(*how, *(found.reading or LEVELS)), values=values)
+        return replace(found, type=kind, reading=(*how, *(found.reading or LEVELS)), values=values, raw=None)
     dtype = plain.dtype
     if pd.api.types.is_complex_dtype(dtype):
         return Column("ignored", "AM210")
@@ -338,8 +327,12 @@ def _look_at_objects(column: pd.Series, wanted: ColumnType | None) -> Column:
     if len(counts) == 1 and len(present) == len(column) and len(column) > 1:
         return Column("ignored", "AM208")
     is_level = wanted in ("categorical", "text") or (is_category and wanted is None)
-    if not is_level and (found := look_at_text(column, counts, wanted)) is not None:
-        return found
+    if not is_level:
+        found = look_at_text(column, counts, wanted)
+        if found is not None:
+            return found
+        if wanted is not None:
+            raise unreadable(column, wanted)
     # What cannot come as a number is spelled alike wherever it comes from; looking at each cell takes time.
     as_text = LEVELS[:1] if is_category else ()
     reading = LEVELS if is_mixed or _look_numeric(counts.index) else as_text
