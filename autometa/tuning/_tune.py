@@ -148,7 +148,13 @@ def tune(
     # Weights go to the models here, whatever scikit-learn is told to route for the user.
     with quiet_optuna(), threadpool_limits(1), config_context(enable_metadata_routing=False):
         task = Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
-        space = _space(task.kind, algorithms, has_weights=sample_weight is not None)
+        space = SearchSpace.for_kind(task.kind, algorithms)
+        if sample_weight is not None:
+            space = SearchSpace(algorithm for algorithm in space if takes_weights(algorithm))
+            if not len(space):
+                raise UsageError(
+                    "AM524", "none of the algorithms takes sample weights.", "Allow more algorithms."
+                )
         study = open_study(storage, study_name, task)
         # Other processes may work on what is kept where they can see it.
         is_shared = not (storage is None or isinstance(storage, InMemoryStorage))
@@ -161,10 +167,10 @@ def tune(
         is_drawn = cv is None or isinstance(cv, int)
         fitter = FoldFitter(task, splits, share=is_drawn, sample_weight=weights, random_state=seed)
         bar = Bar(progress)
-        watch = Watch(bar, task.metric.name, n_trials, deadline)
         with bar, hands_of(fitter, deadline, n_jobs, cluster, memory_limit) as own:
             hands: Hands = own
             if bar.is_shown:
+                watch = Watch(bar, task.metric.name, n_trials, deadline)
                 hands, callbacks = Watched(own, watch), [watch.ended, *callbacks]
             run = SearchRun(
                 task,
@@ -195,18 +201,6 @@ def _check_counts(**counts: tuple[Any, int]) -> None:
     for name, (value, least) in counts.items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise UsageError("AM522", f"{name} must be a whole number, at least {least}; got {value!r}.")
-
-
-def _space(kind: str, algorithms: str | Sequence[str] | None, *, has_weights: bool) -> SearchSpace:
-    """Return the algorithms to search among; with weights, only those whose fit takes them."""
-    space = SearchSpace.for_kind(kind, algorithms)
-    if has_weights:
-        space = SearchSpace(algorithm for algorithm in space if takes_weights(algorithm))
-        if not len(space):
-            raise UsageError(
-                "AM524", "none of the algorithms takes sample weights.", "Allow more algorithms."
-            )
-    return space
 
 
 # -- which search a study belongs to ----------------------------------------------------------------------------------
