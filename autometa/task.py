@@ -60,6 +60,8 @@ class Task:
         What reports call the table.
     properties : mapping
         Facts that travel with the task, such as ``openml_id`` and ``family``.
+    given_labels : mapping
+        The user's own label, such as a date, a tuple or bytes, by the one that `y` has in its place. Models predict it.
     """
 
     X: pd.DataFrame
@@ -76,6 +78,7 @@ class Task:
     warnings: tuple[DataIssue, ...] = ()
     name: str = ""
     properties: Mapping[str, Any] = field(default_factory=dict)
+    given_labels: Mapping[Any, Any] = field(default_factory=dict)
 
     @classmethod
     def from_frame(
@@ -134,7 +137,7 @@ class Task:
             frame = as_frame(frame)
         is_positional = isinstance(frame.columns, pd.RangeIndex)
         frame = check_names(frame, issues)
-        target, resolved = read_target(y, frame, kind, issues)
+        target, resolved, labels = read_target(y, frame, kind, issues)
         found = infer_columns(frame, issues, column_types)
         types = found.types
         issues += find_leaks(found.frame, target, types, is_regression=resolved == "regression")
@@ -159,6 +162,7 @@ class Task:
             warnings=tuple(issues),
             name=name,
             properties=dict(properties or {}),
+            given_labels=labels,
         )
 
     @property

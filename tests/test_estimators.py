@@ -7,6 +7,7 @@ import enum
 import inspect
 import pickle
 import warnings
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from stand_in import StandIn
 
 from autometa.errors import DataError, UsageError
 from autometa.estimators import AutoMetaClassifier, AutoMetaRegressor
+from autometa.persistence import load_model, save_model
 
 QUICK = ("linear", "knn", "svm")
 WEIGHTS = "the recommendations depend on the number of rows, which weights do not change"
@@ -327,16 +329,24 @@ RETURNED = {
     "periods": pd.period_range("2020", periods=2, freq="Y").tolist(),
     "intervals": pd.interval_range(0, 2).tolist(),
     "mixed": [True, "unknown"],
+    "bytes": [b"a\x00", b"\xff"],
+    "decimals": [Decimal(1), Decimal(2)],
+    "spans": pd.to_timedelta(["1D", "2D"]).tolist(),
+    "hours": [dt.time(9), dt.time(10, 30)],
 }
 
 
 @pytest.mark.parametrize("kind", RETURNED)
 @pytest.mark.parametrize("form", [list, pd.Series, lambda labels: pd.Series(labels, dtype="category")])
-def test_labels_come_back_as_they_were_given(kind, form) -> None:
+def test_labels_come_back_as_they_were_given(kind, form, tmp_path) -> None:
     X = pd.DataFrame({"a": [0.0, 1.0] * 20, "b": range(40)})
     labels = RETURNED[kind] * 20
     model = classifier(n_trials=0, algorithms="linear", random_state=0).fit(X, form(labels))
-    predicted = model.predict(X)
-    assert pd.Series(predicted).tolist() == labels
-    assert set(pd.Series(model.classes_)) == set(labels)
+    save_model(tmp_path / "m.skops", model.model_, {"kind": "binary"})
+    loaded, _ = load_model(tmp_path / "m.skops")
+    for found in (model, model.model_, loaded):
+        predicted = pd.Series(found.predict(X)).tolist()
+        assert predicted == labels
+        assert {type(label) for label in predicted} == {type(label) for label in pd.Series(labels)}
+        assert set(pd.Series(found.classes_)) == set(labels)
     assert model.score(X, form(labels)) == 1
