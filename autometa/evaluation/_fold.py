@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from autometa.ensemble import side_by_side
 from autometa.evaluation._protocol import Split, fit_pipeline
-from autometa.pipelines import build_pipeline, is_supervised, split_preparation
+from autometa.pipelines import build_pipeline, build_plain_pipeline, is_supervised, split_preparation
 from autometa.space import Configuration
 from autometa.task import Task
 
@@ -64,6 +64,8 @@ class Job:
         Look at so many rows of the table only, see :func:`nested_rows`: to prepare all would take too long.
     layer : ndarray of shape (n_rows, n_columns), optional
         What other models say of each row that they were not fitted on: columns beside those of the table.
+    is_plain : bool
+        Whether to do without what takes long to prepare: columns of text are left out, and categories are levels.
     """
 
     configuration: Configuration
@@ -74,6 +76,7 @@ class Job:
     is_pipeline: bool = False
     table_rows: int | None = None
     layer: NDArray[np.float64] | None = None
+    is_plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ class FoldFit:
         Those of `fit_seconds` that the preparation took, and those of them that other folds do not need again.
     is_second : bool
         Whether the model reads what a first layer says, after the columns of the table.
+    is_cut : bool
+        Whether boosting had no time for half of the rounds that it was asked for.
     row_seconds : float
         CPU seconds of the model for each row of a large table; NaN but for the first fold.
     n_train : int
@@ -115,6 +120,7 @@ class FoldFit:
     prepare_seconds: float = 0.0
     shared_seconds: float = 0.0
     is_second: bool = False
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,7 +170,7 @@ class FoldFitter:
         self._shared: dict[str, tuple[Any, Any]] = {}
         self._own: dict[str, tuple[Any, Any]] = {}
         self._sent: set[str] = set()
-        self._built: tuple[Configuration, list[tuple[str, Pipeline, bool]], Any] | None = None
+        self._built: tuple[tuple[Configuration, bool], list[tuple[str, Pipeline, bool]], Any] | None = None
 
     def __call__(self, job: Job) -> FoldFit | Failure:
         """Fit; what goes wrong is the answer, not an error."""
@@ -189,7 +195,7 @@ class FoldFitter:
         train = self._limited(train, job.max_rows)
         if job.is_pipeline:
             return self._fit_pipeline(job, train)
-        parts, model = self._build(job.configuration)
+        parts, model = self._build(job.configuration, job.is_plain)
         if job.rounds is not None and _is_lightgbm(model):
             model.set_params(n_estimators=job.rounds)
         names, blocks, shared = [], [], 0.0
@@ -230,6 +236,7 @@ class FoldFitter:
             prepared - start,
             shared,
             job.layer is not None,
+            _is_cut(model),
         )
 
     def _price(self, model: Any, X: Any) -> float:
@@ -258,13 +265,16 @@ class FoldFitter:
     def _limited(self, rows: NDArray[Any], limit: int | None) -> NDArray[Any]:
         return nested_rows(self._order, rows, limit)
 
-    def _build(self, configuration: Configuration) -> tuple[list[tuple[str, Pipeline, bool]], Any]:
+    def _build(
+        self, configuration: Configuration, is_plain: bool
+    ) -> tuple[list[tuple[str, Pipeline, bool]], Any]:
         """Return fresh copies of a configuration's preparations, with names, and of its model.
 
         What reads the target is told from the rest: it is fitted anew in each fold.
         """
-        if self._built is None or self._built[0] != configuration:
-            pipeline = build_pipeline(configuration, self._task, random_state=self._seed)
+        if self._built is None or self._built[0] != (configuration, is_plain):
+            build = build_plain_pipeline if is_plain else build_pipeline
+            pipeline = build(configuration, self._task, random_state=self._seed)
             parts = [
                 # Two preparations of the same bytes are the same.
                 (
@@ -274,7 +284,7 @@ class FoldFitter:
                 )
                 for part in split_preparation(pipeline[:-1])
             ]
-            self._built = configuration, parts, pipeline[-1]
+            self._built = (configuration, is_plain), parts, pipeline[-1]
         _, parts, model = self._built
         return [(name, clone(part), is_own) for name, part, is_own in parts], clone(model)
 
@@ -417,6 +427,10 @@ def _stop_at(end: float, rest: float) -> Any:
 
     stop.order = 40  # type: ignore[attr-defined]  # after early stopping has looked
     return stop
+
+
+def _is_cut(model: Any) -> bool:
+    return _is_lightgbm(model) and 2 * model.booster_.current_iteration() < model.n_estimators
 
 
 def _is_lightgbm(model: Any) -> bool:

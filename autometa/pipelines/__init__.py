@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
@@ -21,8 +22,8 @@ from sklearn.utils.validation import has_fit_parameter
 from autometa.pipelines.preparation import apply, join_blocks, make_preparation, needs_frame
 from autometa.space import SearchSpace
 from autometa.space.algorithms import CALIBRATION_FOLDS, Algorithm, Configuration
-from autometa.space.encoders import Encoding, choose_encoding, encodings
-from autometa.task import Task
+from autometa.space.encoders import Words, choose_encoding, encodings
+from autometa.task import ColumnType, Task
 
 
 def build_pipeline(
@@ -49,7 +50,8 @@ def build_pipeline(
     algorithm = SearchSpace.for_kind(task.kind)[configuration.algorithm]
     params = dict(configuration.params)
     scaler = str(params.pop("scaler", "standard"))
-    encoding = _choose_encoding(task, {option: str(params.pop(option, "auto")) for option in encodings()})
+    asked = {option: str(params.pop(option, "auto")) for option in encodings()}
+    encoding = choose_encoding(_words(task, asked))
     if algorithm.translate is not None:
         params = algorithm.translate(params)
     extra: dict[str, Any] = dict(algorithm.fixed)
@@ -65,6 +67,26 @@ def build_pipeline(
     if task.is_positional and (encoding.reads_text or needs_frame(task)):
         steps.insert(0, ("frame", apply("array to frame")))
     return Pipeline(steps)
+
+
+def build_plain_pipeline(
+    configuration: Configuration, task: Task, *, random_state: int | None = 0, n_jobs: int = 1
+) -> Pipeline:
+    """Build a pipeline that is quick to prepare: text is left out, and categories are no more than their levels.
+
+    A table of nothing but text is read as ever. See :func:`build_pipeline` for the parameters.
+    """
+    types = {name: "ignored" if kind == "text" else kind for name, kind in task.column_types.items()}
+    if set(types.values()) == {"ignored"}:
+        return build_pipeline(configuration, task, random_state=random_state, n_jobs=n_jobs)
+    levels = Configuration(configuration.algorithm, {**configuration.params, "categories": "levels"})
+    plain = replace(task, column_types=cast("dict[str, ColumnType]", types))
+    return build_pipeline(levels, plain, random_state=random_state, n_jobs=n_jobs)
+
+
+def characters_of_a_row(task: Task) -> float:
+    """Return how many characters of a row the encoders of a task's columns of words read, on average."""
+    return sum(_words(task, {}).lengths.values())
 
 
 def takes_weights(algorithm: Algorithm) -> bool:
@@ -138,8 +160,8 @@ def split_preparation(preparation: Pipeline) -> list[Pipeline]:
     return [Pipeline([*before, ("prepare", join_blocks([block]))]) for block in blocks]
 
 
-def _choose_encoding(task: Task, asked: Mapping[str, str]) -> Encoding:
-    return choose_encoding(
+def _words(task: Task, asked: Mapping[str, str]) -> Words:
+    return Words(
         {name: task.X[name] for name in task.columns("categorical")},
         {name: task.X[name] for name in task.columns("text")},
         0 if task.kind == "regression" else task.y.nunique(),

@@ -19,7 +19,7 @@ from autometa.metamodel import MetaModel, Neighbourhood, Prediction
 from autometa.metrics import Scale
 from autometa.recommendation._results import Recommendation, Recommendations, code_of
 from autometa.recommendation.mixture import MOST_MEMBERS, MOST_OF_AN_ALGORITHM, Candidates, leading_metrics
-from autometa.space import SearchSpace
+from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 
 __all__ = [
@@ -192,6 +192,7 @@ def recommend_for_task(
         costs=None if time_budget is None else prediction.costs(time_budget)[chosen],
         leading=leading,
         time_budget=time_budget,
+        default_seconds=_seconds_of_defaults(near, prediction),
     )
     clock.lap("ranking")
     return result
@@ -288,6 +289,11 @@ def _leading(
     return Candidates(
         tuple(configurations[i] for i in chosen), found[0].regret[chosen], found[0].seconds[chosen]
     )
+
+
+def _seconds_of_defaults(near: Neighbourhood, prediction: Prediction) -> dict[Configuration, float]:
+    configurations = list(near.known.configurations.values())
+    return {configurations[i]: float(prediction.seconds[i]) for i in prediction.defaults}
 
 
 def _items(

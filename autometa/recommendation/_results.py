@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, overload
 
 import numpy as np
@@ -138,6 +139,7 @@ class Recommendations(Sequence[Recommendation]):
         leading: Candidates,
         costs: FloatArray | None = None,
         time_budget: float | None = None,
+        default_seconds: Mapping[Configuration, float] = MappingProxyType({}),
     ) -> None:
         self._items = tuple(items)
         self.task = task
@@ -152,6 +154,8 @@ class Recommendations(Sequence[Recommendation]):
         self._costs = costs
         self._leading = leading
         self._time_budget = time_budget
+        # Expected CPU seconds of one fit of library defaults, whatever is recommended: what tells the machine's speed.
+        self.default_seconds = dict(default_seconds)
 
     @overload
     def __getitem__(self, index: int) -> Recommendation: ...

@@ -61,16 +61,21 @@ class Mixture:
     configurations : tuple of Configuration
     weights : tuple of float
         Sum to 1.
-    seconds : float
-        Expected CPU seconds of one fit of all members.
+    member_seconds : tuple of float
+        Expected CPU seconds of one fit of each.
     threshold : float or None
         Probability of the second class from which on it is predicted; None for the more probable class.
     """
 
     configurations: tuple[Configuration, ...]
     weights: tuple[float, ...]
-    seconds: float
+    member_seconds: tuple[float, ...]
     threshold: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Expected CPU seconds of one fit of all members."""
+        return sum(self.member_seconds)
 
 
 # As many members as anyone asks for; what leads is kept for so many.
@@ -113,14 +118,14 @@ def choose_mixture(
         raise UsageError("AM510", f"k is {k}.", "Ask for at least one member.")
     if time_budget is not None and time_budget <= 0:
         raise UsageError("AM510", f"time_budget is {time_budget}.", "Give a positive number of seconds.")
-    alone = Mixture((first[0],), (1.0,), first[1])
+    alone = Mixture((first[0],), (1.0,), (first[1],))
     if k == 1:
         return alone
     weighting, threshold = _votes(task)
     limit = math.inf if time_budget is None else time_budget
     chosen: list[Configuration] = []
     regrets: list[float] = []
-    spent = 0.0
+    spent: list[float] = []
     used: Counter[str] = Counter()
     for candidate, regret, seconds in zip(
         leading.configurations, leading.regret, leading.seconds, strict=True
@@ -128,11 +133,11 @@ def choose_mixture(
         member = _admitted(candidate, weighting)
         if member is None or member in chosen or used[member.algorithm] == MOST_OF_AN_ALGORITHM:
             continue
-        if spent + seconds > limit:
+        if sum(spent) + seconds > limit:
             continue
         chosen.append(member)
         regrets.append(float(regret))
-        spent += float(seconds)
+        spent.append(float(seconds))
         used[member.algorithm] += 1
         if len(chosen) == k:
             break
@@ -140,7 +145,7 @@ def choose_mixture(
         return alone
     shares = np.exp((regrets[0] - np.maximum(regrets, regrets[0])) / TEMPERATURE)
     shares[0] *= LEAD
-    return Mixture(tuple(chosen), tuple((shares / shares.sum()).tolist()), spent, threshold)
+    return Mixture(tuple(chosen), tuple((shares / shares.sum()).tolist()), tuple(spent), threshold)
 
 
 def leading_metrics(task: Task) -> tuple[str, ...]:

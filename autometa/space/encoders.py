@@ -95,11 +95,16 @@ class Words:
         return self.many[:room] if self.wants("letters", "categories") else []
 
     @cached_property
+    def lengths(self) -> dict[str, float]:
+        """Mean characters of a value, of the columns whose letters or words are read."""
+        columns = {**self.categorical, **self.text}
+        return {name: _mean_length(columns[name]) for name in (*self.spelt, *self.text)}
+
+    @cached_property
     def readable(self) -> set[str]:
         """Columns whose letters are read: short ones, the shortest first, while there is time."""
-        columns = {**self.categorical, **self.text}
-        lengths = {name: _mean_length(columns[name]) for name in (*self.spelt, *self.text)}
-        n_rows, n_characters = max(map(len, columns.values()), default=0), 0.0
+        lengths, n_characters = self.lengths, 0.0
+        n_rows = max(map(len, (*self.categorical.values(), *self.text.values())), default=0)
         found: set[str] = set()
         for name in sorted(lengths, key=lambda name: lengths[name]):
             n_characters += n_rows * lengths[name]
@@ -195,12 +200,7 @@ class Encoding:
         return any(names and known[name].takes == "text" for name, names in self.columns.items())
 
 
-def choose_encoding(
-    categorical: Mapping[str, pd.Series],
-    text: Mapping[str, pd.Series],
-    n_classes: int,
-    asked: Mapping[str, str] = MappingProxyType({}),
-) -> Encoding:
+def choose_encoding(words: Words) -> Encoding:
     """Choose by the facts about each column how it is read.
 
     Categories are coded. Where there are more than ``MANY_LEVELS`` levels, each becomes its worth as well (up to
@@ -210,18 +210,13 @@ def choose_encoding(
 
     Parameters
     ----------
-    categorical, text : mapping of str to Series
-        The columns of each type.
-    n_classes : int
-        Of the target; 0 for numbers.
-    asked : mapping of str to str, default={}
-        A value of :func:`encodings` for each option, where it is not the rule that decides.
+    words : Words
+        What it says of an option goes before the rule.
 
     Returns
     -------
     Encoding
     """
-    words = Words(categorical, text, n_classes, asked)
     found: dict[str, dict[str, int]] = {name: {} for name in known_encoders()}
     taken: set[str] = set()
     for name, encoder in known_encoders().items():
@@ -233,7 +228,7 @@ def choose_encoding(
             found[name].update(dict.fromkeys(chosen, encoder.components.get(option, 0)))
     room = min(1.0, MAX_COMPONENTS / max(sum(n for columns in found.values() for n in columns.values()), 1))
     return Encoding(
-        tuple(categorical),
+        tuple(words.categorical),
         {
             name: {column: max(LEAST_COMPONENTS, int(n * room)) if n else 0 for column, n in columns.items()}
             for name, columns in found.items()

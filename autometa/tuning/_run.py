@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from autometa.errors import EvaluationError
 from autometa.evaluation import FoldFit, Job
 from autometa.metabase import describe_for_study
+from autometa.pipelines import characters_of_a_row
 from autometa.recommendation import MetaModelLike, Recommendation, Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
 from autometa.task import Task
@@ -35,7 +36,7 @@ from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Hands
 from autometa.tuning._result import TuneResult, baselines_of, best_by_cv, make_leaderboard
 from autometa.tuning._sampler import MetaSampler, sampler_seed
-from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, Schedule
+from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, SHORT_SECONDS, Schedule, cells_of_a_row
 from autometa.tuning._search import Search
 from autometa.tuning._second import second_layer
 from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, Strategy
@@ -47,6 +48,8 @@ _LEAST_FIT_BUDGET: Final = 1e-3
 N_BEFORE_OWN: Final = 2
 # Share of the time left that the first of what is fitted without folds may take.
 FIRST_SHARE: Final = 0.5
+# What the encoders of columns of words read in a second, roughly.
+CHARACTERS_A_SECOND: Final = 1_000_000
 # With less time left there are no folds: they and the choice among them would take all of it.
 LEAST_FOLD_SECONDS: Final = 1.0
 # From so many trials on, one of them is LightGBM at its defaults, whatever is recommended.
@@ -86,6 +89,8 @@ class SearchRun:
         # Whether the folds are the user's, or those of a study that goes on: they are taken as they are.
         self._is_whole = is_whole
         self._floor: FoldFit | None = None
+        # Of a row, that the first fit did without.
+        self._characters = 0.0
         self._recommendations: Sequence[Recommendation] = ()
         self._zero_shot: ZeroShot | None = None
         self._preparations: dict[str, bytes] = {}
@@ -100,8 +105,21 @@ class SearchRun:
             # What this process has imported, its copies need not.
             import lightgbm  # noqa: F401
 
-            rows, limit = self._schedule.floor(self._deadline.remaining)
-            self._hands.submit("floor", Job(self._default, None, rows, 0.7 * limit), limit)
+            left = self._deadline.remaining
+            numbers, others = self._task.columns("numeric"), self._task.columns("categorical", "date")
+            cells = cells_of_a_row(len(numbers), len(others), len(self._task.classes))
+            rows, limit = self._schedule.floor(left, cells)
+            job = Job(self._default, None, rows, 0.7 * limit, is_plain=left < SHORT_SECONDS)
+            self._characters = characters_of_a_row(self._task) if job.is_plain else 0.0
+            self._hands.submit("floor", job, limit)
+
+    @property
+    def _preparation(self) -> tuple[int, float]:
+        """Rows of the first fit, and what it takes to prepare them for others, who may read more of them."""
+        if self._floor is None:
+            return FLOOR_ROWS, 0.0
+        rows = self._floor.n_train
+        return rows, self._floor.prepare_seconds + rows * self._characters / CHARACTERS_A_SECOND
 
     @property
     def _default(self) -> Configuration:
@@ -203,8 +221,7 @@ class SearchRun:
         """Look at a part of the rows where to prepare all would take too much of the time."""
         if self._deadline.seconds is None or self._floor is None or self._is_whole:
             return
-        floor = self._floor.n_train, self._floor.prepare_seconds
-        rows = self._schedule.table_rows(self._deadline.seconds, floor)
+        rows = self._schedule.table_rows(self._deadline.seconds, self._preparation)
         if rows < self._task.n_rows:
             self._problem = self._problem.of_rows(rows, self._seed)
 
@@ -263,12 +280,13 @@ class SearchRun:
     @property
     def _slowness(self) -> float:
         """How many times longer than experience says a fit took here."""
-        expected = next(
-            (r.expected_seconds for r in self._recommendations if r.configuration == self._default), math.nan
-        )
+        known = self._recommendations
+        expected = math.nan
+        if isinstance(known, Recommendations):
+            expected = known.default_seconds.get(self._default, math.nan)
         if self._floor is None or not math.isfinite(expected):
             return 1.0
-        share = self._floor.n_train / self._task.n_rows
+        share = (self._floor.n_train / self._task.n_rows) ** BOOSTING_GROWTH
         return float(np.clip(self._cost_of_floor[1] / max(expected * share, 1e-3), 1.0, 5.0))
 
     def _first_rows(self) -> int | None:
@@ -295,14 +313,25 @@ class SearchRun:
         return self._schedule.is_broad(self._problem.n_rows, n_folds, limit, self._cost_of_floor)
 
     def _fit_without_folds(self, entries: Sequence[Entry]) -> None:
-        zero_shot = ZeroShot(self._problem, self._deadline, self._size, self._slowness)
+        zero_shot = ZeroShot(self._problem, self._deadline, self._size, self._slowness, self._floor)
+        left = self._deadline.remaining
+        # Where no folds were meant to be, the rows need not leave time for them.
+        is_last = left < LEAST_FOLD_SECONDS and self._floor is not None
         rows = self._first_rows()
-        if self._deadline.seconds is not None and self._floor is not None:
+        if not math.isinf(left) and self._floor is not None and not is_last:
             # The first of them prepares the table, as the first fit did.
-            floor = self._floor.n_train, self._floor.fit_seconds
-            most = self._schedule.rows_within(FIRST_SHARE * self._deadline.remaining, floor)
+            n_rows, seconds = self._preparation
+            seen = n_rows, seconds + self._cost_of_floor[1]
+            most = self._schedule.rows_within(FIRST_SHARE * left, seen)
             rows = rows if most >= self._problem.n_rows else min(rows or most, most)
-        zero_shot.fit(self._hands, entries, self._recommendations, self._space, rows)
+        zero_shot.fit(
+            self._hands,
+            entries,
+            self._recommendations,
+            self._space,
+            rows,
+            self._preparation if is_last else None,
+        )
         self._preparations |= zero_shot.preparations
         self._failure = zero_shot.failure or self._failure
         self._zero_shot = zero_shot if zero_shot.fits else None

@@ -16,6 +16,11 @@ FLOOR_ROWS: Final = 2_000
 SHORT_SECONDS: Final = 3.0
 SHORT_FLOOR_SHARE: Final = 0.75
 LEAST_FLOOR_ROWS: Final = 500
+# Of such a time, so many cells for each second, where there are two classes or none: a default LightGBM takes a fifth
+# of it for them. It makes a tree for each class, but most of the time of a tree does not depend on the rows. A category
+# or a date takes about three times as long to prepare.
+PLAIN_CELLS: Final = 100_000
+SLOW_COLUMN: Final = 3
 # Boosting takes a little less than twice the time for twice the rows.
 BOOSTING_GROWTH: Final = 0.8
 # In searches of ten seconds with it the held-out log-loss was lower on three of four development tables of seven and
@@ -24,6 +29,19 @@ MANY_CLASSES: Final = 6
 SHRUNK_BY: Final = 1.0
 # Where candidates can begin on this share of the rows, they begin on all.
 ENOUGH_ROWS: Final = 0.8
+
+
+def cells_of_a_row(n_numbers: int, n_others: int, n_classes: int) -> int:
+    """Return how many cells of plain numbers take as long as a row of a table takes a default LightGBM.
+
+    Parameters
+    ----------
+    n_numbers, n_others : int
+        Columns of numbers, and of categories and dates.
+    n_classes : int
+        0 for regression.
+    """
+    return int((n_numbers + SLOW_COLUMN * n_others) * max(n_classes / 2, 1.0) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -112,15 +130,19 @@ class Schedule:
         n_folds = next((folds for limit, folds in self.folds_by_rows if n_rows < limit), self.most_folds)
         return n_folds, 2 if n_rows < self.repeat_below else 1
 
-    def floor(self, seconds: float) -> tuple[int, float]:
+    def floor(self, seconds: float, n_cells: int) -> tuple[int, float]:
         """Return the rows of the first, cheap fit, and the seconds that it may take.
 
         Parameters
         ----------
         seconds : float
             Left for the search. Of a second or two it may have most, for there may be nothing else, and has fewer rows.
+        n_cells : int
+            Of a row, as :func:`cells_of_a_row` counts them.
         """
         rows = int(FLOOR_ROWS * min(seconds / SHORT_SECONDS, 1.0))
+        if seconds < SHORT_SECONDS:
+            rows = max(rows, int(PLAIN_CELLS * seconds / max(n_cells, 1)))
         most = SHORT_FLOOR_SHARE * min(seconds, SHORT_SECONDS)
         return max(rows, LEAST_FLOOR_ROWS), max(self.floor_share * seconds, most)
 

@@ -14,12 +14,19 @@ from autometa.tuning._assembly import build_model
 from autometa.tuning._candidate import Problem
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Hands
+from autometa.tuning._schedule import BOOSTING_GROWTH
 from autometa.tuning._strategy import Entry
 
 # So many recommended pipelines are averaged.
 ZERO_SHOT_MEMBERS: Final = 5
 # So many more stand by, for those that cannot be fitted.
 SPARE_MEMBERS: Final = 5
+
+
+# Share of the time left that all of them may be expected to take.
+ALL_SHARE: Final = 0.7
+# Where they would take longer, they have so many of the rows, again and again.
+ROWS_STEP: Final = 0.8
 
 
 class ZeroShot:
@@ -33,6 +40,8 @@ class ZeroShot:
         The most members; with 1, the model is a pipeline.
     slowness : float
         How many times longer than experience says a fit takes here.
+    floor : FoldFit, optional
+        The first, cheap fit. It stands in for what there was no time for.
 
     Attributes
     ----------
@@ -44,11 +53,14 @@ class ZeroShot:
         Why the last one that failed did; empty where none did.
     """
 
-    def __init__(self, problem: Problem, deadline: Deadline, size: int, slowness: float) -> None:
+    def __init__(
+        self, problem: Problem, deadline: Deadline, size: int, slowness: float, floor: FoldFit | None = None
+    ) -> None:
         self._problem = problem
         self._deadline = deadline
         self._size = size
         self._slowness = slowness
+        self._floor = floor
         self._threshold: float | None = None
         self.fits: list[tuple[Configuration, FoldFit, float]] = []
         self.preparations: dict[str, bytes] = {}
@@ -61,6 +73,7 @@ class ZeroShot:
         known: Sequence[Recommendation],
         space: SearchSpace,
         rows: int | None,
+        preparation: tuple[int, float] | None = None,
     ) -> None:
         """Fit what should make the best mean, as far as the time goes.
 
@@ -73,10 +86,18 @@ class ZeroShot:
         space : SearchSpace
         rows : int or None
             To train on; None for all.
+        preparation : (int, float), optional
+            Rows, and the seconds that it takes to prepare them: the rows to train on are as many as there is time for.
         """
         n_rows = self._problem.task.n_rows
-        share = (rows or self._problem.n_rows) / n_rows
         members, size = self._chosen(entries, known, space)
+        if preparation is not None:
+            rows = self._affordable_rows([entry for entry, _ in members[:size]], *preparation)
+            if rows is not None and rows < preparation[0]:
+                # They would have seen less than the first fit.
+                self.failure = "there was no time for more than the first fit"
+                return
+        share = (rows or self._problem.n_rows) / n_rows
         for entry, weight in members:
             left = self._deadline.remaining
             if len(self.fits) == size or left <= 0:
@@ -87,17 +108,30 @@ class ZeroShot:
                 entry.configuration,
                 None,
                 rows,
-                0.8 * left,
+                0.6 * left,
                 is_pipeline=self._size == 1,
                 table_rows=self._problem.table_rows,
             )
-            hands.submit(entry.configuration, job, left if math.isinf(left) else 0.9 * left)
+            hands.submit(entry.configuration, job, left if math.isinf(left) else 0.7 * left)
             for configuration, outcome, _ in hands.wait():
-                if isinstance(outcome, FoldFit):
+                if isinstance(outcome, FoldFit) and outcome.is_cut and self._floor is not None:
+                    self.failure = "boosting had no time for half of its rounds"
+                elif isinstance(outcome, FoldFit):
                     self.fits.append((configuration, outcome, weight))
                     self.preparations |= outcome.preparations
                 else:
                     self.failure = outcome.reason
+
+    def _affordable_rows(self, members: Sequence[Entry], n_seen: int, seconds: float) -> int | None:
+        """Return on how many rows all members should be fitted in time; None for all, fewer than seen for too few."""
+        n_rows, left = self._problem.n_rows, ALL_SHARE * self._deadline.remaining
+        fits = self._slowness * sum(entry.seconds for entry in members if math.isfinite(entry.seconds))
+        rows = n_rows
+        while rows > n_seen and (
+            seconds * (rows / n_seen) ** BOOSTING_GROWTH + fits * (rows / n_rows) ** BOOSTING_GROWTH > left
+        ):
+            rows = int(ROWS_STEP * rows)
+        return None if rows == n_rows else rows
 
     def _chosen(
         self, entries: Sequence[Entry], known: Sequence[Recommendation], space: SearchSpace
@@ -118,10 +152,11 @@ class ZeroShot:
             size, time_budget=None if math.isinf(left) else max(left / self._slowness, 1e-3)
         )
         self._threshold = mixture.threshold
-        seconds = mixture.seconds / len(mixture.configurations)
         members = [
             (Entry(configuration, "recommended", seconds=seconds), weight)
-            for configuration, weight in zip(mixture.configurations, mixture.weights, strict=True)
+            for configuration, weight, seconds in zip(
+                mixture.configurations, mixture.weights, mixture.member_seconds, strict=True
+            )
         ]
         chosen = set(mixture.configurations)
         spare = [(entry, min(mixture.weights)) for entry, _ in others if entry.configuration not in chosen]
@@ -131,9 +166,24 @@ class ZeroShot:
         """Put the model together, with the preparations of all fits: the mean, or the only pipeline."""
         if self._size == 1:
             return pickle.loads(self.fits[0][1].model)
-        members = [(fit, weight) for _, fit, weight in self.fits]
-        model = build_model(self._problem, members, preparations)
+        model = build_model(self._problem, self._shares(), preparations)
         if self._threshold is not None:
             # The second class is predicted from this probability on.
             model.multipliers = [self._threshold, 1.0 - self._threshold]
         return model
+
+    def _shares(self) -> list[tuple[FoldFit, float]]:
+        """Return the members with their weights.
+
+        One that was fitted on a part of the rows of the first fit has this part of its weight. The rest, and the weight
+        of those that are missing, is for the first fit, or for a part of it where it has seen fewer rows.
+        """
+        members = [(fit, weight) for _, fit, weight in self.fits]
+        if self._floor is None:
+            return members
+        n_rows = self._floor.n_train
+        seen = [(fit, weight * min(fit.n_train / n_rows, 1.0)) for fit, weight in members]
+        missing = max(1.0 - sum(weight for _, weight in members), 0.0)
+        most = max(fit.n_train for fit, _ in members)
+        rest = sum(w for _, w in members) - sum(w for _, w in seen) + missing * min(n_rows / most, 1.0)
+        return [*seen, (self._floor, rest)] if rest > 0 else seen

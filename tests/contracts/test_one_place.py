@@ -22,6 +22,7 @@ from autometa.pipelines.scripts import pipeline_code
 from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
 from autometa.space.encoders import (
     Encoder,
+    Words,
     choose_encoding,
     encodings,
     known_encoders,
@@ -81,10 +82,10 @@ def test_an_encoder_is_asked_for_by_its_values_and_by_its_rule(own, task):
         assert value in encodings()[option].choices
         assert space.problems(configured("lightgbm", **{option: value})) == []
     columns = ({"colour": task.X["colour"]}, {"said": task.X["said"]}, 2)
-    assert not choose_encoding(*columns, {"categories": "levels"}).columns[own.name]
-    assert [*choose_encoding(*columns, {"categories": "hashed"}).columns[own.name]] == ["colour"]
-    assert [*choose_encoding(*columns, {"text": "hashed"}).columns[own.name]] == ["colour", "said"]
-    assert [*choose_encoding(*columns).columns[own.name]] == ["colour"]
+    assert not choose_encoding(Words(*columns, {"categories": "levels"})).columns[own.name]
+    assert [*choose_encoding(Words(*columns, {"categories": "hashed"})).columns[own.name]] == ["colour"]
+    assert [*choose_encoding(Words(*columns, {"text": "hashed"})).columns[own.name]] == ["colour", "said"]
+    assert [*choose_encoding(Words(*columns)).columns[own.name]] == ["colour"]
 
 
 @pytest.mark.parametrize("algorithm", ["lightgbm", "linear"])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from sklearn.base import clone
 
-from autometa.pipelines import build_pipeline, is_supervised
+from autometa.pipelines import build_pipeline, build_plain_pipeline, characters_of_a_row, is_supervised
 from autometa.pipelines.scripts import pipeline_code
 from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
 from autometa.task import Task
@@ -487,3 +487,28 @@ def test_a_date_may_stand_in_no_training_row(name):
     pipeline = build_pipeline(small(name, "binary"), task)
     pipeline.fit(X.iloc[3:], task.y.iloc[3:])
     assert len(pipeline.predict(X)) == 60
+
+
+def test_a_plain_pipeline_does_without_text_and_letters():
+    n_rows = 200
+    X = pd.DataFrame(
+        {
+            "a": np.arange(n_rows, dtype=float),
+            "many": [f"level {i % 60}" for i in range(n_rows)],
+            "said": [f"the {i}th remark says something else about it" for i in range(n_rows)],
+        }
+    )
+    y = pd.Series(np.arange(n_rows) % 7, name="y").astype(float)
+    configuration = SearchSpace.for_kind("regression")["lightgbm"].default_configuration()
+    task = Task.from_frame(X, y, kind="regression", column_types={"said": "text", "many": "categorical"})
+    whole, plain = (
+        make(configuration, task)["prepare"].fit(X, y) for make in (build_pipeline, build_plain_pipeline)
+    )
+    assert whole.transform(X).shape[1] > plain.transform(X).shape[1] == 2
+    assert characters_of_a_row(task) > 20
+    assert characters_of_a_row(Task.from_frame(X[["a"]], y)) == 0
+    # Of nothing but text something must be read.
+    said = Task.from_frame(X[["said"]], y, kind="regression", column_types={"said": "text"})
+    assert build_plain_pipeline(configuration, said).fit(X[["said"]], y).predict(X[["said"]]).shape == (
+        n_rows,
+    )

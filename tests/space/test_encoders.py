@@ -14,6 +14,7 @@ from autometa.space.encoders import (
     MAX_COMPONENTS,
     MAX_WORTH_CLASSES,
     MAX_WORTH_COLUMNS,
+    Words,
     choose_encoding,
 )
 
@@ -27,7 +28,7 @@ def text(length: int, n_rows: int = 300) -> pd.Series:
 
 
 def test_many_levels_are_read_in_more_ways_than_few():
-    found = choose_encoding({"few": levels(MANY_LEVELS), "many": levels(MANY_LEVELS + 1)}, {}, 0)
+    found = choose_encoding(Words({"few": levels(MANY_LEVELS), "many": levels(MANY_LEVELS + 1)}, {}, 0))
     assert found.levels == ("few", "many")
     assert {name: [*columns] for name, columns in found.columns.items()} == {
         "worth": ["many"],
@@ -37,7 +38,7 @@ def test_many_levels_are_read_in_more_ways_than_few():
 
 
 def test_short_text_is_read_by_letters_and_long_text_by_words():
-    found = choose_encoding({}, {"short": text(LONG_TEXT), "long": text(LONG_TEXT + 1)}, 2)
+    found = choose_encoding(Words({}, {"short": text(LONG_TEXT), "long": text(LONG_TEXT + 1)}, 2))
     assert ([*found.columns["letters"]], [*found.columns["words"]]) == (["short"], ["long"])
 
 
@@ -46,13 +47,13 @@ def test_short_text_is_read_by_letters_and_long_text_by_words():
     [("levels", [], []), ("target", ["c"], []), ("characters", [], ["c"]), ("both", ["c"], ["c"])],
 )
 def test_a_configuration_can_say_what_is_done_with_many_levels(categories, worth, letters):
-    found = choose_encoding({"c": levels(200, n_rows=800)}, {}, 0, {"categories": categories})
+    found = choose_encoding(Words({"c": levels(200, n_rows=800)}, {}, 0, {"categories": categories}))
     assert ([*found.columns["worth"]], [*found.columns["letters"]]) == (worth, letters)
 
 
 @pytest.mark.parametrize(("by", "kind"), [("words", "words"), ("characters", "letters")])
 def test_a_configuration_can_say_what_text_is_read_by(by, kind):
-    found = choose_encoding({}, {"short": text(20), "long": text(500)}, 2, {"text": by})
+    found = choose_encoding(Words({}, {"short": text(20), "long": text(500)}, 2, {"text": by}))
     assert set(found.columns[kind]) == {"short", "long"}
 
 
@@ -63,7 +64,7 @@ def test_a_configuration_can_say_what_text_is_read_by(by, kind):
 )
 def test_the_number_of_columns_is_bounded(n_levels, n_text, n_classes):
     categorical = {f"c{i}": levels(n) for i, n in enumerate(n_levels)}
-    found = choose_encoding(categorical, {f"t{i}": text(30) for i in range(n_text)}, n_classes)
+    found = choose_encoding(Words(categorical, {f"t{i}": text(30) for i in range(n_text)}, n_classes))
     worth, letters, words = (found.columns[name] for name in ("worth", "letters", "words"))
     assert len(worth) * max(n_classes if n_classes > 2 else 1, 1) <= MAX_WORTH_COLUMNS
     assert not worth or n_classes <= MAX_WORTH_CLASSES
@@ -74,11 +75,11 @@ def test_the_number_of_columns_is_bounded(n_levels, n_text, n_classes):
 
 def test_the_letters_that_are_read_are_bounded():
     n_rows = MAX_CHARACTERS // 50
-    found = choose_encoding({}, {"first": text(40, n_rows), "second": text(41, n_rows)}, 0)
+    found = choose_encoding(Words({}, {"first": text(40, n_rows), "second": text(41, n_rows)}, 0))
     assert ([*found.columns["letters"]], [*found.columns["words"]]) == (["first"], ["second"])
 
 
 def test_no_words_no_encoding():
-    found = choose_encoding({}, {}, 3)
+    found = choose_encoding(Words({}, {}, 3))
     assert not any((found.levels, *found.columns.values()))
     assert not found.reads_text

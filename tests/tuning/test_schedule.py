@@ -10,7 +10,7 @@ import pytest
 from autometa.evaluation import Failure, Job
 from autometa.space import SearchSpace
 from autometa.tuning._hands import Children, Here
-from autometa.tuning._schedule import Schedule, grown
+from autometa.tuning._schedule import LEAST_FLOOR_ROWS, SLOW_COLUMN, Schedule, cells_of_a_row, grown
 from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled
 
 SPACE = SearchSpace.for_kind("binary")
@@ -27,6 +27,17 @@ def test_more_rows_never_mean_more_folds(n_rows):
     schedule = Schedule()
     for few, many, least in zip(schedule.folds(n_rows), schedule.folds(2 * n_rows), (2, 1), strict=True):
         assert few >= many >= least
+
+
+def test_a_short_search_begins_with_as_many_rows_as_are_quick_to_read():
+    schedule = Schedule()
+    few, many = cells_of_a_row(4, 0, 0), cells_of_a_row(40, 10, 8)
+    assert schedule.floor(1.0, few)[0] > schedule.floor(1.0, many)[0] >= LEAST_FLOOR_ROWS
+    # With more time the first fit is on a few rows: it only has to be there.
+    assert schedule.floor(10.0, few) == schedule.floor(10.0, many)
+    assert cells_of_a_row(0, 2, 0) == cells_of_a_row(2 * SLOW_COLUMN, 0, 2)
+    assert cells_of_a_row(9, 0, 2) < cells_of_a_row(9, 0, 8) < 4 * cells_of_a_row(9, 0, 2)
+    assert schedule.floor(1.0, 0)[0] > 0
 
 
 def test_more_time_never_means_fewer_rows():

@@ -1,0 +1,134 @@
+"""What is fitted without folds: on how many rows, with what weights, and what stands in for what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from autometa.evaluation import Failure, FoldFitter, Job, target_codes
+from autometa.space import SearchSpace
+from autometa.task import Task
+from autometa.tuning._candidate import Problem
+from autometa.tuning._deadline import Deadline
+from autometa.tuning._strategy import Entry
+from autometa.tuning._zero_shot import ZeroShot
+
+N_ROWS = 400
+SPACE = SearchSpace.for_kind("regression", ["linear", "knn", "lightgbm"])
+DEFAULTS = {name: SPACE[name].default_configuration() for name in SPACE.algorithms}
+
+
+class Clock(Deadline):
+    """Time passes only where somebody says so."""
+
+    now = 0.0
+
+    @property
+    def spent(self) -> float:
+        return self.now
+
+
+class Pretending:
+    """Fits for real; the clock is told what each algorithm is said to take, and boosting that it has no time left."""
+
+    n_workers = 1
+    is_busy = False
+
+    def __init__(self, fitter: FoldFitter, clock: Clock, seconds: dict[str, float]) -> None:
+        self._fitter, self._clock, self._seconds = fitter, clock, seconds
+        self._done: list[Any] = []
+        self.jobs: list[Job] = []
+
+    @property
+    def n_idle(self) -> int:
+        return 1
+
+    def submit(self, key: Any, job: Job, limit: float) -> None:
+        self.jobs.append(job)
+        seconds = self._seconds[job.configuration.algorithm] * (job.max_rows or N_ROWS) / N_ROWS
+        self._clock.now += min(seconds, limit)
+        late = Failure("timeout", "longer than its share of the time")
+        self._done.append((key, self._fitter(job) if seconds <= limit else late, seconds))
+
+    def wait(self) -> list[Any]:
+        done, self._done = self._done, []
+        return done
+
+    def stop(self) -> None:
+        self._done = []
+
+
+@pytest.fixture(scope="module")
+def problem() -> Problem:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=N_ROWS), "b": rng.normal(size=N_ROWS)})
+    task = Task.from_frame(X, (X["a"] + X["b"]).rename("y"), metric="r2")
+    return Problem(task, [], target_codes(task))
+
+
+def fitted(
+    problem: Problem,
+    seconds: dict[str, float],
+    limit: float,
+    floor_rows: int,
+    preparation: tuple[int, float] | None = None,
+) -> tuple[ZeroShot, list[Job], float]:
+    """Fit in a time that only pretends, after a first fit on some rows; return the weight of this first fit as well."""
+    clock, fitter = Clock(limit), FoldFitter(problem.task, [])
+    floor = fitter(Job(DEFAULTS["lightgbm"], None, floor_rows))
+    hands = Pretending(fitter, clock, seconds)
+    zero_shot = ZeroShot(problem, clock, 3, 1.0, floor)
+    entries = [Entry(c, "recommended", seconds=seconds[c.algorithm]) for c in DEFAULTS.values()]
+    zero_shot.fit(hands, entries, (), SPACE, None, preparation)
+    weights = zero_shot._shares() if zero_shot.fits else []
+    return zero_shot, hands.jobs, sum(weight for fit, weight in weights if fit is floor)
+
+
+def test_what_has_seen_all_rows_needs_no_first_fit(problem):
+    zero_shot, jobs, weight = fitted(problem, dict.fromkeys(DEFAULTS, 0.1), 10.0, N_ROWS)
+    assert [job.max_rows for job in jobs] == [None, None, None]
+    assert len(zero_shot.fits) == 3
+    assert weight == 0.0
+    model = zero_shot.model(zero_shot.preparations)
+    error = model.predict(problem.task.X) - problem.y
+    assert np.mean(error**2) < 0.2 * np.var(problem.y)
+
+
+def test_the_first_fit_has_the_weight_of_what_is_missing(problem):
+    zero_shot, _, weight = fitted(problem, {"linear": 0.1, "knn": 0.1, "lightgbm": 9.0}, 1.0, N_ROWS)
+    assert {c.algorithm for c, _, _ in zero_shot.fits} == {"linear", "knn"}
+    assert weight == pytest.approx(1 / 3)
+
+
+def test_a_first_fit_on_few_rows_has_less_of_it(problem):
+    _, _, weight = fitted(problem, {"linear": 0.1, "knn": 0.1, "lightgbm": 9.0}, 1.0, N_ROWS // 4)
+    assert weight == pytest.approx(1 / 3 / 4)
+
+
+def test_members_have_the_rows_that_there_is_time_for_and_count_for_as_many(problem):
+    slow = dict.fromkeys(DEFAULTS, 1.0)
+    zero_shot, jobs, weight = fitted(problem, slow, 2.0, N_ROWS, preparation=(100, 0.01))
+    rows = {job.max_rows for job in jobs}
+    assert len(rows) == 1
+    (n_rows,) = rows
+    assert n_rows is not None
+    assert 100 < n_rows < N_ROWS
+    members = sum(w for _, _, w in zero_shot.fits)
+    assert weight == pytest.approx(1 - members * n_rows / N_ROWS)
+
+
+def test_nothing_is_fitted_that_would_see_less_than_the_first_fit(problem):
+    zero_shot, jobs, _ = fitted(problem, dict.fromkeys(DEFAULTS, 5.0), 0.5, 300, preparation=(300, 0.4))
+    assert not jobs
+    assert not zero_shot.fits
+    assert zero_shot.failure
+
+
+def test_boosting_that_was_cut_short_is_left_out(problem):
+    fitter = FoldFitter(problem.task, [])
+    whole, cut = (fitter(Job(DEFAULTS["lightgbm"], None, seconds=s)) for s in (float("inf"), 0.0))
+    assert (whole.is_cut, cut.is_cut) == (False, True)
+    assert not fitter(Job(DEFAULTS["linear"], None, seconds=0.0)).is_cut
