@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from autometa.wording import (
+    SECOND_LAYER,
     algorithm_name,
     brief_params,
     brief_seconds,
@@ -111,7 +112,7 @@ def render_search_card(result: Any) -> str:
         With `leaderboard`, `metric` and `deadline`; `score` and `baselines` are shown where they are there.
     """
     board, metric = result.leaderboard, result.metric
-    trials = board[board["origin"] != "second layer"]
+    trials = board[board["origin"] != SECOND_LAYER]
     done = int((trials["state"] == "complete").sum())
     facts = [f"{done:,} of {counted(len(trials), 'trial')} complete; {result.deadline}"]
     score = getattr(result, "score", math.nan)
