@@ -25,10 +25,11 @@ from autometa.recommendation import Recommendation, code_of
 from autometa.recommendation.mixture import build_ensemble, fit_weighted
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
-from autometa.tuning._candidate import SECOND_LAYER, Candidate
+from autometa.tuning._candidate import Candidate
 from autometa.tuning._deadline import TimeReport
 from autometa.tuning._strategy import origin_of
 from autometa.tuning._tried import INTERRUPTED
+from autometa.wording import SECOND_LAYER
 
 # Recommendations come with an interval that holds 80 % of a Gaussian.
 _INTERVAL_WIDTH: Final = 2 * 1.2815515655446004
