@@ -52,8 +52,8 @@ class MetaBase:
     ----------
     tasks : DataFrame
         A row per task: ``TASK_COLUMNS``, scores of the best constant prediction with the prefix ``baseline_``, and
-        meta-features with the prefix ``mf_``. With the prefix ``few_``, those of a sample with few rows, where the task
-        was also run with few.
+        meta-features with the prefix ``mf_``. With the prefix ``few_60_``, those of a sample with 60 rows, where the
+        task was also run with so few.
     configurations : DataFrame
         A row per configuration: id, target (classification or regression), algorithm, params (JSON), origin. Those of
         the origin ``tuned`` were found by a search on one task; the others are the dense part, run on many tasks.
@@ -228,10 +228,15 @@ class MetaBase:
         """Meta-features, a row per task id."""
         return self._described(METAFEATURE_PREFIX)
 
-    @cached_property
-    def few_metafeatures(self) -> pd.DataFrame:
-        """Meta-features of a sample with few rows, a row per task id; NaN for a task of which none was described."""
-        return self._described(FEW_PREFIX)
+    def few_metafeatures(self, rows: int) -> pd.DataFrame:
+        """Return the meta-features of samples with few rows, a row per task id; NaN for what was not described.
+
+        Parameters
+        ----------
+        rows : int
+            The fidelity of the runs that the samples are those of.
+        """
+        return self._described(f"{FEW_PREFIX}{rows}_")
 
     def _described(self, prefix: str) -> pd.DataFrame:
         columns = [name for name in self.tasks.columns if name.startswith(prefix)]

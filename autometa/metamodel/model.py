@@ -330,7 +330,9 @@ def _read_part(directory: Path, target: str) -> KnownTasks:
     return KnownTasks(
         target=target,
         metafeature_names=description["metafeatures"],
-        tasks=pd.DataFrame(json.loads((directory / f"{target}.tasks.json").read_text(encoding="utf-8"))),
+        tasks=pd.DataFrame(
+            json.loads((directory / f"{target}.tasks.json").read_text(encoding="utf-8"))
+        ).astype({"openml_id": "Int64"}),
         configurations={
             i: Configuration(c["algorithm"], c["params"], c["origin"])
             for i, c in description["configurations"].items()

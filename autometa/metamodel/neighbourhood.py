@@ -90,7 +90,9 @@ class Prediction:
         columns = np.arange(len(self.regret)) if allowed is None else np.flatnonzero(allowed)
         costs = None if time_budget is None else self.costs(time_budget)[columns]
         price = self.regret + PRICE_OF_DOUBLING * np.log2(np.maximum(self.seconds, 1e-9))
+        rival = None
         if self.rival is not None and self.rival in columns:
+            rival = int(np.searchsorted(columns, self.rival))
             lost = np.maximum(self.scenarios - self.scenarios[:, [self.rival]], 0.0)
             price += PRICE_OF_LOSS * (self.weights @ lost)
         chosen = safe_portfolio(
@@ -100,6 +102,7 @@ class Prediction:
             weights=self.weights,
             expected=self.regret[columns],
             defaults=np.flatnonzero(np.isin(columns, self.defaults)).tolist(),
+            rival=rival,
             costs=costs,
         )
         return columns[chosen].tolist()

@@ -73,8 +73,7 @@ class Smaller:
             The meta-features in their order.
         """
         ids = list(configurations)
-        described = metabase.few_metafeatures.reindex(task_ids, columns=list(metafeature_names))
-        known = described.notna().any(axis=1).to_numpy()
+        described: list[FloatArray] = []
         found: list[tuple[int, int]] = []
         tables: dict[str, list[tuple[FloatArray, FloatArray]]] = {m: [] for m in stored_metrics(target)}
         for fidelity in few_fidelities(metabase):
@@ -85,7 +84,9 @@ class Smaller:
                 m: metabase.levels(m, target, fidelity).reindex(task_ids)[ids].to_numpy() for m in tables
             }
             n_results = np.max([np.isfinite(table).sum(axis=1) for table in levels.values()], axis=0)
-            rows = np.flatnonzero(known & (n_results >= LEAST_RESULTS))
+            samples = metabase.few_metafeatures(fidelity).reindex(task_ids, columns=list(metafeature_names))
+            rows = np.flatnonzero(samples.notna().any(axis=1) & (n_results >= LEAST_RESULTS))
+            described.append(samples.to_numpy(dtype="float64")[rows])
             found += [(int(row), fidelity) for row in rows]
             for metric, kept in tables.items():
                 kept.append((regrets[metric][rows], levels[metric][rows]))
@@ -98,7 +99,7 @@ class Smaller:
         tasks = np.array([row for row, _ in found])
         return cls(
             tasks,
-            described.to_numpy(dtype="float64")[tasks],
+            np.vstack(described),
             columns,
             {m: regrets[:, columns] for m, (regrets, _) in stacked.items()},
             {m: levels[:, columns] for m, (_, levels) in stacked.items()},
