@@ -9,16 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
-from autometa.collection._few import few_configurations
 from autometa.collection._ledger import Chunk, Known, Ledger, Place, is_made, key, propose, tuned_runs
+from autometa.collection._plan import Plan
 from autometa.collection._predictions import PredictionReport, record
 from autometa.collection._station import Source, Station, remote_stations
 from autometa.errors import AutometaError, EvaluationError, with_code
@@ -26,14 +25,11 @@ from autometa.evaluation import Protocol, Run
 from autometa.metabase import MetaBase, few_attribute
 from autometa.metafeatures import METAFEATURES_VERSION
 from autometa.space import Configuration, SearchSpace, target_of
-from autometa.space.grown import grown_configurations
 from autometa.storage import open_storage, quiet_optuna
 from autometa.task import KINDS
 
 # Runs that one worker takes in a row: enough that loading the table counts little, few enough to share at the end.
 CHUNK: Final = 16
-# Numbers of training rows that are closer say the same.
-LEAST_STEP: Final = 1.25
 # Seconds to wait for the runs of others, and between looks at the workers.
 _PATIENCE: Final = 0.5
 _WATCH_SECONDS: Final = 0.2
@@ -176,7 +172,7 @@ def collect(
     protocol = protocol or Protocol()
     grown, few = frozenset(grown), frozenset(few)
     counts = {**dict.fromkeys(grown | few, 0), protocol.max_train_rows: n_configurations, **fidelities}
-    plan = _Plan(protocol, counts, n_tuned, time_limit, seed, retry_failed, grown, few)
+    plan = Plan(protocol, counts, n_tuned, time_limit, seed, retry_failed, grown, few)
     with quiet_optuna(), _stations(n_jobs, cluster, memory_limit) as stations:
         collection = _Collection(open_storage(storage), plan, lease, Known(known, retry_failed), on_run)
         collection.queue(sources)
@@ -210,58 +206,11 @@ def _stations(n_jobs: int, cluster: Any, memory_limit: int | None) -> Iterator[S
         yield remote
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What is to be run on every task."""
-
-    protocol: Protocol
-    n_configurations: Mapping[int, int]
-    n_tuned: int
-    time_limit: float | None
-    seed: int
-    retry_failed: bool = False
-    grown: frozenset[int] = frozenset()
-    few: frozenset[int] = frozenset()
-
-    @property
-    def main(self) -> int:
-        """The main fidelity."""
-        return self.protocol.max_train_rows
-
-    def fidelities(self, n_rows: int) -> list[int]:
-        """Return the fidelities that differ on a table of so many rows (0: not known), the main one first."""
-        n_train = n_rows * (1 - 1 / self.protocol.n_folds) or float("inf")
-        chosen = [self.main]
-        for fidelity in sorted(self.n_configurations):
-            rows = np.array([min(fidelity, n_train), *(min(other, n_train) for other in chosen)])
-            steps = np.maximum(rows[0], rows[1:]) / np.minimum(rows[0], rows[1:])
-            if steps.min() >= LEAST_STEP:
-                chosen.append(fidelity)
-        return chosen
-
-    def design(self, space: SearchSpace, target: str, fidelity: int) -> list[Configuration]:
-        """Return the configurations of a target to run at a fidelity."""
-        return [
-            *space.design(self.n_configurations[fidelity], self.seed),
-            *(grown_configurations(target) if fidelity in self.grown else ()),
-            *(few_configurations(space, target, self.seed) if fidelity in self.few else ()),
-        ]
-
-    def seconds(self, fidelity: int) -> float | None:
-        """Return the limit on the time of a run at a fidelity."""
-        return None if self.time_limit is None else self.time_limit * max(1.0, fidelity / self.main)
-
-    def at(self, fidelity: int) -> Protocol:
-        """Return the protocol at a fidelity; above the main one, few large tests are cheaper than many small ones."""
-        test_rows = self.protocol.max_test_rows * (2 if fidelity > self.main else 1)
-        return replace(self.protocol, max_train_rows=fidelity, max_test_rows=test_rows)
-
-
 class _Collection:
     def __init__(
         self,
         storage: Any,
-        plan: _Plan,
+        plan: Plan,
         lease: float,
         known: Known,
         on_run: Callable[[CollectionReport, str, Run], None] | None,

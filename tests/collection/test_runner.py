@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from autometa.collection import _runner, collect
-from autometa.collection._few import few_configurations
+from autometa.collection._plan import few_configurations
 from autometa.evaluation import Protocol, Run
 from autometa.metabase import TUNED, MetaBase
 from autometa.metrics import stored_metrics
