@@ -11,7 +11,6 @@ import numpy as np
 import optuna
 import pandas as pd
 from numpy.typing import NDArray
-from optuna.trial import TrialState
 
 from autometa.errors import EvaluationError
 from autometa.evaluation import FoldFit, Job
@@ -39,13 +38,11 @@ from autometa.tuning._sampler import MetaSampler, sampler_seed
 from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, SHORT_SECONDS, Schedule, cells_of_a_row
 from autometa.tuning._search import Search
 from autometa.tuning._second import second_layer
-from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, Strategy
+from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, entries_of, finished_trials
 from autometa.tuning._tried import Callback
 from autometa.tuning._zero_shot import ZeroShot
 
 _LEAST_FIT_BUDGET: Final = 1e-3
-# Defaults of algorithms that the user registered come after so many recommendations.
-N_BEFORE_OWN: Final = 2
 # Share of the time left that the first of what is fitted without folds may take.
 FIRST_SHARE: Final = 0.5
 # What the encoders of columns of words read in a second, roughly.
@@ -152,7 +149,8 @@ class SearchRun:
         self._study.sampler = MetaSampler.from_configurations(
             (), self._space, recommendations=known, seed=sampler_seed(self._seed, self._study)
         )
-        self._take_floor()
+        if self._hands.is_busy:
+            self._floor = self._outcome()
 
     @property
     def _fit_budget(self) -> float | None:
@@ -161,21 +159,21 @@ class SearchRun:
             return None
         return max(self._deadline.remaining / (2 * max(len(self._problem.splits), 1)), _LEAST_FIT_BUDGET)
 
-    def _take_floor(self) -> None:
-        if self._hands.is_busy:
-            for _, outcome, _ in self._hands.wait():
-                if isinstance(outcome, FoldFit):
-                    self._floor = outcome
-                    self._preparations |= outcome.preparations
-                else:
-                    self._failure = outcome.reason
+    def _outcome(self) -> FoldFit | None:
+        """Wait for the only fit; None where it failed, which is noted."""
+        for _, outcome, _ in self._hands.wait():
+            if isinstance(outcome, FoldFit):
+                self._preparations |= outcome.preparations
+                return outcome
+            self._failure = outcome.reason
+        return None
 
     # -- the search ----------------------------------------------------------------------------------------------
 
     def search(self, n_trials: int, callbacks: Sequence[Callback]) -> None:
         """Fit candidates in folds, or without any where there is no time or no row for them."""
         self._cut_table()
-        repeated = self._finished_trials()
+        repeated = finished_trials(self._study, self._task.metric.sign)
         entries = self._entries(n_trials)
         if not self._problem.splits and repeated:
             # Without a search, the best of a continued study is all that is wanted.
@@ -183,16 +181,16 @@ class SearchRun:
         if not self._problem.splits or self._is_hurried(entries):
             self._fit_without_folds(entries)
             return
-        strategies: list[Strategy] = [
+        strategy = Chain(
             Repeated(repeated[:MAX_REPEATED], self._space),
             Listed(self._study, self._space, entries, is_shared=self._is_shared),
             Sampled(self._study, self._space, self._has_time_to_propose, is_shared=self._is_shared),
-        ]
+        )
         self._search = Search(
             self._study,
             self._problem,
             self._hands,
-            Chain(*strategies),
+            strategy,
             self._deadline,
             self._schedule,
             n_trials=n_trials,
@@ -225,15 +223,6 @@ class SearchRun:
         if rows < self._task.n_rows:
             self._problem = self._problem.of_rows(rows, self._seed)
 
-    def _finished_trials(self) -> list[optuna.trial.FrozenTrial]:
-        """Complete trials of a continued study, best first."""
-        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        sign = self._task.metric.sign
-        return sorted(
-            (t for t in trials if "duplicate_of" not in t.user_attrs.get("run", {})),
-            key=lambda t: -sign * float(t.value or 0.0),
-        )
-
     def _entries(self, n_trials: int) -> list[Entry]:
         """The candidates in their order: recommendations, defaults, and what the user registered."""
         recommended = [r.configuration for r in self._recommendations]
@@ -243,25 +232,14 @@ class SearchRun:
         is_marked = self._deadline.seconds is not None or n_trials >= TRIALS_WITH_DEFAULT
         default = self._default if is_marked and "lightgbm" in self._space else None
         order = self._schedule.order(recommended, default, self._problem.n_rows, len(self._task.classes))
-        ranks = {r.configuration: r.rank for r in self._recommendations}
-        seconds = {r.configuration: r.expected_seconds for r in self._recommendations}
+        seconds: dict[Configuration, float] = {}
         if self._floor is not None:
             # Early stopping takes some hundred rounds, about three times those of the default.
             growth = (self._task.n_rows / self._floor.n_train) ** BOOSTING_GROWTH
             once = self._cost_of_floor[1] * growth / self._slowness
-            seconds |= {c: once if c == default else 3 * once for c, origin in order if origin == "default"}
-        entries = [
-            Entry(c, origin, ranks.get(c) if origin == "recommended" else None, seconds.get(c, math.nan))
-            for c, origin in order
-        ]
-        known = {entry.configuration.algorithm for entry in entries}
+            seconds = {c: once if c == default else 3 * once for c, origin in order if origin == "default"}
         own = registered_algorithms()[target_of(self._task.kind)]
-        added = [
-            Entry(self._space[name].default_configuration(), "default")
-            for name in own
-            if name in self._space and name not in known
-        ]
-        return [*entries[:N_BEFORE_OWN], *added, *entries[N_BEFORE_OWN:]]
+        return entries_of(order, self._recommendations, seconds, self._space, own)
 
     def _is_hurried(self, entries: Sequence[Entry]) -> bool:
         """Whether the first candidates would take too much of the time in folds."""
@@ -465,12 +443,7 @@ class SearchRun:
             candidate.layer,
         )
         self._hands.submit("refit", job, left)
-        for _, outcome, _ in self._hands.wait():
-            if isinstance(outcome, FoldFit):
-                self._preparations |= outcome.preparations
-                return outcome
-            self._failure = outcome.reason
-        return None
+        return self._outcome()
 
     def _rounds(self, configuration: Configuration) -> int | None:
         candidates = self._search.tried.complete if self._search else []
