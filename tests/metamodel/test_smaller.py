@@ -9,7 +9,7 @@ from simulation import simulate_metabase
 
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel, Neighbourhood
-from autometa.metamodel.smaller import REACH
+from autometa.metamodel.sizes import REACH
 from autometa.metrics import as_gain, stored_metrics
 
 FEW, USUAL = 60, 667
