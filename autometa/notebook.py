@@ -157,7 +157,9 @@ def render_search_card(result: Any) -> str:
     return render_card(
         f"Search by {metric.name} ({direction(metric)} is better)",
         facts,
-        render_table((*titles, "changed hyperparameters"), rows, "><>>" + ">" * has_weight + "><<") if rows else "",
+        render_table((*titles, "changed hyperparameters"), rows, "><>>" + ">" * has_weight + "><<")
+        if rows
+        else "",
         render_details(
             f"Not complete: {len(lost)}",
             render_table(("trial", "algorithm", "state", "reason"), lost, "><<<"),
