@@ -1,7 +1,7 @@
 """Count the long sentences of README and docs: ``python docs/count_sentences.py [--show]``.
 
-A sentence ends with a full stop, and is long with more than 25 words. Code, formulas, tables, headings and quotations are not counted. With
-``--show`` the long ones are shown.
+A sentence ends with a full stop, and is long with more than 25 words. Code, formulas, tables, headings and quotations
+are not counted. With ``--show`` the long ones are shown.
 """
 
 from __future__ import annotations
