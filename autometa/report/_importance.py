@@ -379,6 +379,6 @@ def describe_importance(task: Task, board: pd.DataFrame) -> Part | None:
     chart = bars(rows, f"loss of {task.metric.name}", error=True)
     figure = make_figure("Permutation importance", how, draw(chart, label))
     part.blocks.append(
-        f'<div class="grid">{figure}<div class="card span"><h3>All columns</h3>{table}</div></div>\n'
+        f'<div class="grid">{figure}<div class="card span"><h3>Columns shuffled</h3>{table}</div></div>\n'
     )
     return part
