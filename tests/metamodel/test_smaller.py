@@ -22,7 +22,9 @@ def base() -> MetaBase:
     """With few rows linear models lead everywhere, and the number of rows tells."""
     usual = simulate_metabase(n_tasks=24)
     described = usual.tasks.filter(like="mf_").assign(mf_log_n_rows=-9.0)
-    described = described.where(usual.tasks["task_id"].isin(RUN)).rename(columns=lambda n: f"few_{FEW}_{n[3:]}")
+    described = described.where(usual.tasks["task_id"].isin(RUN)).rename(
+        columns=lambda n: f"few_{FEW}_{n[3:]}"
+    )
     few = usual.runs[usual.runs["task_id"].isin(RUN)].assign(fidelity=FEW, n_train=FEW)
     algorithms = usual.configurations.drop_duplicates("configuration_id").set_index("configuration_id")[
         "algorithm"
