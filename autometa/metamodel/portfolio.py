@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 # The README promises a library default among the first five; it costs no regret that could be measured.
 SAFE_PLACE: Final = 5
 # With a rival, on large tables: best of the first 3, 5 and 10 for classification -.014 +- .015, -.014 +- .008 and
-# -.008 +- .005 with 8,000 training rows, where the best default there would cost .028 +- .028 after three. Regression
-# has one anyway.
+# -.008 +- .005 with 8,000 training rows, where the best default there would cost .028 +- .028 after three.
 RIVAL_PLACE: Final = 3
 
 
