@@ -213,7 +213,7 @@ def _of_each_shape(levels: Sequence[str], weights: Any) -> list[tuple[str, int]]
     is_number = np.array(
         [_match_number(levels[i]) is not None and not _FRACTION.search(levels[i]) for i in first], dtype=bool
     )
-    numbers = [(levels[first[code]], int(totals[code])) for code in np.flatnonzero(is_number)]
+    numbers = [(levels[int(first[code])], int(totals[code])) for code in np.flatnonzero(is_number)]
     return numbers + [(levels[i], int(weights[i])) for i in np.flatnonzero(~is_number[codes])]
 
 
