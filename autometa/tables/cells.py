@@ -313,8 +313,8 @@ def _detail(
     shows_example: bool = True,
 ) -> str:
     parts = []
-    first = np.flatnonzero(values.notna())[:N_EXAMPLES] if shows_example else []
-    if len(first):
+    first = np.flatnonzero(values.notna())[:N_EXAMPLES]
+    if shows_example and len(first):
         raw = column.iloc[first]
         is_text = isinstance(raw.dtype, pd.StringDtype)
         lengths = raw.str.len() if is_text else raw.map(lambda value: len(str(value)))
