@@ -134,7 +134,7 @@ class Task:
         frame = as_frame(X)
         if isinstance(y, str):
             frame, y = split_target(frame, y)
-            frame = as_frame(frame)
+            frame = frame if frame.shape[1] else as_frame(frame)  # which refuses it
         is_positional = isinstance(frame.columns, pd.RangeIndex)
         frame = check_names(frame, issues)
         target, resolved, labels = read_target(y, frame, kind, issues)

@@ -262,12 +262,13 @@ def _detail(
     shows_example: bool = True,
 ) -> str:
     parts = []
-    raw = column[values.notna()].head(N_EXAMPLES)
-    if shows_example and len(raw):
+    first = np.flatnonzero(values.notna())[:N_EXAMPLES]
+    if shows_example and len(first):
+        raw = column.iloc[first]
         is_text = isinstance(raw.dtype, pd.StringDtype)
         lengths = raw.str.len() if is_text else raw.map(lambda value: len(str(value)))
         row = lengths.to_numpy().argmax()
-        parts.append(f"{str(raw.iloc[row])[:40]!r} as {show(values[values.notna()].iloc[row])}")
+        parts.append(f"{str(raw.iloc[row])[:40]!r} as {show(values.iloc[first[row]])}")
     if len(unread):
         words = ", ".join(repr(str(word)[:30]) for word in unread.index[:3]) + ", ..." * (len(unread) > 3)
         parts.append(f"{int(unread.sum())} of {len(column)} cells, {words}, as missing")

@@ -208,13 +208,13 @@ def _of_each_shape(levels: Sequence[str], weights: Any) -> list[tuple[str, int]]
     if len(shapes) != len(levels):
         shapes = list(levels)
     codes, _ = pd.factorize(np.array(shapes, dtype=object))
-    first = np.unique(codes, return_index=True)[1]
+    first: list[int] = np.unique(codes, return_index=True)[1].tolist()
     totals = np.bincount(codes, weights=weights)
     is_number = np.array(
         [_match_number(levels[i]) is not None and not _FRACTION.search(levels[i]) for i in first], dtype=bool
     )
-    numbers = [(levels[first[code]], int(totals[code])) for code in np.flatnonzero(is_number)]
-    return numbers + [(levels[i], int(weights[i])) for i in np.flatnonzero(~is_number[codes])]
+    numbers = [(levels[first[code]], int(totals[code])) for code in np.flatnonzero(is_number).tolist()]
+    return numbers + [(levels[i], int(weights[i])) for i in np.flatnonzero(~is_number[codes]).tolist()]
 
 
 def _without_ranges(
