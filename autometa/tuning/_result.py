@@ -36,20 +36,8 @@ from autometa.wording import SECOND_LAYER
 _INTERVAL_WIDTH: Final = 2 * 1.2815515655446004
 
 COLUMNS: Final = (
-    "rank",
-    "trial",
-    "algorithm",
-    "params",
-    "score",
-    "std",
-    "expected",
-    "weight",
-    "adds",
-    "folds",
-    "seconds",
-    "origin",
-    "state",
-    "reason",
+    *("rank", "trial", "algorithm", "params", "score", "std", "expected"),
+    *("weight", "adds", "folds", "seconds", "origin", "state", "reason"),
 )
 
 FloatArray = NDArray[np.float64]
