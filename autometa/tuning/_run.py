@@ -173,8 +173,8 @@ class SearchRun:
     def search(self, n_trials: int, callbacks: Sequence[Callback]) -> None:
         """Fit candidates in folds, or without any where there is no time or no row for them."""
         self._cut_table()
-        repeated = finished_trials(self._study, self._task.metric.sign)
         entries = self._entries(n_trials)
+        repeated = finished_trials(self._study, self._task.metric.sign)
         if not self._problem.splits and repeated:
             # Without a search, the best of a continued study is all that is wanted.
             entries = [Entry(self._space.configuration(t.params), "known") for t in repeated[:1]]
