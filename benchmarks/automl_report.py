@@ -101,7 +101,11 @@ def _ranks(results: pd.DataFrame) -> Iterator[str]:
         )
         for tool in order
     )
-    head = (f"{len(found)} tables, {RANKED_SECONDS:.0f} s", f"mean rank of {len(order)}, lower is better", "first on")
+    head = (
+        f"{len(found)} tables, {RANKED_SECONDS:.0f} s",
+        f"mean rank of {len(order)}, lower is better",
+        "first on",
+    )
     yield _table(head, rows)
 
 
