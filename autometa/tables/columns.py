@@ -216,7 +216,7 @@ def look_at(column: pd.Series, wanted: ColumnType | None = None) -> Column:
 def _look_at_categories_of_time(column: pd.Series) -> Column | None:
     """Decide about categories that are dates, periods or spans: they say more than their names."""
     dtype = column.cat.categories.dtype
-    kind = pd.api.types.infer_dtype(column.cat.categories) if dtype == object else ""
+    kind = pd.api.types.infer_dtype(column.cat.categories) if pd.api.types.is_object_dtype(dtype) else ""
     if pd.api.types.is_datetime64_any_dtype(dtype) or kind in ("date", "datetime"):
         reading: Reading = ("to objects", *DATES)
     elif isinstance(dtype, pd.PeriodDtype):
