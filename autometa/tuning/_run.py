@@ -18,7 +18,7 @@ from autometa.errors import EvaluationError
 from autometa.evaluation import FoldFit, Job
 from autometa.metabase import describe_for_study
 from autometa.metamodel import MetaModel
-from autometa.pipelines import characters_of_a_row
+from autometa.pipelines import characters_of_a_row, has_many_levels
 from autometa.recommendation import Recommendation, Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
 from autometa.task import Task
@@ -38,7 +38,14 @@ from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Hands
 from autometa.tuning._result import TuneResult, baselines_of, best_by_cv, make_leaderboard
 from autometa.tuning._sampler import MetaSampler, sampler_seed
-from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, SHORT_SECONDS, Schedule, cells_of_a_row
+from autometa.tuning._schedule import (
+    BOOSTING_GROWTH,
+    FLOOR_ROWS,
+    SHORT_SECONDS,
+    Schedule,
+    cells_of_a_row,
+    recoded,
+)
 from autometa.tuning._search import Search
 from autometa.tuning._second import second_layer
 from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, Strategy
@@ -256,6 +263,8 @@ class SearchRun:
             Entry(c, origin, ranks.get(c) if origin == "recommended" else None, seconds.get(c, math.nan))
             for c, origin in order
         ]
+        if is_marked and has_many_levels(self._task):
+            entries = self._with_recoded(entries)
         known = {entry.configuration.algorithm for entry in entries}
         own = registered_algorithms()[target_of(self._task.kind)]
         added = [
@@ -264,6 +273,17 @@ class SearchRun:
             if name in self._space and name not in known
         ]
         return [*entries[:N_BEFORE_OWN], *added, *entries[N_BEFORE_OWN:]]
+
+    def _with_recoded(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Let the first of what is made of trees come a second time, with its categories read in another way."""
+        found, n = [], 0
+        for entry in entries:
+            found.append(entry)
+            other = recoded(entry.configuration, len(self._task.classes))
+            if other is not None and n < self._schedule.n_recoded:
+                found.append(Entry(other, entry.origin, None, entry.seconds))
+                n += 1
+        return found
 
     def _is_hurried(self, entries: Sequence[Entry]) -> bool:
         """Whether the first candidates would take too much of the time in folds."""

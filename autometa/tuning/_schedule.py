@@ -27,6 +27,8 @@ BOOSTING_GROWTH: Final = 0.8
 # more classes, on two of six of fewer. Ten in its place makes fits two to four times as long.
 MANY_CLASSES: Final = 6
 SHRUNK_BY: Final = 1.0
+# What reads an integer for each level without taking it for a number.
+TREES: Final = ("lightgbm", "hist_gradient_boosting", "random_forest", "extra_trees")
 # Where candidates can begin on this share of the rows, they begin on all.
 ENOUGH_ROWS: Final = 0.8
 
@@ -97,6 +99,9 @@ class Schedule:
         Share of the time that is left for a second layer, which is tried then or when the candidates are used up.
     second_rows : int
         Not on tables of fewer rows.
+    n_recoded : int
+        So many of the first candidates made of trees come a second time where categories have many levels, which are
+        then read in another way: which is better differs from table to table.
     grown_places : sequence of (int, tuple of int)
         For tables of at least so many rows, places in the order of candidates at which a boosted model stands whose
         rounds are found by early stopping.
@@ -123,6 +128,7 @@ class Schedule:
     patience: int = 25
     second_share: float = 0.25
     second_rows: int = 500
+    n_recoded: int = 3
     grown_places: Sequence[tuple[int, tuple[int, ...]]] = ((8_000, (0, 2, 4, 6)), (3_000, (1, 3, 6, 9)))
 
     def n_folds(self, n_rows: int) -> int:
@@ -228,6 +234,17 @@ class Schedule:
         for place, configuration in zip(places, grown(default, n_classes), strict=False):
             found.insert(min(place + 1, len(found)), (configuration, "default"))
         return found
+
+
+def recoded(configuration: Configuration, n_classes: int) -> Configuration | None:
+    """Return a candidate made of trees with its categories read in another way; None for all others.
+
+    Of classes by their levels alone, where numbers are predicted by the mean target of a level alone.
+    """
+    if configuration.algorithm not in TREES or "categories" in configuration.params:
+        return None
+    value = "levels" if n_classes else "target"
+    return Configuration(configuration.algorithm, {**configuration.params, "categories": value})
 
 
 def grown(default: Configuration, n_classes: int = 0) -> list[Configuration]:

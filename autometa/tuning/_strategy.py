@@ -13,7 +13,8 @@ from typing import Final, Protocol as Interface
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from autometa.space import Configuration, SearchSpace
+from autometa.space import ENCODINGS_ATTRIBUTE, Configuration, SearchSpace
+from autometa.space.encoders import encodings
 from autometa.tuning._candidate import Candidate
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
 
@@ -97,6 +98,8 @@ class Listed:
             attributes: dict[str, object] = {ORIGIN_ATTRIBUTE: entry.origin}
             if entry.rank is not None:
                 attributes[RANK_ATTRIBUTE] = entry.rank
+            if named := sorted(encodings().keys() & entry.configuration.params.keys()):
+                attributes[ENCODINGS_ATTRIBUTE] = named
             self._study.enqueue_trial(entry.configuration.joint_params(), user_attrs=attributes)
             trial = self._study.ask()
             configuration = self._space.suggest(trial)
