@@ -130,7 +130,7 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
     layer : sequence of sequence of int
         Positions of the members whose means a second layer reads as columns (Wolpert 1992, "Stacked generalization").
     classes : sequence of labels
-        As the user gave them, sorted.
+        As the user gave them, in the order of those that were learned.
     temperature : float, default=1.0
         Probabilities are raised to one over it and made to sum to 1 again (Guo et al. 2017, "On calibration of modern
         neural networks", in terms of probabilities). Above 1 they become less sure.
@@ -169,8 +169,8 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
 
     @property
     def classes_(self) -> NDArray[Any]:
-        """The labels, sorted."""
-        return np.asarray(self.classes)
+        """The labels, in the order in which they were learned."""
+        return _as_array(self.classes)
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probabilities of the classes, in the order of ``classes_``.
@@ -256,6 +256,19 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
             AM401 when a column is missing.
         """
         return self._total(X)
+
+
+def _as_array(labels: Sequence[Any]) -> NDArray[Any]:
+    """Return labels as an array; NumPy would make text of mixed ones, rows of tuples, and cut bytes."""
+    kinds = {type(label) for label in labels}
+    if kinds in ({pd.Timestamp}, {pd.Timedelta}):
+        return np.asarray(pd.Series(list(labels)).to_numpy())
+    if len(kinds) == 1 and kinds <= {str, int, float, bool}:
+        return np.asarray(labels)
+    found = np.empty(len(labels), dtype=object)
+    for i, label in enumerate(labels):
+        found[i] = label
+    return found
 
 
 def first_layer(groups: Sequence[Sequence[Array]]) -> Array:

@@ -17,9 +17,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
 from autometa.errors import DataError
-from autometa.tables.frames import as_frame, as_series, check_names, is_lazy
+from autometa.tables.frames import as_column, as_frame, as_series, check_names, is_lazy
 from autometa.tables.matching import match_columns
-from autometa.tables.target import labels_as_given, read_as_fitted
+from autometa.tables.target import read_as_fitted
 from autometa.task import Task
 from autometa.tuning import Callback, Schedule, tune
 
@@ -217,23 +217,10 @@ class _AutoMeta(BaseEstimator):
         self.note_ = result.note
         self.warnings_ = task.warnings
         self.study_ = result.study
-        self._given = labels_as_given(target, task.y) if self._kind == "classification" else {}
         if self._kind == "classification":
-            self.classes_ = self._as_given(result.model.classes_)
+            self._classes = task.classes
+            self.classes_ = result.model.classes_
         return self
-
-    def _as_given(self, labels: NDArray[Any]) -> NDArray[Any]:
-        """Return labels in the type in which they were given, where they were learned as text."""
-        if not self._given:
-            return labels
-        found = [self._given[str(label)] for label in labels]
-        if all(isinstance(label, tuple) for label in found):
-            result = np.empty(len(found), dtype=object)
-            for i, label in enumerate(found):
-                result[i] = label
-            return result
-        are_times = all(isinstance(label, (pd.Timestamp, pd.Timedelta)) for label in found)
-        return pd.Series(found, dtype=None if are_times else object).to_numpy()
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the predicted value of each row; of classifiers the class that suits the metric.
@@ -247,9 +234,6 @@ class _AutoMeta(BaseEstimator):
         -------
         ndarray of shape (n_rows,)
         """
-        return self._as_given(self._predict(X))
-
-    def _predict(self, X: Any) -> NDArray[Any]:
         rows = self._known_columns(X)  # checks that there is a model
         return np.asarray(self.model_.predict(rows))
 
@@ -269,7 +253,7 @@ class _AutoMeta(BaseEstimator):
     def _as_target(self, y: Any) -> pd.Series:
         if not (is_lazy(y) or hasattr(y, "to_pandas") or isinstance(y, (list, tuple, dict, pd.Series))):
             y = column_or_1d(y, warn=True)
-        return as_series(y)
+        return as_column(y)
 
     def _known_columns(self, X: Any) -> pd.DataFrame:
         """Return the columns that `fit` saw, in its order and read in its way, whatever else there is."""
@@ -326,9 +310,10 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
 
     def _as_target(self, y: Any) -> pd.Series:
         target = super()._as_target(y)
-        if target.dtype.kind == "f" and not target.hasnans:  # the task says which rows are missing
-            check_classification_targets(target.to_numpy())
-        if len(target.unique()) < 2:
+        plain = as_series(target)
+        if plain.dtype.kind == "f" and not plain.hasnans:  # the task says which rows are missing
+            check_classification_targets(plain.to_numpy())
+        if len(plain.unique()) < 2:
             raise DataError(
                 "AM103", "y holds one class only; nothing to learn.", "Add rows of another class."
             )
@@ -351,9 +336,8 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
         float
             1 at best.
         """
-        predicted = self._predict(X)
-        target = read_as_fitted(y, self.model_.classes_.tolist())
-        return float(accuracy_score(target.to_numpy(), predicted, sample_weight=sample_weight))
+        found, wanted = (read_as_fitted(labels, self._classes) for labels in (self.predict(X), y))
+        return float(accuracy_score(wanted.to_numpy(), found.to_numpy(), sample_weight=sample_weight))
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probabilities of the classes, in the order of ``classes_``.

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from autometa.wording import (
+    SECOND_LAYER,
     algorithm_name,
     brief_params,
     brief_seconds,
@@ -108,10 +109,10 @@ def render_search_card(result: Any) -> str:
     Parameters
     ----------
     result : object
-        With `leaderboard`, `metric` and `deadline`; `score` and `baselines` are shown where they are there.
+        With `leaderboard`, `metric`, `deadline` and `task`; `score` and `baselines` are shown where they are there.
     """
     board, metric = result.leaderboard, result.metric
-    trials = board[board["origin"] != "second layer"]
+    trials = board[board["origin"] != SECOND_LAYER]
     done = int((trials["state"] == "complete").sum())
     facts = [f"{done:,} of {counted(len(trials), 'trial')} complete; {result.deadline}"]
     score = getattr(result, "score", math.nan)
@@ -132,9 +133,7 @@ def render_search_card(result: Any) -> str:
             *((f"{row['weight']:.2f}" if row["weight"] > 0 else "",) if has_weight else ()),
             brief_seconds(row["seconds"]),
             row["origin"],
-            ", ".join(
-                f"{k}={significant(v, 3) if isinstance(v, float) else v}" for k, v in row["params"].items()
-            ),
+            brief_params(row["algorithm"], row["params"], result.task.kind),
         )
         for row in board[board["state"] == "complete"].head(_ROWS).to_dict("records")
     ]
@@ -158,7 +157,9 @@ def render_search_card(result: Any) -> str:
     return render_card(
         f"Search by {metric.name} ({direction(metric)} is better)",
         facts,
-        render_table((*titles, "hyperparameters"), rows, "><>>" + ">" * has_weight + "><<") if rows else "",
+        render_table((*titles, "changed hyperparameters"), rows, "><>>" + ">" * has_weight + "><<")
+        if rows
+        else "",
         render_details(
             f"Not complete: {len(lost)}",
             render_table(("trial", "algorithm", "state", "reason"), lost, "><<<"),

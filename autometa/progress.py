@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
-# A notebook has a bar of its own, as wide as there is room; in letters eighteen are enough.
+# A notebook has a bar of its own, as wide as there is room; in letters the words need most of 80 columns.
 _FORMAT: Final = "{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
-_LETTERS: Final = "{bar:18}"
+_LETTERS: Final = "{percentage:3.0f}%|{bar:8}| {remaining} left{postfix}"
 _WIDTH: Final = 100
 _TICK: Final = 0.5  # seconds after which the clock of the line is set, whatever the job does
 _lines: list[Any] = []
@@ -99,7 +99,7 @@ class Bar:
         self.close()
 
     def _open(self) -> Any:
-        look = _FORMAT if _is_notebook() else _FORMAT.replace("{bar}", _LETTERS)
+        look = _FORMAT if _is_notebook() else _LETTERS
         line = _make_line()(total=1.0, bar_format=look, leave=False, file=sys.stderr, **_room())
         _lines.append(line)
         self._stop.clear()

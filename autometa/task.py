@@ -15,9 +15,9 @@ from autometa.errors import DataError, DataIssue
 from autometa.metrics import Metric, needs_positive, resolve_metric
 from autometa.tables.cells import MAX_CLASSES_OF_INTEGERS, ColumnType
 from autometa.tables.columns import infer_columns
-from autometa.tables.frames import as_frame, check_names
+from autometa.tables.frames import as_frame, check_names, split_target
 from autometa.tables.readings import Reading
-from autometa.tables.target import KINDS, Kind, read_target, split_target
+from autometa.tables.target import KINDS, Kind, read_target
 
 __all__ = ["KINDS", "ColumnType", "DataIssue", "Kind", "Task"]
 
@@ -60,6 +60,8 @@ class Task:
         What reports call the table.
     properties : mapping
         Facts that travel with the task, such as ``openml_id`` and ``family``.
+    given_labels : mapping
+        The user's own label, such as a date, a tuple or bytes, by the one that `y` has in its place. Models predict it.
     """
 
     X: pd.DataFrame
@@ -76,6 +78,7 @@ class Task:
     warnings: tuple[DataIssue, ...] = ()
     name: str = ""
     properties: Mapping[str, Any] = field(default_factory=dict)
+    given_labels: Mapping[Any, Any] = field(default_factory=dict)
 
     @classmethod
     def from_frame(
@@ -131,10 +134,10 @@ class Task:
         frame = as_frame(X)
         if isinstance(y, str):
             frame, y = split_target(frame, y)
-            frame = as_frame(frame)
+            frame = frame if frame.shape[1] else as_frame(frame)  # which refuses it
         is_positional = isinstance(frame.columns, pd.RangeIndex)
         frame = check_names(frame, issues)
-        target, resolved = read_target(y, frame, kind, issues)
+        target, resolved, labels = read_target(y, frame, kind, issues)
         found = infer_columns(frame, issues, column_types)
         types = found.types
         issues += find_leaks(found.frame, target, types, is_regression=resolved == "regression")
@@ -159,12 +162,18 @@ class Task:
             warnings=tuple(issues),
             name=name,
             properties=dict(properties or {}),
+            given_labels=labels,
         )
 
     @property
     def n_rows(self) -> int:
         """Number of rows."""
         return len(self.X)
+
+    @cached_property
+    def n_rarest(self) -> int:
+        """Number of rows of the rarest class; of a regression, of all."""
+        return self.n_rows if self.kind == "regression" else int(self.y.value_counts().min())
 
     @property
     def classes(self) -> list[Any]:

@@ -15,6 +15,8 @@ _KINDS: Final = ("classification", "regression")
 # the median of the library defaults.
 N_SIMILAR: Final = 20
 NEAR_BEST: Final = 0.25
+# Origin in a leaderboard of what reads the predictions of others: no trial, and nothing that experience is told.
+SECOND_LAYER: Final = "second layer"
 
 
 def explain_choice(

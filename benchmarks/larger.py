@@ -32,7 +32,6 @@ from autometa.metafeatures import describe_task
 from autometa.metamodel import MetaModel, Neighbourhood
 from autometa.metamodel.known import KnownTasks
 from autometa.metrics import align_probabilities, baseline_scores, perfect_score, stored_metrics
-from autometa.recommendation._results import Suitable
 from autometa.space import Configuration, SearchSpace
 from autometa.training._report import DEPTHS, clustered_error
 
@@ -191,8 +190,10 @@ def fit(directory: str, models: Sequence[tuple[str, MetaModel]], half: str, most
 
 def _first(model: MetaModel, task: Any, metafeatures: pd.Series, metric: str, family: str) -> Configuration:
     near = model.about(metafeatures, task.kind, exclude=(family,), n_train=task.n_rows)
-    suits, sizes = Suitable(task, None), (task.n_rows, task.X.shape[1], len(task.classes))
-    allowed = np.array([suits(c) for c in near.known.configurations.values()])
+    space, sizes = SearchSpace.for_kind(task.kind), (task.n_rows, task.X.shape[1], len(task.classes))
+    allowed = np.array(
+        [space.suits(c, task.n_rows, task.n_rarest) for c in near.known.configurations.values()]
+    )
     configurations = list(near.known.configurations.values())
     return configurations[near.predict(metric, sizes).portfolio(1, allowed)[0]]
 

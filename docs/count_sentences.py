@@ -1,7 +1,7 @@
 """Count the long sentences of README and docs: ``python docs/count_sentences.py [--show]``.
 
-A sentence is long with more than 25 words. Code, formulas, tables, headings and quotations are not counted. With
-``--show`` the long ones are shown.
+A sentence ends with a full stop, and is long with more than 25 words. Code, formulas, tables, headings and quotations
+are not counted. With ``--show`` the long ones are shown.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def split_sentences(text: str) -> list[str]:
     prose = re.sub(r"\]\([^)]*\)", "]", prose)
     blocks = re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )", prose)
     found = [
-        s for block in blocks for s in re.split(r"(?<=[.!?:])\s+|(?<=[.!?:]\*\*)\s+", " ".join(block.split()))
+        s for block in blocks for s in re.split(r"(?<=[.!?])\s+|(?<=[.!?]\*\*)\s+", " ".join(block.split()))
     ]
     return [sentence for sentence in found if len(sentence.split()) > 2]
 

@@ -143,6 +143,8 @@ def one_each(replayed: pd.DataFrame, searched: pd.DataFrame) -> dict[str, str]:
         "nearest": f"**Nearest tasks by meta-features alone reach {short(of.loc['nearest', 'regret@1'])}.**",
         "five": f"**The best of five has a regret of {short(of.loc['autometa', 'regret@5'])}; a static portfolio's "
         f"five {short(of.loc['portfolio', 'regret@5'])}.**",
+        "few": f"**Ten trials that learn from each other leave a regret of {short(left.loc['autometa', 10])}; ten of a "
+        f"static portfolio {short(left.loc['portfolio then TPE', 10])}.**",
         "explored": f"**After 25 trials the regret is {short(left.loc['autometa', 25])}; a portfolio followed by TPE "
         f"has {short(left.loc['portfolio then TPE', 25])}.**",
     }

@@ -22,7 +22,7 @@ columns, nor on the names of columns, categories and classes. Those that are *fr
 
 Sizes and counts of column types are those of the whole table. Everything else is measured on a seeded sample of at most
 {MAX_ROWS:,} rows, spread evenly over the target, and {MAX_COLUMNS} columns. A table that fits is measured in full, and
-then no shuffling changes a digit; in a larger one, another order of rows may mean another sample. Dates enter as days
+then no shuffling changes a digit. In a larger one, another order of rows may mean another sample. Dates enter as days
 and texts as their length. Infinities count as missing.
 
 The *response* is the numeric target, standardised and clipped at four standard deviations, or a 0/1 column per class
@@ -32,7 +32,7 @@ of explained variance is R2 in the one and the Brier skill score in the other.
 Landmarkers are trained on one half of at most {MAX_LANDMARK_ROWS} rows and judged on the other, then the other way
 round. Their *skill* is the share of the response's variance around its mean in the training rows that they explain, at
 least -1: 0 is as good as that mean, 1 is perfect. Their *ranking skill* is the covariance of the ranks of predictions
-and response over that of a perfect ranking; for classes, 2 AUC - 1, averaged over them.
+and response over that of a perfect ranking. For classes it is 2 AUC - 1, averaged over them.
 """
 EQUAL_TO_PYMFE = {
     "log_n_rows": "log10(nr_inst)",
@@ -74,7 +74,7 @@ EQUAL_TO_PYMFE = {
 }
 UNLIKE_PYMFE = {
     "`information_*`, `noise_fraction`": "mut_inf, ns_ratio and eq_num_attr are biased upwards by chance, the more so "
-    "the more levels a column has; here its expected value is subtracted, and numbers are cut into eighths rather "
+    "the more levels a column has. Here its expected value is subtracted, and numbers are cut into eighths rather "
     "than into as many equal widths as the table's size suggests",
     "`outlier_fraction_*`": "nr_outliers counts columns with an outlier; here it is the share of values",
     "`normal_fraction`": "nr_norm tests for normality, which in large samples rejects every real column",

@@ -71,7 +71,9 @@ def make() -> object:
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     try:
-        NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(FOLDER)}}).execute()
+        NotebookClient(
+            notebook, timeout=600, iopub_timeout=60, resources={"metadata": {"path": str(FOLDER)}}
+        ).execute()
     finally:
         (FOLDER / "report.html").unlink(missing_ok=True)
     for cell in notebook.cells:

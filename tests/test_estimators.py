@@ -7,6 +7,8 @@ import enum
 import inspect
 import pickle
 import warnings
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,12 +22,11 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+from stand_in import StandIn
 
 from autometa.errors import DataError, UsageError
 from autometa.estimators import AutoMetaClassifier, AutoMetaRegressor
-from autometa.recommendation import Recommendation
-from autometa.space import SearchSpace
-from autometa.tuning import _run
+from autometa.persistence import load_model, save_model
 
 QUICK = ("linear", "knn", "svm")
 WEIGHTS = "the recommendations depend on the number of rows, which weights do not change"
@@ -35,18 +36,10 @@ EXPECTED_FAILURES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Recommend the defaults of quick algorithms: these tests are about the estimators."""
-
-    def recommend(task: Any, *, k: int = 10, algorithms: Any = None, **_: Any) -> list[Recommendation]:
-        names = [name for name in QUICK if algorithms is None or name in algorithms]
-        design = SearchSpace.for_kind(task.kind, names).design(k)[:k]
-        return [
-            Recommendation(i, c, 0.5, 0.4, 0.6, 0.05, 0.1, "", task) for i, c in enumerate(design, start=1)
-        ]
-
-    monkeypatch.setattr(_run, "recommend_for_task", recommend)
+# Recommends the defaults of quick algorithms: these tests are about the estimators.
+STAND_IN = StandIn(QUICK)
+classifier = partial(AutoMetaClassifier, metamodel=STAND_IN)
+regressor = partial(AutoMetaRegressor, metamodel=STAND_IN)
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +54,11 @@ def expected_failures(_estimator: Any) -> dict[str, str]:
 
 
 with_checks = parametrize_with_checks(
-    [
-        AutoMetaClassifier(n_trials=0, random_state=0),
-        AutoMetaRegressor(n_trials=0, random_state=0),
-    ],
+    [classifier(n_trials=0, random_state=0), regressor(n_trials=0, random_state=0)],
     expected_failed_checks=expected_failures,
 )
 with_a_search = parametrize_with_checks(
-    [
-        AutoMetaClassifier(n_trials=1, random_state=0),
-        AutoMetaRegressor(n_trials=1, random_state=0),
-    ],
+    [classifier(n_trials=1, random_state=0), regressor(n_trials=1, random_state=0)],
     expected_failed_checks=expected_failures,
 )
 
@@ -90,7 +77,7 @@ def test_scikit_learns_checks_of_a_search(estimator: Any, check: Any) -> None:
 
 def test_hardly_any_of_the_checks_is_skipped_or_expected_to_fail() -> None:
     """A green suite can hide checks that were never run."""
-    for estimator in (AutoMetaClassifier(n_trials=0), AutoMetaClassifier(n_trials=1)):
+    for estimator in (classifier(n_trials=0), classifier(n_trials=1)):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             checks = [check.func.__name__ for _, check in estimator_checks_generator(estimator, legacy=True)]
@@ -99,14 +86,14 @@ def test_hardly_any_of_the_checks_is_skipped_or_expected_to_fail() -> None:
 
 
 def test_zero_shot_fits_the_first_recommendation(iris) -> None:
-    model = AutoMetaClassifier(n_trials=0).fit(*iris)
+    model = classifier(n_trials=0).fit(*iris)
     assert model.best_configuration_.algorithm == QUICK[0]
     assert model.leaderboard_.empty
     assert model.score(*iris) > 0.8
 
 
 def test_a_search_shows_in_the_leaderboard(iris) -> None:
-    model = AutoMetaClassifier(n_trials=4, metric="accuracy", random_state=0).fit(*iris)
+    model = classifier(n_trials=4, metric="accuracy", random_state=0).fit(*iris)
     assert len(model.leaderboard_) == 4
     assert model.leaderboard_["algorithm"][0] == model.best_configuration_.algorithm
     proba = model.predict_proba(iris[0])
@@ -116,33 +103,33 @@ def test_a_search_shows_in_the_leaderboard(iris) -> None:
 
 def test_an_ensemble_is_the_mean_of_its_members(iris) -> None:
     X, y = make_regression(50, 3, random_state=0)
-    regressor = AutoMetaRegressor(n_trials=0, ensemble_size=3).fit(X, y)
-    model = regressor.model_
+    fitted = regressor(n_trials=0, ensemble_size=3).fit(X, y)
+    model = fitted.model_
     assert len(model.members) == 3
     frame = pd.DataFrame(X, columns=model.columns)
     parts = [
         member.predict(model.preparations[places[0]].transform(frame)) for places, member, _ in model.members
     ]
-    np.testing.assert_allclose(regressor.predict(X), np.mean(parts, axis=0))
-    one = AutoMetaClassifier(n_trials=3, ensemble_size=1, random_state=0).fit(*iris)
+    np.testing.assert_allclose(fitted.predict(X), np.mean(parts, axis=0))
+    one = classifier(n_trials=3, ensemble_size=1, random_state=0).fit(*iris)
     assert isinstance(one.model_, Pipeline)
 
 
 def test_a_fitted_estimator_travels_light(iris) -> None:
     for n_trials, most in ((0, 1_000_000), (12, 2_000_000)):
-        model = AutoMetaClassifier(n_trials=n_trials, random_state=0).fit(*iris)
+        model = classifier(n_trials=n_trials, random_state=0).fit(*iris)
         assert len(pickle.dumps(model)) <= most
 
 
 def test_fit_starts_afresh(iris) -> None:
-    model = AutoMetaClassifier(n_trials=2, random_state=0)
+    model = classifier(n_trials=2, random_state=0)
     assert len(model.fit(*iris).leaderboard_) == 2
     assert len(model.fit(*iris).leaderboard_) == 2
     assert not hasattr(clone(model), "classes_")
 
 
 def test_pickle_clone_and_parameters(iris) -> None:
-    model = AutoMetaClassifier(n_trials=2, metric="accuracy", random_state=1).fit(*iris)
+    model = classifier(n_trials=2, metric="accuracy", random_state=1).fit(*iris)
     copied = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(copied.predict(iris[0]), model.predict(iris[0]))
     assert clone(model).get_params() == model.get_params()
@@ -151,9 +138,9 @@ def test_pickle_clone_and_parameters(iris) -> None:
 
 
 def test_inside_other_tools(iris) -> None:
-    model = AutoMetaClassifier(n_trials=0)
+    model = classifier(n_trials=0)
     assert is_classifier(model)
-    assert is_regressor(AutoMetaRegressor())
+    assert is_regressor(regressor())
     assert make_pipeline(StandardScaler(), model).fit(*iris).score(*iris) > 0.8
     assert cross_val_score(model, *iris, cv=2).mean() > 0.8
     vote = VotingClassifier([("a", model), ("b", clone(model))], voting="soft").fit(*iris)
@@ -163,7 +150,7 @@ def test_inside_other_tools(iris) -> None:
 def test_mixed_tables_with_string_labels(make_mixed) -> None:
     X = make_mixed(80)
     y = np.where(np.arange(80) % 2, "yes", "no")
-    model = AutoMetaClassifier(n_trials=2, random_state=0).fit(X, y)
+    model = classifier(n_trials=2, random_state=0).fit(X, y)
     assert set(model.predict(make_mixed(10, seed=1))) <= {"yes", "no"}
     assert model.n_features_in_ == X.shape[1]
     assert model.feature_names_in_.tolist() == X.columns.tolist()
@@ -171,14 +158,14 @@ def test_mixed_tables_with_string_labels(make_mixed) -> None:
 
 
 def test_html_before_and_after_fit(iris) -> None:
-    model = AutoMetaClassifier(n_trials=0)
+    model = classifier(n_trials=0)
     assert "AutoMetaClassifier" in model._repr_html_()
     assert "AutoMetaClassifier" in make_pipeline(StandardScaler(), model.fit(*iris))._repr_html_()
 
 
 def test_columns_at_predict(iris) -> None:
     X, y = iris
-    model = AutoMetaClassifier(n_trials=0).fit(X, y)
+    model = classifier(n_trials=0).fit(X, y)
     expected = model.predict_proba(X)
     np.testing.assert_array_equal(model.predict_proba(X[X.columns[::-1]]), expected)
     with pytest.warns(UserWarning, match=r"'extra'"):
@@ -195,7 +182,7 @@ def test_arrays_and_numbered_columns(iris) -> None:
         X.set_axis(range(4), axis=1),
         X.set_axis([7, 3, 5, 1], axis=1),
     ):
-        model = AutoMetaClassifier(n_trials=0).fit(table, y.tolist())
+        model = classifier(n_trials=0).fit(table, y.tolist())
         assert model.score(table, y) > 0.8
         assert not hasattr(model, "feature_names_in_")
     with pytest.raises(ValueError, match="expecting 4 features"):
@@ -205,7 +192,7 @@ def test_arrays_and_numbered_columns(iris) -> None:
 def test_names_of_which_some_are_numbers(iris) -> None:
     X, y = iris
     table = X.set_axis(["a", 1, "b", 2.5], axis=1)
-    model = AutoMetaClassifier(n_trials=0).fit(table, y)
+    model = classifier(n_trials=0).fit(table, y)
     assert model.feature_names_in_.tolist() == ["a", "1", "b", "2.5"]
     np.testing.assert_array_equal(model.predict(table[[2.5, "b", 1, "a"]]), model.predict(table))
 
@@ -213,16 +200,14 @@ def test_names_of_which_some_are_numbers(iris) -> None:
 def test_groups_weights_and_folds(iris) -> None:
     X, y = iris
     groups = np.arange(90) % 6
-    model = AutoMetaClassifier(n_trials=2, cv=GroupKFold(3)).fit(
-        X, y, groups=groups, sample_weight=np.ones(90)
-    )
+    model = classifier(n_trials=2, cv=GroupKFold(3)).fit(X, y, groups=groups, sample_weight=np.ones(90))
     assert "knn" not in model.leaderboard_["algorithm"].tolist()
     with refused(UsageError, "AM520"):
-        AutoMetaClassifier(n_trials=1, cv="three").fit(X, y)
+        classifier(n_trials=1, cv="three").fit(X, y)
 
 
 def test_a_time_limit_without_a_search(iris) -> None:
-    assert AutoMetaClassifier(n_trials=0, timeout=30).fit(*iris).score(*iris) > 0.8
+    assert classifier(n_trials=0, timeout=30).fit(*iris).score(*iris) > 0.8
 
 
 @pytest.mark.parametrize(
@@ -235,7 +220,7 @@ def test_a_time_limit_without_a_search(iris) -> None:
 )
 def test_unusable_data(X, y, code) -> None:
     with refused(ValueError, code):
-        AutoMetaClassifier(n_trials=0).fit(X, y)
+        classifier(n_trials=0).fit(X, y)
 
 
 LABELS = {
@@ -251,7 +236,7 @@ LABELS = {
 def test_predictions_come_back_as_the_labels_that_were_given(name) -> None:
     y = LABELS[name]
     X = pd.DataFrame({"a": np.r_[np.arange(40.0), np.arange(40.0)], "b": [0.0, 1.0] * 40})
-    predicted = AutoMetaClassifier(n_trials=0).fit(X, y).predict(X)
+    predicted = classifier(n_trials=0).fit(X, y).predict(X)
     assert predicted.tolist() == y.tolist()
     assert {type(label) for label in predicted.tolist()} == {type(label) for label in y.tolist()}
 
@@ -259,7 +244,7 @@ def test_predictions_come_back_as_the_labels_that_were_given(name) -> None:
 def test_new_rows_are_read_as_at_fit() -> None:
     X = pd.DataFrame({"price": [f"${1000 + i * 37:,}" for i in range(80)], "level": ["1", "2"] * 40})
     y = np.where(np.arange(80) > 39, "dear", "cheap")
-    model = AutoMetaClassifier(n_trials=0).fit(X, y)
+    model = classifier(n_trials=0).fit(X, y)
     expected = model.predict_proba(X)
     other = X.assign(price=[1000.0 + i * 37 for i in range(80)], level=[1.0, 2.0] * 40)
     np.testing.assert_allclose(model.predict_proba(other), expected)
@@ -271,9 +256,9 @@ def test_new_rows_are_read_as_at_fit() -> None:
 
 def test_forms_of_tables_that_have_names(iris) -> None:
     X, y = iris
-    expected = AutoMetaClassifier(n_trials=0).fit(X, y).predict(X)
+    expected = classifier(n_trials=0).fit(X, y).predict(X)
     columns = {name: X[name].tolist() for name in X}
-    model = AutoMetaClassifier(n_trials=0).fit(columns, y.tolist())
+    model = classifier(n_trials=0).fit(columns, y.tolist())
     np.testing.assert_array_equal(model.predict(columns), expected)
 
 
@@ -300,7 +285,7 @@ def test_scores_take_the_labels_that_fit_takes(name, iris) -> None:
     y = pd.Series([None] * len(X), dtype=object)
     for row, code in enumerate(of_rows):
         y.iloc[row] = ODD_LABELS[name][code]
-    model = AutoMetaClassifier(n_trials=0, algorithms="linear", random_state=0).fit(X, y)
+    model = classifier(n_trials=0, algorithms="linear", random_state=0).fit(X, y)
     assert model.score(X, y) > 0.8
     assert model.score(X, y.tolist()) == model.score(X, y)
     assert model.score(X, y, sample_weight=np.ones(len(y))) == pytest.approx(model.score(X, y))
@@ -309,12 +294,12 @@ def test_scores_take_the_labels_that_fit_takes(name, iris) -> None:
 def test_a_target_may_be_a_mapping_or_money(iris) -> None:
     X, y = iris
     labels = dict(enumerate(y.map(["a", "b", "c"].__getitem__)))
-    model = AutoMetaClassifier(n_trials=0, algorithms="linear", random_state=0).fit(X, labels)
+    model = classifier(n_trials=0, algorithms="linear", random_state=0).fit(X, labels)
     assert model.score(X, labels) > 0.8
     price = X.iloc[:, 0].map("${:,.2f}".format)
-    regressor = AutoMetaRegressor(n_trials=0, algorithms="linear", random_state=0).fit(X, price)
-    assert regressor.score(X, price) == regressor.score(X, X.iloc[:, 0]) > 0.9
-    assert {issue.code for issue in regressor.warnings_} >= {"AM212"}
+    fitted = regressor(n_trials=0, algorithms="linear", random_state=0).fit(X, price)
+    assert fitted.score(X, price) == fitted.score(X, X.iloc[:, 0]) > 0.9
+    assert {issue.code for issue in fitted.warnings_} >= {"AM212"}
 
 
 @pytest.mark.parametrize(
@@ -326,14 +311,14 @@ def test_a_target_may_be_a_mapping_or_money(iris) -> None:
 def test_columns_are_taken_by_whatever_names_they_have(names, iris) -> None:
     X, y = iris
     frame = pd.DataFrame({"a": X.iloc[:, 0], "b": ["u", "v", "w"] * 30}).set_axis(names, axis=1)
-    model = AutoMetaClassifier(n_trials=0, algorithms="linear", random_state=0).fit(frame, y)
+    model = classifier(n_trials=0, algorithms="linear", random_state=0).fit(frame, y)
     expected = model.predict_proba(frame)
     np.testing.assert_array_equal(model.predict_proba(frame.iloc[:, ::-1]), expected)
 
 
 def test_a_frame_without_names_is_taken_by_position(iris) -> None:
     X, y = iris
-    model = AutoMetaClassifier(n_trials=0, algorithms="linear", random_state=0).fit(X.to_numpy(), y)
+    model = classifier(n_trials=0, algorithms="linear", random_state=0).fit(X.to_numpy(), y)
     np.testing.assert_array_equal(model.predict_proba(pd.DataFrame(X.to_numpy())), model.predict_proba(X))
 
 
@@ -344,16 +329,24 @@ RETURNED = {
     "periods": pd.period_range("2020", periods=2, freq="Y").tolist(),
     "intervals": pd.interval_range(0, 2).tolist(),
     "mixed": [True, "unknown"],
+    "bytes": [b"a\x00", b"\xff"],
+    "decimals": [Decimal(1), Decimal(2)],
+    "spans": pd.to_timedelta(["1D", "2D"]).tolist(),
+    "hours": [dt.time(9), dt.time(10, 30)],
 }
 
 
 @pytest.mark.parametrize("kind", RETURNED)
 @pytest.mark.parametrize("form", [list, pd.Series, lambda labels: pd.Series(labels, dtype="category")])
-def test_labels_come_back_as_they_were_given(kind, form) -> None:
+def test_labels_come_back_as_they_were_given(kind, form, tmp_path) -> None:
     X = pd.DataFrame({"a": [0.0, 1.0] * 20, "b": range(40)})
     labels = RETURNED[kind] * 20
-    model = AutoMetaClassifier(n_trials=0, algorithms="linear", random_state=0).fit(X, form(labels))
-    predicted = model.predict(X)
-    assert pd.Series(predicted).tolist() == labels
-    assert set(pd.Series(model.classes_)) == set(labels)
+    model = classifier(n_trials=0, algorithms="linear", random_state=0).fit(X, form(labels))
+    save_model(tmp_path / "m.skops", model.model_, {"kind": "binary"})
+    loaded, _ = load_model(tmp_path / "m.skops")
+    for found in (model, model.model_, loaded):
+        predicted = pd.Series(found.predict(X)).tolist()
+        assert predicted == labels
+        assert {type(label) for label in predicted} == {type(label) for label in pd.Series(labels)}
+        assert set(pd.Series(found.classes_)) == set(labels)
     assert model.score(X, form(labels)) == 1

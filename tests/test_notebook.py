@@ -70,7 +70,7 @@ def test_a_search_shows_members_and_what_was_lost(n_trials):
 
     class Result:
         leaderboard, metric, deadline = report.leaderboard, report.task.metric, report.deadline
-        score, baselines = report.score, report.baselines
+        score, baselines, task = report.score, report.baselines, report.task
 
     markup = check(render_search_card(Result()))
     assert "on rows not fitted on" in markup

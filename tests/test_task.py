@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from refusals import refused
 
 from autometa.errors import AutometaError, DataError, UsageError
-from autometa.tables.target import split_target
+from autometa.tables.frames import split_target
 from autometa.task import Task
 
 N = 60

@@ -110,7 +110,7 @@ def seconds(text: str) -> float:
 def load_task(args: argparse.Namespace) -> tuple[Table, Task]:
     """Read the table that the arguments name and check it."""
     from autometa.tables import read_table
-    from autometa.tables.target import split_target
+    from autometa.tables.frames import split_target
     from autometa.task import Task
 
     types = column_types(getattr(args, "column_type", []))

@@ -72,7 +72,7 @@ def similar_section(novelty: float, similar: pd.DataFrame) -> Section:
 
 
 def _openml(value: Any) -> str:
-    return "-" if value is None or value != value else str(int(value))
+    return str(int(value)) if isinstance(value, (int, float)) and value == value else "-"
 
 
 def issue_sections(issues: Sequence[DataIssue]) -> list[Section]:

@@ -62,6 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with so many training rows also boosted models whose rounds early stopping finds",
     )
     parser.add_argument(
+        "--few",
+        metavar="ROWS",
+        nargs="+",
+        type=whole_number,
+        default=[],
+        help="with so few training rows, on larger tables, what was recommended for so few; describe these rows",
+    )
+    parser.add_argument(
         "--tuned",
         metavar="N",
         type=whole_number,
@@ -122,6 +130,7 @@ def run(args: argparse.Namespace) -> int:
             n_configurations=args.configurations,
             fidelities={rows: n or args.configurations for rows, n in args.fidelities},
             grown=args.grown,
+            few=args.few,
             n_tuned=args.tuned,
             known=MetaBase.load(args.known) if args.known else None,
             retry_failed=args.retry_failed,

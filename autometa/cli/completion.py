@@ -7,10 +7,11 @@ from typing import Final
 
 from autometa.cli._terminal import show
 
-SHELLS: Final = ("bash", "zsh", "tcsh")
+SHELLS: Final = ("bash", "zsh", "fish", "tcsh")
 EXAMPLES: Final = (
     ("in bash, from now on", "echo 'eval \"$(autometa completion bash)\"' >> ~/.bashrc"),
     ("in zsh, where a folder of $fpath is yours", "autometa completion zsh > ~/.zfunc/_autometa"),
+    ("in fish", "autometa completion fish > ~/.config/fish/completions/autometa.fish"),
 )
 
 

@@ -87,9 +87,9 @@ def _predict(pipeline: Any, rows: pd.DataFrame, proba: bool) -> pd.DataFrame:
 
     try:
         if proba:
-            names = [f"probability_{label}" for label in pipeline.classes_]
+            names = [f"probability_{label}" for label in _written(pipeline.classes_)]
             return pd.DataFrame(pipeline.predict_proba(rows), columns=names)
-        return pd.DataFrame({"prediction": pipeline.predict(rows).tolist()})
+        return pd.DataFrame({"prediction": _written(pipeline.predict(rows))})
     except MemoryError:
         raise
     except Exception as error:
@@ -100,3 +100,11 @@ def _predict(pipeline: Any, rows: pd.DataFrame, proba: bool) -> pd.DataFrame:
             f"the model cannot be applied to these rows: {reason}.",
             "Check the rows, or fit it again.",
         ) from error
+
+
+def _written(labels: Any) -> list[Any]:
+    """Return labels as they stand in a file: numbers, truth values and text."""
+    import pandas as pd
+
+    found = pd.Series(labels)
+    return (found.map(str) if found.dtype.kind in "OmM" else found).tolist()

@@ -242,6 +242,8 @@ class Place:
         Its runs when the collection began.
     elsewhere : list of FrozenTrial or None
         Those of them that the storage lacks; None until they are asked for.
+    described_with : set of int
+        Few training rows with which it was described.
     """
 
     source: Source
@@ -250,6 +252,7 @@ class Place:
     is_described: bool
     n_rows: int
     elsewhere: list[FrozenTrial] | None = None
+    described_with: set[int] = field(default_factory=set)
 
 
 @dataclass

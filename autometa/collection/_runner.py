@@ -9,30 +9,27 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
 from autometa.collection._ledger import Chunk, Known, Ledger, Place, is_made, key, propose, tuned_runs
+from autometa.collection._plan import Plan
 from autometa.collection._predictions import PredictionReport, record
 from autometa.collection._station import Source, Station, remote_stations
 from autometa.errors import AutometaError, EvaluationError, with_code
 from autometa.evaluation import Protocol, Run
-from autometa.metabase import MetaBase
+from autometa.metabase import MetaBase, few_attribute
 from autometa.metafeatures import METAFEATURES_VERSION
 from autometa.space import Configuration, SearchSpace, target_of
-from autometa.space.grown import grown_configurations
 from autometa.storage import open_storage, quiet_optuna
 from autometa.task import KINDS
 
 # Runs that one worker takes in a row: enough that loading the table counts little, few enough to share at the end.
 CHUNK: Final = 16
-# Numbers of training rows that are closer say the same.
-LEAST_STEP: Final = 1.25
 # Seconds to wait for the runs of others, and between looks at the workers.
 _PATIENCE: Final = 0.5
 _WATCH_SECONDS: Final = 0.2
@@ -87,6 +84,7 @@ def collect(
     n_configurations: int = 8,
     fidelities: Iterable[int] | Mapping[int, int] = (),
     grown: Iterable[int] = (),
+    few: Iterable[int] = (),
     n_tuned: int = 0,
     known: MetaBase | None = None,
     retry_failed: bool = False,
@@ -121,6 +119,9 @@ def collect(
     grown : iterable of int, default=()
         Numbers of training rows at which the boosted models whose rounds early stopping finds are run as well; see
         :func:`autometa.space.grown.grown_configurations`.
+    few : iterable of int, default=()
+        Numbers of training rows, a few hundred at most, at which :func:`few_configurations` are run, and with which the
+        task is described once more: what such small tables look like.
     n_tuned : int, default=0
         Runs of each task near the best found: Optuna's TPE on its three best algorithms, after the others.
     known : MetaBase, optional
@@ -169,9 +170,9 @@ def collect(
     if not isinstance(fidelities, Mapping):
         fidelities = dict.fromkeys(fidelities, n_configurations)
     protocol = protocol or Protocol()
-    grown = frozenset(grown)
-    counts = {**dict.fromkeys(grown, 0), protocol.max_train_rows: n_configurations, **fidelities}
-    plan = _Plan(protocol, counts, n_tuned, time_limit, seed, retry_failed, grown)
+    grown, few = frozenset(grown), frozenset(few)
+    counts = {**dict.fromkeys(grown | few, 0), protocol.max_train_rows: n_configurations, **fidelities}
+    plan = Plan(protocol, counts, n_tuned, time_limit, seed, retry_failed, grown, few)
     with quiet_optuna(), _stations(n_jobs, cluster, memory_limit) as stations:
         collection = _Collection(open_storage(storage), plan, lease, Known(known, retry_failed), on_run)
         collection.queue(sources)
@@ -205,54 +206,11 @@ def _stations(n_jobs: int, cluster: Any, memory_limit: int | None) -> Iterator[S
         yield remote
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What is to be run on every task."""
-
-    protocol: Protocol
-    n_configurations: Mapping[int, int]
-    n_tuned: int
-    time_limit: float | None
-    seed: int
-    retry_failed: bool = False
-    grown: frozenset[int] = frozenset()
-
-    @property
-    def main(self) -> int:
-        """The main fidelity."""
-        return self.protocol.max_train_rows
-
-    def fidelities(self, n_rows: int) -> list[int]:
-        """Return the fidelities that differ on a table of so many rows (0: not known), the main one first."""
-        n_train = n_rows * (1 - 1 / self.protocol.n_folds) or float("inf")
-        chosen = [self.main]
-        for fidelity in sorted(self.n_configurations):
-            rows = np.array([min(fidelity, n_train), *(min(other, n_train) for other in chosen)])
-            steps = np.maximum(rows[0], rows[1:]) / np.minimum(rows[0], rows[1:])
-            if steps.min() >= LEAST_STEP:
-                chosen.append(fidelity)
-        return chosen
-
-    def design(self, space: SearchSpace, target: str, fidelity: int) -> list[Configuration]:
-        """Return the configurations of a target to run at a fidelity."""
-        design = space.design(self.n_configurations[fidelity], self.seed)
-        return design + (grown_configurations(target) if fidelity in self.grown else [])
-
-    def seconds(self, fidelity: int) -> float | None:
-        """Return the limit on the time of a run at a fidelity."""
-        return None if self.time_limit is None else self.time_limit * max(1.0, fidelity / self.main)
-
-    def at(self, fidelity: int) -> Protocol:
-        """Return the protocol at a fidelity; above the main one, few large tests are cheaper than many small ones."""
-        test_rows = self.protocol.max_test_rows * (2 if fidelity > self.main else 1)
-        return replace(self.protocol, max_train_rows=fidelity, max_test_rows=test_rows)
-
-
 class _Collection:
     def __init__(
         self,
         storage: Any,
-        plan: _Plan,
+        plan: Plan,
         lease: float,
         known: Known,
         on_run: Callable[[CollectionReport, str, Run], None] | None,
@@ -304,7 +262,13 @@ class _Collection:
             known |= self._known.keys(source.task_id)
             task = study.user_attrs.get("task", {})
             is_described = task.get("metafeatures_version") == METAFEATURES_VERSION
-            places.append(Place(source, study, known, is_described, source.n_rows or task.get("n_rows", 0)))
+            as_few = {
+                rows
+                for rows in self._plan.few
+                if study.user_attrs.get(few_attribute(rows), {}).get("version") == METAFEATURES_VERSION
+            }
+            n_rows = source.n_rows or task.get("n_rows", 0)
+            places.append(Place(source, study, known, is_described, n_rows, described_with=as_few))
         return places
 
     def _queue_design(self, place: Place, fidelity: int, design: list[Configuration]) -> None:
@@ -314,6 +278,7 @@ class _Collection:
         self.report.n_total += len(design)
         # A task that is not described yet comes up even when no run is missing.
         needs_description = fidelity == self._plan.main and not place.is_described
+        needs_description |= fidelity in self._plan.few - place.described_with
         for start in range(0, len(missing) or needs_description, CHUNK):
             self._chunks.put(Chunk(place, self._plan.at(fidelity), missing[start : start + CHUNK]))
 
@@ -371,7 +336,7 @@ class _Collection:
             self._chunks.put(chunk)
             return
         try:
-            self._describe(station, chunk.place)
+            self._describe(station, chunk)
             while not self._stopped.is_set() and (configuration := self._next(chunk, runs)):
                 self._make(station, chunk, configuration)
                 runs = self._runs(chunk)
@@ -408,11 +373,17 @@ class _Collection:
             return chunk.fixed_missing(runs)[0]
         return propose(self._spaces[chunk.place.source.kind], runs, chunk.fidelity, self._plan.seed)
 
-    def _describe(self, station: Station, place: Place) -> None:
+    def _describe(self, station: Station, chunk: Chunk) -> None:
         """Note on the study what the task is and its meta-features, once for each version of these."""
+        place, rows = chunk.place, chunk.fidelity
         if not place.is_described:
             place.is_described = True
             place.study.set_user_attr("task", station.describe(place.source))
+        if rows in self._plan.few - place.described_with:
+            place.described_with.add(rows)
+            found = station.describe(place.source, chunk.protocol)
+            about = {"version": found["metafeatures_version"], "metafeatures": found["metafeatures"]}
+            place.study.set_user_attr(few_attribute(rows), about)
 
     def _make(self, station: Station, chunk: Chunk, configuration: Configuration) -> None:
         """Claim a run, make it and store it, unless another runner comes first."""

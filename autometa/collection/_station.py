@@ -71,15 +71,18 @@ class Station:
         self._n_folds = 0
         self._loaded: tuple[Source, Task] | None = None
 
-    def describe(self, source: Source) -> dict[str, Any]:
-        """Return what the task's study should say about it.
+    def describe(self, source: Source, protocol: Protocol | None = None) -> dict[str, Any]:
+        """Return what the task's study should say about it, or about the rows that the first fold trains on.
 
         Raises
         ------
         AutometaError
-            When the task cannot be read.
+            When the task cannot be read, or has too few rows for the protocol.
         """
-        return describe_for_study(self._load(source))
+        task = self._load(source)
+        if protocol is not None:
+            task = task.subset(make_splits(task, protocol, source.folds())[0][0])
+        return describe_for_study(task)
 
     def evaluate(
         self, source: Source, protocol: Protocol, configuration: Configuration, time_limit: float | None
@@ -196,9 +199,9 @@ class RemoteStation(Station):
         self._client = client
         self._memory_limit = memory_limit
 
-    def describe(self, source: Source) -> dict[str, Any]:
+    def describe(self, source: Source, protocol: Protocol | None = None) -> dict[str, Any]:
         """See :meth:`Station.describe`."""
-        description: dict[str, Any] = self._call("describe", source)
+        description: dict[str, Any] = self._call("describe", source, protocol)
         return description
 
     def evaluate(

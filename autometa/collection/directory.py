@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol as Interface, TypeVar
 import pandas as pd
 
 from autometa.errors import DataError
-from autometa.tables.target import split_target
+from autometa.tables.frames import split_target
 from autometa.task import KINDS, Task
 
 REQUIRED_COLUMNS: Final = ("name", "task_type", "target")

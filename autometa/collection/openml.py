@@ -19,7 +19,7 @@ from autometa.errors import DataError, DependencyError, StorageError, how_to_ins
 from autometa.evaluation import Split
 from autometa.files import one_process, write_file
 from autometa.space import target_of
-from autometa.tables.target import split_target
+from autometa.tables.frames import split_target
 from autometa.task import Task
 
 try:

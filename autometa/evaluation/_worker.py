@@ -8,6 +8,7 @@ needs no guarded main module.
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import queue
@@ -32,8 +33,6 @@ from autometa.space import Configuration, register_algorithm, registered_algorit
 from autometa.task import Task
 
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-# A cold interpreter with all libraries takes some seconds, on a busy machine ten times that.
-_START_SECONDS: Final = 60.0
 # A fork is ready in milliseconds. One that is not holds a lock that nobody will release.
 _FORK_SECONDS: Final = 5.0
 _ORPHAN_SECONDS: Final = 1.0
@@ -174,8 +173,11 @@ class Worker:
         """Whether the child lives."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, time_limit: float = _START_SECONDS) -> None:
+    def start(self, time_limit: float = math.inf) -> None:
         """Start the child ahead of the first message, which would do it otherwise.
+
+        Without a limit it is waited for as long as it lives: a cold interpreter with all libraries takes some seconds,
+        and minutes where the machine has no time for it.
 
         Raises
         ------
@@ -204,7 +206,7 @@ class Worker:
         )
         reader.start()
         try:
-            if first.get(timeout=max(time_limit, 0.0)) == "ready":
+            if first.get(timeout=None if math.isinf(time_limit) else max(time_limit, 0.0)) == "ready":
                 return True
         except queue.Empty:
             pass

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -111,11 +113,26 @@ def split_configurations(tasks: pd.DataFrame, runs: pd.DataFrame) -> tuple[pd.Da
     return runs.assign(configuration_id=ids), pd.DataFrame(rows)
 
 
-def task_row(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn what :func:`describe_for_study` returns into a row of the table of tasks."""
+def few_attribute(rows: int) -> str:
+    """Return where a study keeps the meta-features of its task with so few training rows."""
+    return f"with {rows} rows"
+
+
+def _few_rows(attribute: str) -> int | None:
+    """Return the rows that a study's attribute is about; None for another attribute."""
+    found = re.fullmatch(r"with (\d+) rows", attribute)
+    return int(found[1]) if found else None
+
+
+def task_row(
+    record: Mapping[str, Any], few: Mapping[int, Mapping[str, Any]] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Turn what :func:`describe_for_study` returns into a row of the table of tasks, and meta-features by few rows."""
     row = {name: record.get(name) for name in TASK_COLUMNS}
     row |= {f"{BASELINE_PREFIX}{name}": value for name, value in record.get("baseline", {}).items()}
     row |= {f"{METAFEATURE_PREFIX}{name}": value for name, value in record.get("metafeatures", {}).items()}
+    for rows, values in few.items():
+        row |= {f"{FEW_PREFIX}{rows}_{name}": value for name, value in values.items()}
     return row
 
 
@@ -316,7 +333,12 @@ def tables_of_studies(storage: Any) -> tuple[pd.DataFrame, pd.DataFrame, pd.Data
         record = dict(study.user_attrs.get("task", {}))
         if not record:
             continue
-        tasks.append(task_row(record))
+        few = {
+            rows: study.user_attrs[name]["metafeatures"]
+            for name in study.user_attrs
+            if (rows := _few_rows(name)) is not None
+        }
+        tasks.append(task_row(record, few))
         target = target_of(record["kind"])
         space = SearchSpace.for_kind(record["kind"])
         defaults = {algorithm.default_configuration() for algorithm in space}

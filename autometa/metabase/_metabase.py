@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from autometa.errors import StorageError, UsageError
 from autometa.metabase._checks import find_problems, find_twins
 from autometa.metabase._files import (
-    BASELINE_PREFIX,
     CONFIGURATION_COLUMNS,
     FEW_PREFIX,
     METAFEATURE_PREFIX,
@@ -36,10 +35,9 @@ from autometa.metabase._files import (
     write_manifest,
     write_parquet,
 )
-from autometa.metabase._scores import Cells, level_of
-from autometa.metrics import as_gain, perfect_score, stored_metrics
+from autometa.metabase._scores import Cells, levels_of, of_kind
+from autometa.metrics import as_gain, stored_metrics
 from autometa.space import Configuration, target_of
-from autometa.task import KINDS
 
 FloatArray = NDArray[np.float64]
 
@@ -54,8 +52,8 @@ class MetaBase:
     ----------
     tasks : DataFrame
         A row per task: ``TASK_COLUMNS``, scores of the best constant prediction with the prefix ``baseline_``, and
-        meta-features with the prefix ``mf_``. With the prefix ``few_``, those of a sample with few rows, where the task
-        was also run with few.
+        meta-features with the prefix ``mf_``. With the prefix ``few_60_``, those of a sample with 60 rows, where the
+        task was also run with so few.
     configurations : DataFrame
         A row per configuration: id, target (classification or regression), algorithm, params (JSON), origin. Those of
         the origin ``tuned`` were found by a search on one task; the others are the dense part, run on many tasks.
@@ -230,10 +228,15 @@ class MetaBase:
         """Meta-features, a row per task id."""
         return self._described(METAFEATURE_PREFIX)
 
-    @cached_property
-    def few_metafeatures(self) -> pd.DataFrame:
-        """Meta-features of a sample with few rows, a row per task id; NaN for a task of which none was described."""
-        return self._described(FEW_PREFIX)
+    def few_metafeatures(self, rows: int) -> pd.DataFrame:
+        """Return the meta-features of samples with few rows, a row per task id; NaN for what was not described.
+
+        Parameters
+        ----------
+        rows : int
+            The fidelity of the runs that the samples are those of.
+        """
+        return self._described(f"{FEW_PREFIX}{rows}_")
 
     def _described(self, prefix: str) -> pd.DataFrame:
         columns = [name for name in self.tasks.columns if name.startswith(prefix)]
@@ -327,7 +330,8 @@ class MetaBase:
             raise UsageError(
                 "AM107", f"metric {metric!r} is not stored for {kind}.", f"Choose one of: {known}."
             )
-        return self._of_kind(self._cells[target_of(kind)].at(fidelity).table(self._values(metric)), kind)
+        cells = self._cells[target_of(kind)].at(fidelity)
+        return of_kind(cells.table(self._values(metric)), self.tasks, kind)
 
     def seconds(self, kind: str, fidelity: int | None = None) -> pd.DataFrame:
         """Return CPU seconds to fit and predict one fold, shaped as :meth:`scores`.
@@ -340,7 +344,7 @@ class MetaBase:
             Number of training rows; each task's main one by default.
         """
         seconds = self._values("fit_seconds") + self._values("predict_seconds")
-        return self._of_kind(self._cells[target_of(kind)].at(fidelity).table(seconds), kind)
+        return of_kind(self._cells[target_of(kind)].at(fidelity).table(seconds), self.tasks, kind)
 
     def regrets(self, metric: str, kind: str, fidelity: int | None = None) -> pd.DataFrame:
         """Return the normalised regret of each configuration on each task.
@@ -365,7 +369,8 @@ class MetaBase:
         """
         defaults = [i for i, c in self._configurations[target_of(kind)].items() if c.origin == "default"]
         cells = self._cells[target_of(kind)].at(fidelity)
-        return self._of_kind(cells.regrets(as_gain(self._values(metric), metric), defaults), kind)
+        regrets = cells.regrets(as_gain(self._values(metric), metric), defaults)
+        return of_kind(regrets, self.tasks, kind)
 
     def levels(self, metric: str, kind: str, fidelity: int | None = None) -> pd.DataFrame:
         """Return scores as shares of the way from the best constant prediction (0) to a perfect one (1).
@@ -384,7 +389,7 @@ class MetaBase:
         DataFrame of shape (n_tasks, n_configurations)
             As :meth:`scores`, clipped below at -1; NaN where there was no successful run.
         """
-        return self._as_levels(self.scores(metric, kind, fidelity), metric)
+        return levels_of(self.scores(metric, kind, fidelity), self.tasks, metric)
 
     def tuned_runs(self, target: str) -> pd.DataFrame:
         """Return the successful runs of tuned configurations at the main fidelity of their task.
@@ -402,26 +407,11 @@ class MetaBase:
         cells = self._cells[target].at(None)
         runs = self.runs.iloc[cells.places[cells.columns < 0]]
         runs = runs[runs["status"] == "ok"].set_index("task_id", drop=False)
-        levels = {m: self._as_levels(runs[[m]], m)[m] for m in stored_metrics(target)}
+        levels = {m: levels_of(runs[[m]], self.tasks, m)[m] for m in stored_metrics(target)}
         return runs[["task_id", "configuration_id"]].assign(**levels).reset_index(drop=True)
-
-    def _as_levels(self, scores: pd.DataFrame, metric: str) -> pd.DataFrame:
-        """Turn scores of a metric, in rows of tasks, into levels."""
-        column = f"{BASELINE_PREFIX}{metric}"
-        if column not in self.tasks:
-            return scores * np.nan
-        baseline = self.tasks.set_index("task_id")[column].reindex(scores.index).astype("float64")
-        levels = level_of(scores, baseline.to_numpy()[:, None], perfect_score(metric))
-        return pd.DataFrame(levels, scores.index, scores.columns)
 
     def _values(self, column: str) -> FloatArray:
         return self.runs[column].to_numpy(dtype="float64")
-
-    def _of_kind(self, table: pd.DataFrame, kind: str) -> pd.DataFrame:
-        if kind not in KINDS:
-            return table
-        kinds = dict(zip(self.tasks["task_id"], self.tasks["kind"], strict=True))
-        return table[[kinds[task_id] == kind for task_id in table.index]]
 
     @cached_property
     def _cells(self) -> dict[str, Cells]:

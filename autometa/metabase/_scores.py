@@ -13,6 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autometa.metabase._files import BASELINE_PREFIX
+from autometa.metrics import perfect_score
+from autometa.task import KINDS
+
 FloatArray = NDArray[np.float64]
 
 
@@ -163,3 +167,21 @@ def level_of(scores: Any, worst: Any, perfect: Any) -> FloatArray:
     usable = np.abs(way) > LEAST_WAY
     levels = (np.asarray(scores, dtype="float64") - worst) / np.where(usable, way, np.nan)
     return np.asarray(np.maximum(levels, LEAST_LEVEL))
+
+
+def levels_of(scores: pd.DataFrame, tasks: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Turn scores of a metric, in rows of tasks, into levels; NaN where no constant prediction was scored."""
+    column = f"{BASELINE_PREFIX}{metric}"
+    if column not in tasks:
+        return scores * np.nan
+    baseline = tasks.set_index("task_id")[column].reindex(scores.index).astype("float64")
+    levels = level_of(scores, baseline.to_numpy()[:, None], perfect_score(metric))
+    return pd.DataFrame(levels, scores.index, scores.columns)
+
+
+def of_kind(table: pd.DataFrame, tasks: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Keep the rows of the binary or the multiclass tasks, or all of a classification or regression."""
+    if kind not in KINDS:
+        return table
+    kinds = dict(zip(tasks["task_id"], tasks["kind"], strict=True))
+    return table[[kinds[task_id] == kind for task_id in table.index]]

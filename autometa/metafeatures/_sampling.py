@@ -65,8 +65,9 @@ def sample_columns(
     levels : ndarray of int of shape (n, q)
         Categorical columns, from 0 in order of appearance; -1 where missing.
     """
-    numeric = task.columns("numeric", "date", "text")
-    categorical = task.columns("categorical")
+    types = task.column_types
+    numeric = [name for name in types if types[name] in ("numeric", "date", "text")]
+    categorical = [name for name in types if types[name] == "categorical"]
     if len(numeric) + len(categorical) > MAX_COLUMNS:
         cells = [
             *(_coarsen(_read_numbers(task, frame, names)) for names in _chunks(numeric)),
@@ -78,7 +79,7 @@ def sample_columns(
         chosen = np.sort(np.argsort(_hash_columns(cells, task.kind, target, random_state))[:MAX_COLUMNS])
         categorical = [categorical[i - len(numeric)] for i in chosen if i >= len(numeric)]
         numeric = [numeric[i] for i in chosen if i < len(numeric)]
-    is_number = np.array([task.column_types[name] == "numeric" for name in numeric], dtype=bool)
+    is_number = np.array([types[name] == "numeric" for name in numeric], dtype=bool)
     return _read_numbers(task, frame, numeric), is_number, _read_levels(task, frame, categorical)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from autometa.metafeatures._sampling import FloatArray, IntArray, count_levels, rank_columns
+from autometa.metafeatures._sampling import FloatArray, IntArray, rank_columns
 from autometa.metafeatures.summary import MetaFeature, Summary
 
 # Rows that the cheap models see: some of them cost the square or the cube of the rows.
@@ -29,76 +29,79 @@ _PFAHRINGER: Final = "Pfahringer et al. (2000)"
 _SKILL: Final = (-1.0, 1.0)
 _GAIN: Final = (-2.0, 2.0)
 
-FEATURES: Final = (
-    MetaFeature(
-        "landmark_stump",
-        "skill of a tree with one split",
-        _SKILL,
-        _FEW,
+# Each cheap model that is a meta-feature: what it is, what its skill says, and where it comes from.
+_SKILLS: Final = {
+    "stump": ("a tree with one split", "how well a single split predicts it", _PFAHRINGER),
+    "tree": (
+        "a tree of depth 4 with at least 5 rows per leaf",
+        "how well a small tree predicts it",
         _PFAHRINGER,
-        words="how well a single split predicts it",
     ),
-    MetaFeature(
-        "landmark_tree",
-        "skill of a tree of depth 4 with at least 5 rows per leaf",
-        _SKILL,
-        _FEW,
+    "deep_tree": ("a fully grown tree", "how well a full tree predicts it", _PFAHRINGER),
+    "forest": (
+        "8 fully grown trees with random splits in a third of the columns",
+        "how well a small forest predicts it",
+        "",
+    ),
+    "knn1": ("the nearest neighbour", "how well the nearest row predicts it", _PFAHRINGER),
+    "knn5": ("the mean of 5 nearest neighbours", "how well the five nearest rows predict it", ""),
+    "naive_bayes": (
+        "Gaussian naive Bayes on classes, or on tenths of a numeric target",
+        "how well naive Bayes predicts it",
         _PFAHRINGER,
-        words="how well a small tree predicts it",
     ),
-    MetaFeature(
-        "landmark_deep_tree",
-        "skill of a fully grown tree",
-        _SKILL,
-        _FEW,
-        _PFAHRINGER,
-        words="how well a full tree predicts it",
-    ),
-    MetaFeature(
-        "landmark_forest",
-        "skill of 8 fully grown trees with random splits in a third of the columns",
-        _SKILL,
-        _FEW,
-        words="how well a small forest predicts it",
-    ),
-    MetaFeature(
-        "landmark_knn1",
-        "skill of the nearest neighbour",
-        _SKILL,
-        _FEW,
-        _PFAHRINGER,
-        words="how well the nearest row predicts it",
-    ),
-    MetaFeature(
-        "landmark_knn5",
-        "skill of the mean of 5 nearest neighbours",
-        _SKILL,
-        _FEW,
-        words="how well the five nearest rows predict it",
-    ),
-    MetaFeature(
-        "landmark_naive_bayes",
-        "skill of Gaussian naive Bayes on classes, or on tenths of a numeric target",
-        _SKILL,
-        _FEW,
-        _PFAHRINGER,
-        words="how well naive Bayes predicts it",
-    ),
-    MetaFeature(
-        "landmark_linear",
-        "skill of ridge regression on the response, penalty by generalised cross-validation, predictions "
-        "kept within the range of the training rows",
-        _SKILL,
-        _FEW,
+    "linear": (
+        "ridge regression on the response, penalty by generalised cross-validation, predictions kept within "
+        "the range of the training rows",
+        "how well a linear model predicts it",
         "Golub, Heath and Wahba (1979)",
-        words="how well a linear model predicts it",
     ),
-    MetaFeature(
-        "landmark_kernel",
-        "skill of kernel ridge regression, Gaussian kernel of median width, penalty 0.5",
-        _SKILL,
-        _FEW,
-        words="how well a smooth kernel predicts it",
+    "kernel": (
+        "kernel ridge regression, Gaussian kernel of median width, penalty 0.5",
+        "how well a smooth kernel predicts it",
+        "",
+    ),
+}
+# Differences of two skills, what they say, and what stands behind their definition.
+_DIFFERENCES: Final = {
+    "tree_over_linear": ("tree", "linear", "how a small tree does beside a linear model", ""),
+    "forest_over_tree": ("forest", "tree", "how a forest does beside a single tree", ""),
+    "forest_over_linear": ("forest", "linear", "how a forest does beside a linear model", ""),
+    "kernel_over_linear": ("kernel", "linear", "how a smooth kernel does beside a linear model", ""),
+    "kernel_over_forest": ("kernel", "forest", "how a smooth kernel does beside a forest", ""),
+    "knn5_over_knn1": (
+        "knn5",
+        "knn1",
+        "how noisy its neighbourhoods are",
+        ": large where the target is noisy",
+    ),
+    "knn15_over_knn5": ("knn15", "knn5", "how wide a neighbourhood pays", ""),
+    "tree_over_stump": ("tree", "stump", "how much more than one split pays", ""),
+    "tree_over_deep_tree": (
+        "tree",
+        "deep_tree",
+        "how much deep trees overfit it",
+        ": large where deep trees overfit",
+    ),
+    "naive_bayes_over_linear": ("naive_bayes", "linear", "how naive Bayes does beside a linear model", ""),
+}
+_GROWTH: Final = {
+    "linear": "how much a linear model gains from more rows",
+    "knn5": "how much neighbours gain from more rows",
+}
+_RANKING: Final = {
+    "tree": ("the tree", "how well a small tree puts its rows in order"),
+    "forest": ("the forest", "how well a small forest puts its rows in order"),
+    "linear": ("the ridge regression", "how well a linear model puts its rows in order"),
+    "kernel": ("the kernel ridge regression", "how well a smooth kernel puts its rows in order"),
+}
+# Nothing but a difference tells of it.
+_FIFTEEN: Final = {"knn15": "skill of the mean of 15 nearest neighbours"}
+
+FEATURES: Final = (
+    *(
+        MetaFeature(f"landmark_{name}", f"skill of {what}", _SKILL, _FEW, source, words=words)
+        for name, (what, words, source) in _SKILLS.items()
     ),
     MetaFeature(
         "landmark_best",
@@ -114,119 +117,30 @@ FEATURES: Final = (
         _FEW,
         words="how much quick models differ on it",
     ),
-    MetaFeature(
-        "tree_over_linear",
-        "landmark_tree less landmark_linear",
-        _GAIN,
-        _FEW,
-        words="how a small tree does beside a linear model",
+    *(
+        MetaFeature(
+            name,
+            f"{_FIFTEEN.get(first, f'landmark_{first}')} less landmark_{second}{note}",
+            _GAIN,
+            _FEW,
+            words=words,
+        )
+        for name, (first, second, words, note) in _DIFFERENCES.items()
     ),
-    MetaFeature(
-        "forest_over_tree",
-        "landmark_forest less landmark_tree",
-        _GAIN,
-        _FEW,
-        words="how a forest does beside a single tree",
+    *(
+        MetaFeature(
+            f"{name}_growth",
+            f"landmark_{name} less its mean skill with a quarter of the training rows",
+            _GAIN,
+            _FEW,
+            "Leite and Brazdil (2005)",
+            words=words,
+        )
+        for name, words in _GROWTH.items()
     ),
-    MetaFeature(
-        "forest_over_linear",
-        "landmark_forest less landmark_linear",
-        _GAIN,
-        _FEW,
-        words="how a forest does beside a linear model",
-    ),
-    MetaFeature(
-        "kernel_over_linear",
-        "landmark_kernel less landmark_linear",
-        _GAIN,
-        _FEW,
-        words="how a smooth kernel does beside a linear model",
-    ),
-    MetaFeature(
-        "kernel_over_forest",
-        "landmark_kernel less landmark_forest",
-        _GAIN,
-        _FEW,
-        words="how a smooth kernel does beside a forest",
-    ),
-    MetaFeature(
-        "knn5_over_knn1",
-        "landmark_knn5 less landmark_knn1: large where the target is noisy",
-        _GAIN,
-        _FEW,
-        words="how noisy its neighbourhoods are",
-    ),
-    MetaFeature(
-        "knn15_over_knn5",
-        "skill of the mean of 15 nearest neighbours less landmark_knn5",
-        _GAIN,
-        _FEW,
-        words="how wide a neighbourhood pays",
-    ),
-    MetaFeature(
-        "tree_over_stump",
-        "landmark_tree less landmark_stump",
-        _GAIN,
-        _FEW,
-        words="how much more than one split pays",
-    ),
-    MetaFeature(
-        "tree_over_deep_tree",
-        "landmark_tree less landmark_deep_tree: large where deep trees overfit",
-        _GAIN,
-        _FEW,
-        words="how much deep trees overfit it",
-    ),
-    MetaFeature(
-        "naive_bayes_over_linear",
-        "landmark_naive_bayes less landmark_linear",
-        _GAIN,
-        _FEW,
-        words="how naive Bayes does beside a linear model",
-    ),
-    MetaFeature(
-        "linear_growth",
-        "landmark_linear less its mean skill with a quarter of the training rows",
-        _GAIN,
-        _FEW,
-        "Leite and Brazdil (2005)",
-        words="how much a linear model gains from more rows",
-    ),
-    MetaFeature(
-        "knn5_growth",
-        "landmark_knn5 less its mean skill with a quarter of the training rows",
-        _GAIN,
-        _FEW,
-        "Leite and Brazdil (2005)",
-        words="how much neighbours gain from more rows",
-    ),
-    MetaFeature(
-        "ranking_tree",
-        "ranking skill of the tree",
-        _SKILL,
-        _FEW,
-        words="how well a small tree puts its rows in order",
-    ),
-    MetaFeature(
-        "ranking_forest",
-        "ranking skill of the forest",
-        _SKILL,
-        _FEW,
-        words="how well a small forest puts its rows in order",
-    ),
-    MetaFeature(
-        "ranking_linear",
-        "ranking skill of the ridge regression",
-        _SKILL,
-        _FEW,
-        words="how well a linear model puts its rows in order",
-    ),
-    MetaFeature(
-        "ranking_kernel",
-        "ranking skill of the kernel ridge regression",
-        _SKILL,
-        _FEW,
-        words="how well a smooth kernel puts its rows in order",
+    *(
+        MetaFeature(f"ranking_{name}", f"ranking skill of {what}", _SKILL, _FEW, words=words)
+        for name, (what, words) in _RANKING.items()
     ),
     MetaFeature(
         "linear_freedom",
@@ -253,19 +167,6 @@ FEATURES: Final = (
         words="how much distances between rows differ",
     ),
 )
-
-_DIFFERENCES: Final = {
-    "tree_over_linear": ("tree", "linear"),
-    "forest_over_tree": ("forest", "tree"),
-    "forest_over_linear": ("forest", "linear"),
-    "kernel_over_linear": ("kernel", "linear"),
-    "kernel_over_forest": ("kernel", "forest"),
-    "knn5_over_knn1": ("knn5", "knn1"),
-    "knn15_over_knn5": ("knn15", "knn5"),
-    "tree_over_stump": ("tree", "stump"),
-    "tree_over_deep_tree": ("tree", "deep_tree"),
-    "naive_bayes_over_linear": ("naive_bayes", "linear"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -341,11 +242,11 @@ def compute(summary: Summary) -> dict[str, float]:
     values |= {f"landmark_{name}": skill for name, skill in skills.items() if f"landmark_{name}" in values}
     values["landmark_best"] = max(skills.values())
     values["landmark_spread"] = float(np.std(list(skills.values())))
-    values |= {name: skills[first] - skills[second] for name, (first, second) in _DIFFERENCES.items()}
-    for name in ("linear", "knn5"):
+    values |= {name: skills[first] - skills[second] for name, (first, second, *_) in _DIFFERENCES.items()}
+    for name in _GROWTH:
         by_quarter = [_skill(_cross_predict(_LEARNERS[name], bench, i), dummy, bench) for i in range(4)]
         values[f"{name}_growth"] = skills[name] - float(np.mean(by_quarter))
-    for name in ("tree", "forest", "linear", "kernel"):
+    for name in _RANKING:
         values[f"ranking_{name}"] = _ranking_skill(predictions[name], bench.response)
     values["linear_freedom"] = _fit_ridge(bench.encoded, bench.response)[1]
     return values | _geometry(bench)
@@ -354,7 +255,7 @@ def compute(summary: Summary) -> dict[str, float]:
 def _encode(summary: Summary) -> FloatArray:
     """Clipped standardised numbers and the most frequent levels as 0/1, on a grid that makes distances exact."""
     numbers = np.round(np.clip(summary.standardised, -_CLIP, _CLIP) * 2**18) / 2**18
-    counts = count_levels(summary.levels)
+    counts = summary.level_counts
     frequent = np.argsort(-counts, axis=None, kind="stable")[:_MAX_ENCODED]
     columns, levels = np.unravel_index(frequent[counts.ravel()[frequent] > 1], counts.shape)
     return np.hstack([numbers, summary.levels[:, columns] == levels])

@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 
 from autometa.metafeatures._sampling import (
-    count_levels,
     entropy,
     explain_linearly,
     hash_rows,
@@ -176,7 +175,7 @@ def _missingness(summary: Summary) -> dict[str, float]:
 
 
 def _categories(summary: Summary) -> dict[str, float]:
-    counts = count_levels(summary.levels)
+    counts = summary.level_counts
     n_levels = (counts > 0).sum(axis=1)
     n_cells = counts.sum(axis=1)
     used = n_cells > 0

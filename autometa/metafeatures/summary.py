@@ -20,6 +20,7 @@ from autometa.metafeatures._sampling import (
     FloatArray,
     IntArray,
     arrange,
+    count_levels,
     encode_target,
     rank_columns,
     sample_columns,
@@ -175,6 +176,11 @@ class Summary:
     def mode_count(self) -> IntArray:
         """Occurrences of the most frequent value of each numeric column, of shape (p,)."""
         return self._runs[1]
+
+    @cached_property
+    def level_counts(self) -> IntArray:
+        """Rows per level of each categorical column, of shape (q, largest number of levels)."""
+        return count_levels(self.levels)
 
     @cached_property
     def varying(self) -> IntArray:

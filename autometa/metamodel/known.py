@@ -18,9 +18,8 @@ from autometa.metabase import DENSE_ORIGINS, LEAST_LEVEL, MAX_REGRET, MetaBase
 from autometa.metamodel.belief import TaskMixture, fill_rows
 from autometa.metamodel.costs import PowerLaw
 from autometa.metamodel.forest import ProximityForest, weighted_mean
-from autometa.metamodel.larger import Larger, larger_fidelities, learn_law
 from autometa.metamodel.similarity import Similarity
-from autometa.metamodel.smaller import Smaller
+from autometa.metamodel.sizes import Larger, Smaller, larger_fidelities, learn_law, training_rows
 from autometa.metrics import stored_metrics
 from autometa.space import Configuration
 
@@ -190,7 +189,7 @@ class KnownTasks:
         columns = list(configurations)
         regrets = {m: metabase.regrets(m, target)[columns].to_numpy() for m in metrics}
         levels = {m: metabase.levels(m, target)[columns].to_numpy() for m in metrics}
-        n_train = _training_rows(metabase).reindex(task_ids).to_numpy(dtype="float64")
+        n_train = training_rows(metabase).reindex(task_ids).to_numpy(dtype="float64")
         shape = table[["n_features", "n_classes"]].astype("float64").fillna(1.0).to_numpy()
         # Beyond the median of the defaults, how bad a configuration is does not matter for what is alike.
         clipped = np.hstack([fill_rows(np.minimum(regrets[m], 1.0)) for m in metrics])
@@ -214,7 +213,7 @@ class KnownTasks:
         )
         known = replace(known, widths=known.calibrate()[0])
         found = [Larger.of(metabase, target, task_ids, f) for f in larger_fidelities(metabase)]
-        larger = [known._view(part).calibrated(part) for part in found if part is not None]
+        larger = [replace(p, widths=known._view(p).calibrate()[0]) for p in found if p is not None]
         names, tables = known.metafeature_names, known.configurations
         return replace(
             known, larger=tuple(larger), smaller=Smaller.of(metabase, target, task_ids, tables, names)
@@ -312,10 +311,6 @@ class KnownTasks:
             usual=self,
         )
 
-    def calibrated(self, part: Larger) -> Larger:
-        """Return what this view was made from, with the width at which its intervals hold."""
-        return replace(part, widths=self.calibrate()[0])
-
     @cached_property
     def knows(self) -> NDArray[np.bool_]:
         """Tell the tasks that have results; in a view not all."""
@@ -361,14 +356,6 @@ class KnownTasks:
     def defaults(self) -> list[int]:
         """Positions of the library defaults among the configurations."""
         return [i for i, c in enumerate(self.configurations.values()) if c.origin == "default"]
-
-    @property
-    def rival(self) -> int | None:
-        """Position of LightGBM's default in a view on larger training sets; None elsewhere."""
-        if self.whole is None:
-            return None
-        algorithms = [c.algorithm for c in self.configurations.values()]
-        return next((i for i in self.defaults if algorithms[i] == "lightgbm"), None)
 
     @cached_property
     def filled(self) -> dict[str, tuple[FloatArray, FloatArray]]:
@@ -459,10 +446,3 @@ class KnownTasks:
 def _quantile(ratios: FloatArray) -> float:
     known = ratios[np.isfinite(ratios)]
     return float(np.quantile(known, COVERAGE)) if len(known) else Z_80
-
-
-def _training_rows(metabase: MetaBase) -> pd.Series:
-    """Return the training rows of each task's runs at its main fidelity, by task id."""
-    runs = metabase.runs
-    is_main = runs["fidelity"] == runs["task_id"].map(metabase.main_fidelities)
-    return runs[is_main].groupby("task_id")["n_train"].max()

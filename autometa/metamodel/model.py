@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from autometa.errors import DataIssue, StorageError, UsageError
 from autometa.metabase import MetaBase, metabase_directory, read_manifest, write_manifest
-from autometa.metamodel import larger as larger_sets
 from autometa.metamodel.costs import PowerLaw
 from autometa.metamodel.forest import ProximityForest
 from autometa.metamodel.known import KnownTasks, TunedRuns
 from autometa.metamodel.neighbourhood import Neighbourhood, Prediction
 from autometa.metamodel.similarity import Similarity
-from autometa.metamodel.smaller import Smaller
+from autometa.metamodel.sizes import Larger, Smaller, as_description, from_description, under, unpacked
 from autometa.space import Configuration, target_of
 
 FloatArray = NDArray[np.float64]
@@ -295,7 +294,7 @@ def _arrays(part: KnownTasks) -> dict[str, Any]:
     for name in ("similarity", "levelling", "seconds"):
         arrays |= {f"{name}/{key}": value for key, value in getattr(part, name).to_arrays().items()}
     for number, larger in enumerate(part.larger):
-        arrays |= {f"larger/{number}/{k}": v for k, v in larger_sets.to_arrays(larger).items()}
+        arrays |= {f"larger/{number}/{k}": v for k, v in larger.to_arrays().items()}
     if part.smaller is not None:
         arrays |= {f"smaller/{k}": v for k, v in part.smaller.to_arrays().items()}
     return arrays
@@ -305,13 +304,10 @@ def _description(part: KnownTasks) -> dict[str, Any]:
     return {
         "target": part.target,
         "metafeatures": part.metafeature_names,
-        "configurations": {
-            i: {"algorithm": c.algorithm, "params": dict(c.params), "origin": c.origin}
-            for i, c in part.configurations.items()
-        },
+        "configurations": as_description(part.configurations),
         "metrics": list(part.regrets),
         "widths": part.widths,
-        "larger": [larger_sets.to_description(larger) for larger in part.larger],
+        "larger": [larger.to_description() for larger in part.larger],
     }
 
 
@@ -320,34 +316,30 @@ def _read_part(directory: Path, target: str) -> KnownTasks:
     description = json.loads((directory / f"{target}.json").read_text(encoding="utf-8"))
     with np.load(directory / f"{target}.npz", allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-
-    def own(name: str) -> dict[str, NDArray[Any]]:
-        return {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}
-
-    def tables(name: str) -> dict[str, NDArray[np.float64]]:
-        return {m: arrays[f"{name}/{m}"].astype("float64") for m in description["metrics"]}
-
     return KnownTasks(
         target=target,
         metafeature_names=description["metafeatures"],
-        tasks=pd.DataFrame(json.loads((directory / f"{target}.tasks.json").read_text(encoding="utf-8"))),
-        configurations={
-            i: Configuration(c["algorithm"], c["params"], c["origin"])
-            for i, c in description["configurations"].items()
-        },
-        regrets=tables("regrets"),
-        levels=tables("levels"),
+        tasks=pd.DataFrame(
+            json.loads((directory / f"{target}.tasks.json").read_text(encoding="utf-8"))
+        ).astype({"openml_id": "Int64"}),
+        configurations=from_description(description["configurations"]),
+        regrets=unpacked(arrays, "regrets"),
+        levels=unpacked(arrays, "levels"),
         sizes=arrays["sizes"],
-        similarity=Similarity.from_arrays(own("similarity"), arrays["metafeatures"].astype("float64")),
-        levelling=ProximityForest.from_arrays(own("levelling")),
-        seconds=PowerLaw.from_arrays(own("seconds")),
-        tuned=TunedRuns(arrays["tuned"], _tuned_file(directory, target).read_bytes(), tables("tuned")),
+        similarity=Similarity.from_arrays(
+            under(arrays, "similarity"), arrays["metafeatures"].astype("float64")
+        ),
+        levelling=ProximityForest.from_arrays(under(arrays, "levelling")),
+        seconds=PowerLaw.from_arrays(under(arrays, "seconds")),
+        tuned=TunedRuns(
+            arrays["tuned"], _tuned_file(directory, target).read_bytes(), unpacked(arrays, "tuned")
+        ),
         widths=description["widths"],
         larger=tuple(
-            larger_sets.from_arrays(own(f"larger/{number}"), larger)
+            Larger.from_arrays(under(arrays, f"larger/{number}"), larger)
             for number, larger in enumerate(description.get("larger", []))
         ),
-        smaller=Smaller.from_arrays(own("smaller")) if "smaller/tasks" in arrays else None,
+        smaller=Smaller.from_arrays(under(arrays, "smaller")) if "smaller/tasks" in arrays else None,
     )
 
 

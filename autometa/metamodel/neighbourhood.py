@@ -90,7 +90,9 @@ class Prediction:
         columns = np.arange(len(self.regret)) if allowed is None else np.flatnonzero(allowed)
         costs = None if time_budget is None else self.costs(time_budget)[columns]
         price = self.regret + PRICE_OF_DOUBLING * np.log2(np.maximum(self.seconds, 1e-9))
+        rival = None
         if self.rival is not None and self.rival in columns:
+            rival = int(np.searchsorted(columns, self.rival))
             lost = np.maximum(self.scenarios - self.scenarios[:, [self.rival]], 0.0)
             price += PRICE_OF_LOSS * (self.weights @ lost)
         chosen = safe_portfolio(
@@ -100,6 +102,7 @@ class Prediction:
             weights=self.weights,
             expected=self.regret[columns],
             defaults=np.flatnonzero(np.isin(columns, self.defaults)).tolist(),
+            rival=rival,
             costs=costs,
         )
         return columns[chosen].tolist()
@@ -233,7 +236,7 @@ class Neighbourhood:
             scenarios=regrets + (regret - plain),
             weights=shares,
             defaults=known.defaults,
-            rival=known.rival,
+            rival=_rival(known),
         )
 
     def _of_those_that_know(self, metric: str) -> tuple[FloatArray, FloatArray]:
@@ -337,3 +340,11 @@ class Neighbourhood:
                 )
             )
         return said
+
+
+def _rival(known: KnownTasks) -> int | None:
+    """Return the position of LightGBM's default in a view on larger training sets; None elsewhere."""
+    if known.whole is None:
+        return None
+    algorithms = [c.algorithm for c in known.configurations.values()]
+    return next((i for i in known.defaults if algorithms[i] == "lightgbm"), None)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 # The README promises a library default among the first five; it costs no regret that could be measured.
 SAFE_PLACE: Final = 5
+# With a rival, on large tables: best of the first 3, 5 and 10 for classification -.014 +- .015, -.014 +- .008 and
+# -.008 +- .005 with 8,000 training rows, where the best default there would cost .028 +- .028 after three.
+RIVAL_PLACE: Final = 3
 
 
 def greedy_portfolio(
@@ -68,9 +71,10 @@ def safe_portfolio(
     expected: NDArray[np.float64],
     defaults: Sequence[int],
     first: int | None = None,
+    rival: int | None = None,
     costs: NDArray[np.float64] | None = None,
 ) -> list[int]:
-    """Choose a greedy portfolio with a library default among the first five.
+    """Choose a greedy portfolio with a library default among the first five, with a rival among the first three.
 
     Nobody who tries the first few then ends below the most promising default.
 
@@ -84,11 +88,14 @@ def safe_portfolio(
         Columns that are library defaults; if none stands before ``SAFE_PLACE``, the best of them stands there.
     first : int, optional
         Column that leads; by default that of the least weighted mean.
+    rival : int, optional
+        The default that people have at hand: if none stands before ``RIVAL_PLACE``, this one stands there.
     """
     start = [] if first is None else [first]
-    chosen = greedy_portfolio(regrets, min(k, SAFE_PLACE - 1), weights=weights, start=start, costs=costs)
-    if k >= SAFE_PLACE and len(defaults) and not set(chosen) & set(defaults):
-        chosen.append(min(defaults, key=lambda i: expected[i]))
+    place, safe = (SAFE_PLACE, defaults) if rival is None else (RIVAL_PLACE, [rival])
+    chosen = greedy_portfolio(regrets, min(k, place - 1), weights=weights, start=start, costs=costs)
+    if k >= place and len(defaults) and not set(chosen) & set(defaults):
+        chosen.append(min(safe, key=lambda i: expected[i]))
     return greedy_portfolio(regrets, k, weights=weights, start=chosen, costs=costs)
 
 

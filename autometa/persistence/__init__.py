@@ -11,6 +11,7 @@ that native code follows without looking.
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import functools
 import importlib.metadata
 import io
@@ -18,10 +19,12 @@ import json
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 
 from autometa.errors import StorageError, without_passwords
 from autometa.files import write_file
@@ -231,6 +234,8 @@ def _to_plain(part: Any) -> dict[str, Any]:
     """Attributes of a fitted part that a file holds in another form: names for functions, numbers for splines."""
     if type(part).__name__ == "FunctionTransformer":
         return _name_function(part)
+    if type(part).__name__ == "EnsembleClassifier":
+        return {"classes": [_plain_label(label) for label in part.classes]}
     if type(part).__name__ == "SplineTransformer" and hasattr(part, "bsplines_"):
         return {"bsplines_": [(b.t, b.c, b.k, b.extrapolate) for b in part.bsplines_]}
     if type(part).__name__.startswith("KNeighbors") and hasattr(part, "_tree"):
@@ -246,6 +251,8 @@ def _from_plain(part: Any) -> dict[str, Any]:
 
     if type(part).__name__ == "FunctionTransformer":
         return _find_function(part)
+    if type(part).__name__ == "EnsembleClassifier":
+        return {"classes": [_read_label(label) for label in part.classes]}
     if type(part).__name__ == "SplineTransformer" and hasattr(part, "bsplines_"):
         return {"bsplines_": [BSpline(*parts) for parts in part.bsplines_]}
     if type(part).__name__.startswith("KNeighbors") and hasattr(part, "_tree"):
@@ -253,6 +260,47 @@ def _from_plain(part: Any) -> dict[str, Any]:
     if type(part).__module__ == "lightgbm.sklearn" and part._Booster is not None:
         return {"_Booster": _read_booster(part)}
     return {}
+
+
+# Labels that are no JSON, each as its kind and what it is made of; others become text.
+_LABELS: Final[Mapping[str, tuple[type, Callable[[Any], Any], Callable[..., Any]]]] = {
+    "date": (dt.date, dt.date.isoformat, dt.date.fromisoformat),
+    "datetime": (dt.datetime, dt.datetime.isoformat, dt.datetime.fromisoformat),
+    "time": (dt.time, dt.time.isoformat, dt.time.fromisoformat),
+    "timestamp": (pd.Timestamp, pd.Timestamp.isoformat, pd.Timestamp),
+    "span": (pd.Timedelta, pd.Timedelta.isoformat, pd.Timedelta),
+    "bytes": (bytes, bytes.hex, bytes.fromhex),
+    "decimal": (Decimal, str, Decimal),
+}
+
+
+def _plain_label(label: Any) -> Any:
+    plain = label.item() if isinstance(label, (np.bool_, np.number)) else label
+    if isinstance(plain, (str, int, float)):
+        return plain
+    if isinstance(plain, tuple):
+        return ["tuple", *map(_plain_label, plain)]
+    if isinstance(plain, pd.Period):
+        return ["period", plain.ordinal, plain.freqstr]
+    if isinstance(plain, pd.Interval):
+        return ["interval", _plain_label(plain.left), _plain_label(plain.right), plain.closed]
+    for name, (kind, write, _) in _LABELS.items():
+        if type(plain) is kind:
+            return [name, write(plain)]
+    return str(plain)
+
+
+def _read_label(plain: Any) -> Any:
+    if not isinstance(plain, list):
+        return plain
+    kind, *parts = plain
+    if kind == "tuple":
+        return tuple(map(_read_label, parts))
+    if kind == "period":
+        return pd.Period(ordinal=parts[0], freq=parts[1])
+    if kind == "interval":
+        return pd.Interval(_read_label(parts[0]), _read_label(parts[1]), closed=parts[2])
+    return _LABELS[kind][2](*parts)
 
 
 def _plain_functions() -> dict[str, tuple[Callable[..., Any] | None, Mapping[str, Any]]]:

@@ -66,6 +66,7 @@ FUNCTIONS: Final[Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]] = M
             for part in DATE_PARTS
         },
         "within ten deviations": (np.clip, {"a_min": -10.0, "a_max": 10.0}),
+        "frame to its column": (pd.DataFrame.squeeze, {"axis": 1}),
         "missing to empty text": (pd.Series.fillna, {"value": ""}),
     }
 )
@@ -334,8 +335,12 @@ def _encoded_blocks(algorithm: Algorithm, task: Task, encoding: Encoding) -> lis
         return encoder.make(Need(task.kind, algorithm.preprocessing == "scaled", n_components))
 
     def add_text(title: str, name: str, steps: list[Any]) -> None:
-        clean = [apply("to text"), apply("missing to empty text")]
-        blocks.append((title, make_pipeline(*clean, *steps), _selector(task, [name])[0]))
+        spelling = _spelling_steps(task, [name])  # of frames
+        columns = _selector(task, [name])
+        if spelling:
+            spelling.append(apply("frame to its column"))
+        clean = [*spelling, apply("to text"), apply("missing to empty text")]
+        blocks.append((title, make_pipeline(*clean, *steps), columns if spelling else columns[0]))
 
     for encoder, columns in read:
         if encoder.takes == "levels":

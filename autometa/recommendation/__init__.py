@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,20 @@ from autometa.metabase import MetaBase
 from autometa.metafeatures import describe_task
 from autometa.metamodel import MetaModel, Neighbourhood, Prediction
 from autometa.metrics import Scale
-from autometa.recommendation._results import Recommendation, Recommendations, Suitable, code_of
+from autometa.recommendation._results import Recommendation, Recommendations, code_of
 from autometa.recommendation.mixture import MOST_MEMBERS, MOST_OF_AN_ALGORITHM, Candidates, leading_metrics
-from autometa.space import Configuration
+from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 
-__all__ = ["Recommendation", "Recommendations", "Suitable", "code_of", "recommend", "recommend_for_task"]
+__all__ = [
+    "MetaModelLike",
+    "Recommendation",
+    "Recommendations",
+    "Recommender",
+    "code_of",
+    "recommend",
+    "recommend_for_task",
+]
 
 # As far from the known tasks as their hundredth is from the others.
 FAR: Final = 0.5
@@ -30,6 +38,17 @@ FAR: Final = 0.5
 N_COMPARED: Final = 10
 # With fewer rows, a fold of ten has less than ten.
 SMALL_TASK_ROWS: Final = 100
+
+
+@runtime_checkable
+class Recommender(Protocol):
+    """What ranks configurations by itself, in the place of a meta-model."""
+
+    def recommend(self, task: Task, **options: Any) -> Any:
+        """Return recommendations, best first; `options` are those of :func:`recommend_for_task`."""
+
+
+MetaModelLike = MetaModel | MetaBase | Recommender | str | Path
 
 
 def recommend(
@@ -41,7 +60,7 @@ def recommend(
     k: int = 10,
     time_budget: float | None = None,
     algorithms: str | Sequence[str] | None = None,
-    metamodel: MetaModel | MetaBase | str | Path | None = None,
+    metamodel: MetaModelLike | None = None,
     exclude_seen: bool = True,
     random_state: int | None = None,
     column_types: Mapping[str, str] | None = None,
@@ -66,10 +85,11 @@ def recommend(
         comes earlier.
     algorithms : str, sequence of str or None, default=None
         Only these algorithms; None for all.
-    metamodel : MetaModel, MetaBase, path or None, default=None
-        What to learn from: a trained meta-model, a directory written by ``autometa train``, or a metadata base (a
-        meta-model is trained on it, which takes a while). By default the bundled meta-model with what
-        :func:`autometa.learn` has added on this machine; ``"bundled"`` for the first alone.
+    metamodel : MetaModel, MetaBase, Recommender, path or None, default=None
+        What to learn from: a trained meta-model, a directory written by ``autometa train``, a metadata base (a
+        meta-model is trained on it, which takes a while), or what recommends by a method of its own. By default the
+        bundled meta-model with what :func:`autometa.learn` has added on this machine; ``"bundled"`` for the first
+        alone.
     exclude_seen : bool, default=True
         Whether to ignore what is known about this very table and its relatives, so that nobody measures a memory.
     random_state : int or None, default=None
@@ -120,15 +140,20 @@ def recommend_for_task(
     k: int = 10,
     time_budget: float | None = None,
     algorithms: str | Sequence[str] | None = None,
-    metamodel: MetaModel | MetaBase | str | Path | None = None,
+    metamodel: MetaModelLike | None = None,
     exclude_seen: bool = True,
     random_state: int | None = None,
 ) -> Recommendations:
     """Recommend pipelines for a task; see :func:`recommend`."""
     if k < 1:
         raise UsageError("AM510", f"k is {k}.", "Ask for at least one recommendation.")
+    if isinstance(metamodel, Recommender):
+        own: Recommendations = metamodel.recommend(
+            task, k=k, time_budget=time_budget, algorithms=algorithms, random_state=random_state
+        )
+        return own
     clock = _Clock()
-    suits = Suitable(task, algorithms)
+    space = SearchSpace.for_kind(task.kind, algorithms)
     model = load_metamodel(metamodel)
     clock.lap("load_metamodel")
     metafeatures = describe_task(task, random_state=random_state or 0)
@@ -137,7 +162,8 @@ def recommend_for_task(
     near = model.about(metafeatures, task.kind, exclude=seen, n_train=task.n_rows)
     sizes = (task.n_rows, task.X.shape[1], len(task.classes))
     prediction = near.predict(task.metric.stored, sizes)
-    allowed = np.array([suits(c) for c in near.known.configurations.values()])
+    known = near.known.configurations.values()
+    allowed = np.array([space.suits(c, task.n_rows, task.n_rarest) for c in known])
     issues = [*task.warnings, *model.notices]
     allowed &= _affordable(prediction, allowed, time_budget, issues)
     if not allowed.any():
@@ -150,8 +176,10 @@ def recommend_for_task(
     longer = prediction.portfolio(max(k, N_COMPARED), allowed, time_budget)
     chosen = longer[:k]
     issues += _model_issues(task, near.novelty, seen)
+    items = _items(task, near, prediction, longer)[:k]
+    leading = _leading(task, near, sizes, allowed, time_budget)
     result = Recommendations(
-        _items(task, near, prediction, longer)[:k],
+        items,
         task=task,
         novelty=near.novelty,
         similar_tasks=near.similar_tasks(),
@@ -162,7 +190,7 @@ def recommend_for_task(
         past=near.past_runs(task.metric.stored),
         algorithms=algorithms,
         costs=None if time_budget is None else prediction.costs(time_budget)[chosen],
-        leading=_leading(task, near, sizes, allowed, time_budget),
+        leading=leading,
         time_budget=time_budget,
         default_seconds=_seconds_of_defaults(near, prediction),
     )

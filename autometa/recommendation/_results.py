@@ -305,10 +305,10 @@ class Recommendations(Sequence[Recommendation]):
         For each task, most similar first, configurations and how well they did: 0 as the best constant prediction, 1
         perfect.
         """
-        suits = Suitable(self.task, self._algorithms)
+        space = SearchSpace.for_kind(self.kind, self._algorithms)
         found = []
         for runs, levels in self._past.unpack():
-            rows = np.flatnonzero([suits(c) for c in runs])
+            rows = np.flatnonzero([space.suits(c, self.task.n_rows, self.task.n_rarest) for c in runs])
             found.append(([runs[i] for i in rows], levels[rows]))
         return found
 
@@ -330,29 +330,6 @@ class Recommendations(Sequence[Recommendation]):
             "warnings": [issue.to_dict() for issue in self.warnings],
             "seconds": {k: _finite(v) for k, v in self.seconds.items()},
         }
-
-
-class Suitable:
-    """Tells whether configurations can be made and can work on a task.
-
-    Parameters
-    ----------
-    task : Task
-    algorithms : str, sequence of str or None, default=None
-        Of which they must be; None for all.
-    """
-
-    def __init__(self, task: Task, algorithms: str | Sequence[str] | None = None) -> None:
-        self._space = SearchSpace.for_kind(task.kind, algorithms)
-        self._n_rows = task.n_rows
-        is_regression = task.kind == "regression"
-        self._n_rarest = task.n_rows if is_regression else int(task.y.value_counts().min())
-
-    def __call__(self, configuration: Configuration) -> bool:
-        if configuration.algorithm not in self._space or self._space.problems(configuration):
-            return False
-        algorithm = self._space[configuration.algorithm]
-        return algorithm.fits(configuration, self._n_rows, self._n_rarest)
 
 
 def code_of(estimator: Any, task: Task, target: str | None, data: str, read: str) -> str:

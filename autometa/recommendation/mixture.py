@@ -187,7 +187,6 @@ def build_ensemble(
     *,
     threshold: float | None = None,
     random_state: int | None = 0,
-    n_jobs: int = 1,
 ) -> VotingClassifier | VotingRegressor | FixedThresholdClassifier:
     """Build the unfitted weighted mean of the pipelines of some configurations.
 
@@ -204,8 +203,6 @@ def build_ensemble(
         predicted by default.
     random_state : int or None, default=0
         Seed of each member.
-    n_jobs : int, default=1
-        Threads of each member, where it has any.
 
     Returns
     -------
@@ -226,7 +223,7 @@ def build_ensemble(
         encoded = replace(task, y=codes)
     else:
         encoded = task
-    pipelines = [build_pipeline(c, encoded, random_state=random_state, n_jobs=n_jobs) for c in configurations]
+    pipelines = [build_pipeline(c, encoded, random_state=random_state) for c in configurations]
     members = list(zip(_names(configurations), pipelines, strict=True))
     shares = None if weights is None else [float(weight) for weight in weights]
     if task.kind == "regression":

@@ -16,7 +16,7 @@ from autometa.report._charts import MIDDLE, against_seconds, bars, draw, over_ti
 from autometa.report._importance import measure_hyperparameters
 from autometa.report._page import Cell, Column, Part, make_figure, make_table
 from autometa.space import SearchSpace
-from autometa.wording import algorithm_name, brief_seconds, counted, listed, number
+from autometa.wording import SECOND_LAYER, algorithm_name, brief_seconds, counted, listed, number
 
 if TYPE_CHECKING:
     from autometa.recommendation import Recommendations
@@ -148,11 +148,11 @@ def describe_search(report: SearchReport) -> Part | None:
     if not len(done):
         return None
     made_of = [
-        "a second layer" if origin == "second layer" else f"{n:,} {origin}"
+        f"a {origin}" if origin == SECOND_LAYER else f"{n:,} {origin}"
         for origin, n in done["origin"].map(origin_name).value_counts().items()
     ]
     others = [f"{n:,} {state}" for state, n in board["state"].value_counts().items() if state != "complete"]
-    n_trials = int((board["origin"] != "second layer").sum())
+    n_trials = int((board["origin"] != SECOND_LAYER).sum())
     what = (
         f"{counted(n_trials, 'trial')}: {len(done):,} complete ({listed(made_of)})"
         f"{', ' * bool(others)}{', '.join(others)}. A trial is one pipeline measured on the folds"

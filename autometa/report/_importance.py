@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from autometa.report._charts import bars, draw
 from autometa.report._page import Cell, Column, Part, make_figure, make_table
 from autometa.space import Configuration, SearchSpace
-from autometa.wording import algorithm_name, counted, shortened, significant
+from autometa.wording import SECOND_LAYER, algorithm_name, counted, shortened, significant
 
 if TYPE_CHECKING:
     import optuna
@@ -262,7 +262,7 @@ def measure_hyperparameters(
     """
     import optuna
 
-    leaderboard = leaderboard[leaderboard["origin"] != "second layer"]
+    leaderboard = leaderboard[leaderboard["origin"] != SECOND_LAYER]
     done = leaderboard[(leaderboard["state"] == "complete") & leaderboard["score"].notna()]
     if not len(done):
         return None
@@ -379,6 +379,6 @@ def describe_importance(task: Task, board: pd.DataFrame) -> Part | None:
     chart = bars(rows, f"loss of {task.metric.name}", error=True)
     figure = make_figure("Permutation importance", how, draw(chart, label))
     part.blocks.append(
-        f'<div class="grid">{figure}<div class="card span"><h3>All columns</h3>{table}</div></div>\n'
+        f'<div class="grid">{figure}<div class="card span"><h3>Columns shuffled</h3>{table}</div></div>\n'
     )
     return part

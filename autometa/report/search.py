@@ -38,6 +38,7 @@ from autometa.report._predictions import describe_predictions
 from autometa.report._table import describe_table
 from autometa.report.recommendations import TaskMap, describe_known
 from autometa.wording import (
+    SECOND_LAYER,
     algorithm_name,
     brief_params,
     brief_seconds,
@@ -292,7 +293,7 @@ def _model_name(report: SearchReport) -> tuple[str, str]:
     if not len(board):
         return type(report.model).__name__, ""
     row = board.iloc[0]
-    if row["origin"] == "second layer":
+    if row["origin"] == SECOND_LAYER:
         return f"A second layer: {algorithm_name(row['algorithm'])}", str(row["reason"])
     return algorithm_name(row["algorithm"]), brief_params(row["algorithm"], row["params"], report.task.kind)
 

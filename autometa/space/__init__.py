@@ -190,6 +190,20 @@ class SearchSpace:
                 found.append(f"{name}={params[name]!r} is outside its range")
         return found
 
+    def suits(self, configuration: Configuration, n_rows: int, n_rarest: int) -> bool:
+        """Whether a configuration can be made and can work on a table.
+
+        Parameters
+        ----------
+        configuration : Configuration
+            Of any origin.
+        n_rows, n_rarest : int
+            Rows of the table, and of its rarest class; see :attr:`autometa.task.Task.n_rarest`.
+        """
+        if configuration.algorithm not in self or self.problems(configuration):
+            return False
+        return self[configuration.algorithm].fits(configuration, n_rows, n_rarest)
+
     def design(self, n: int, seed: int = 0) -> list[Configuration]:
         """Return `n` configurations of each algorithm: the default, then a scrambled Sobol sequence.
 

@@ -1,4 +1,4 @@
-"""Dates as people write them: the one way of writing that a column of text follows."""
+"""Dates, times of day and spans of time as people write them: the one way of writing that a column of text follows."""
 
 from __future__ import annotations
 
@@ -62,8 +62,36 @@ _MIN_DATE_LIKE: Final = 0.9
 # What is longer is no date that people write.
 _MAX_LENGTH: Final = 64
 _MAX_FORMATS: Final = 12
+# Cells that are looked at for spans.
+_N_SPANS: Final = 500
 
-
+_CLOCK: Final = re.compile(
+    r"^\s*(?:[-+]?\d{1,3}:[0-5]\d(?:(?::[0-5]\d)?\.\d+|:[0-5]\d)?"
+    r"|\d{1,2}:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?\s*(?:Z|[-+]\d{2}:?\d{2})"
+    r"|(?P<half>(?:0?[1-9]|1[0-2])(?::[0-5]\d(?::[0-5]\d)?|[.][0-5]\d)?\s*[ap][.]?m[.]?))\s*$",
+    re.IGNORECASE,
+)
+# Minutes and seconds: where one cell has a fraction of a second, all of its column are such.
+_LAP: Final = re.compile(r"^\s*[-+]?\d{1,3}:[0-5]\d\.\d+\s*$")
+_OF_CLOCKS: Final[Reading] = ("hours to clock", "half days to hours", "clock without offset")
+CLOCKS: Final[Reading] = ("to text", *_OF_CLOCKS, "clock to span", "to spans", "to nanoseconds")
+LAPS: Final[Reading] = ("to text", "laps to span", "to spans", "to nanoseconds")
+# As pandas writes spans, as ISO 8601 does, and as people do with more than one unit.
+_WRITTEN_SPAN: Final = re.compile(
+    r"^\s*[-+]?(?:\d+\s*days?,?\s*(?:[-+]?\d{1,2}:\d{2}:\d{2}(?:\.\d+)?)?"
+    r"|P(?=[\dT])(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?"
+    r"|\d{1,2}\s*[hH]\s*[0-5]?\d"
+    r"|(?:\d+(?:\.\d+)?\s*(?:days?|d|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s)\s*,?){1,4})\s*$"
+)
+_UNITS_OF_TIME: Final = re.compile(r"(?<=\d)\s*([a-z]+)")
+_MINUTES_AFTER_HOURS: Final = re.compile(r"(?<=\d)\s*[hH]\s*(\d{1,2})\s*$")
+_LETTERS_OF_SPANS: Final[Reading] = (
+    "minutes after hours",
+    "days to words",
+    "hours to letters",
+    "minutes to letters",
+    "seconds to letters",
+)
 DAYS_IN_NUMBERS: Final[Reading] = (
     "to text",
     "whole numbers without point",
@@ -274,3 +302,53 @@ def _year(digits: str) -> str:
 
 def _months(word: str) -> list[str]:
     return ["%b", "%B"] if word.lower() == "may" else ["%b" if len(word) == 3 else "%B"]
+
+
+# -- times of day and spans ------------------------------------------------------------------------------------------
+
+
+def is_clock(text: str) -> bool:
+    """Whether a cell is a time of day, or a span of hours, minutes and seconds."""
+    return len(text) <= _MAX_LENGTH and _CLOCK.match(text) is not None
+
+
+def is_lap(text: str) -> bool:
+    """Whether a cell is a time in minutes and seconds, told by the fraction of a second."""
+    return len(text) <= _MAX_LENGTH and _LAP.match(text) is not None
+
+
+def span_reading(levels: Sequence[str], weights: Any, *, least: float) -> Reading | None:
+    """Return how spans of time are written in words or by ISO 8601; None where a column holds none.
+
+    Parameters
+    ----------
+    levels : sequence of str
+        The different cells.
+    weights : sequence of int
+        How often each stands.
+    least : float
+        Share of the cells, words for missing apart, that must be spans.
+
+    Returns
+    -------
+    tuple of str or None
+        Names of :mod:`autometa.tables.functions`. Numbers with one and the same unit are numbers.
+    """
+    cells = [
+        (level, int(weight))
+        for level, weight in zip(levels[:_N_SPANS], weights[:_N_SPANS], strict=True)
+        if not is_word_for_missing(level)
+    ]
+    found = [(w, n) for w, n in cells if len(w) <= _MAX_LENGTH and _WRITTEN_SPAN.match(w)]
+    if not found or sum(weight for _, weight in found) < least * sum(weight for _, weight in cells):
+        return None
+    spelt = {_MINUTES_AFTER_HOURS.sub(r"h \1m", level) for level, _ in found}
+    kinds = {" ".join(unit[0] for unit in _UNITS_OF_TIME.findall(level)) for level in spelt}
+    is_iso = all(level.lstrip(" -+").startswith("P") for level, _ in found)
+    if not is_iso and not any(":" in level for level, _ in found) and kinds <= set("dhms"):
+        return None if len(kinds) == 1 else _spans(_LETTERS_OF_SPANS)
+    return _spans(() if is_iso else _LETTERS_OF_SPANS)
+
+
+def _spans(letters: Reading) -> Reading:
+    return ("to text", *letters, "to spans", "to nanoseconds")

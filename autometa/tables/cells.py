@@ -11,20 +11,19 @@ from typing import Any, Final, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from autometa.errors import DataError
-from autometa.tables._dates import DAYS_IN_NUMBERS, PERIODS_TO_DATES, date_reading, number_dates
-from autometa.tables.numbers import (
+from autometa.tables._dates import (
     CLOCKS,
+    DAYS_IN_NUMBERS,
     LAPS,
+    PERIODS_TO_DATES,
+    date_reading,
     is_clock,
     is_lap,
-    is_no_value,
-    is_range_or_bound,
-    is_word_for_missing,
-    number_reading,
+    number_dates,
     span_reading,
 )
-from autometa.tables.readings import Reading, read_column
+from autometa.tables.numbers import is_no_value, is_range_or_bound, is_word_for_missing, number_reading
+from autometa.tables.readings import MAX_EXACT, Reading, judge_numbers, read_column
 
 ColumnType = Literal["numeric", "categorical", "date", "text", "ignored"]
 
@@ -37,11 +36,8 @@ MAX_SHARE_UNREAD: Final = 0.1
 MAX_SHARE_OF_ONE_WORD: Final = 0.25
 # Words that could not be read are remembered for new rows, these many of a column.
 MAX_WORDS_KEPT: Final = 50
-MAX_EXACT: Final = 2**53
 # An example for the user is the longest of the first cells.
 N_EXAMPLES: Final = 10_000
-# A count without gaps between these is one of years, which say something; another is an id.
-YEARS: Final = (1500, 2200)
 # Values that are looked at to see whether they are made of parts.
 N_PARTED: Final = 1000
 
@@ -69,6 +65,8 @@ class Column:
         See :mod:`autometa.tables.readings`.
     values : Series or None, default=None
         What was read, where that is to take the place of the raw cells.
+    raw : Series or None, default=None
+        The cells that are still to be read by `reading`, for `values`.
     detail : str, default=""
         Examples and counts for the report.
     is_mixed : bool, default=False
@@ -84,6 +82,7 @@ class Column:
     detail: str = ""
     is_mixed: bool = False
     unread: tuple[str, ...] = ()
+    raw: pd.Series | None = None
 
 
 def look_at_text(column: pd.Series, counts: pd.Series, wanted: ColumnType | None) -> Column | None:
@@ -94,22 +93,16 @@ def look_at_text(column: pd.Series, counts: pd.Series, wanted: ColumnType | None
     column : Series
     counts : Series
         How often each level stands, by level.
-    wanted : str or None
-        The type asked for.
-
-    Raises
-    ------
-    DataError
-        AM216 when no cell can be read as the type asked for.
+    wanted : {"numeric", "date"} or None
+        The type asked for; None is the answer where no cell can be read so.
     """
     if wanted in (None, "numeric"):
         found = _numbers_in_text(column, counts, is_asked_for=wanted is not None)
         if found is not None or wanted is not None:
             return found
-    if wanted in (None, "date"):
-        found = _dates_in_text(column, counts, is_asked_for=wanted is not None)
-        if found is not None:
-            return found
+    found = _dates_in_text(column, counts, is_asked_for=wanted is not None)
+    if found is not None or wanted is not None:
+        return found
     sample = [str(level) for level in counts.index[:200]]
     words = float(np.mean([len(value.split()) for value in sample]))
     n_present = int(counts.sum())
@@ -128,42 +121,6 @@ def judge_unique(column: pd.Series, reading: Reading) -> Column:
     return Column("text", "AM211", reading) if has_parts(column) else Column("ignored", "AM206")
 
 
-def judge_numbers(column: pd.Series) -> tuple[ColumnType, str]:
-    """Return what a column of numbers is, and the code of what is to be said about it."""
-    present = column.dropna()
-    if present.empty:
-        return "ignored", "AM205"
-    if len(present) == len(column) > 1 and (present == present.iloc[0]).all():
-        return "ignored", "AM208"
-    if not pd.api.types.is_integer_dtype(column.dtype):
-        return "numeric", ""
-    if len(column) >= 20 and len(present) == len(column) and _is_gapless(column):
-        # Only a gapless count is an id: other unique integers may well carry information.
-        return "ignored", "AM206"
-    if _fall_together(present):
-        return "numeric", "AM217"
-    return "numeric", ""
-
-
-def _fall_together(present: pd.Series) -> bool:
-    """Whether some whole numbers are so large that they are the same as floats."""
-    largest = max(abs(int(present.max())), abs(int(present.min())))
-    return largest > MAX_EXACT and present.astype("float64").nunique() < present.nunique()
-
-
-def _is_gapless(column: pd.Series) -> bool:
-    least, most = int(column.min()), int(column.max())
-    is_years = YEARS[0] <= least and most <= YEARS[1]
-    return not is_years and most - least == len(column) - 1 and bool(column.is_unique)
-
-
-def has_infinity(column: pd.Series) -> bool:
-    """Whether a column of floats holds infinities."""
-    if not pd.api.types.is_float_dtype(column.dtype):
-        return False
-    return bool(np.isinf(column.to_numpy(dtype="float64", na_value=np.nan)).any())
-
-
 # -- numbers -------------------------------------------------------------------------------------------------------
 
 
@@ -175,16 +132,12 @@ def _numbers_in_text(column: pd.Series, counts: pd.Series, *, is_asked_for: bool
         return Column("numeric", "", TRUTH, read_column(column, TRUTH))
     reading, is_time = _reading_of(levels, weights, is_asked_for)
     if reading is None:
-        if is_asked_for:
-            raise unreadable(column, "numeric")
         return None
     if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == object:
         reading = ("to objects", *reading)
     values = read_column(column, reading)
     unread = _unread(column, values)
     if not values.notna().any():
-        if is_asked_for:
-            raise unreadable(column, "numeric")
         return None
     if not is_asked_for and not _are_few(unread, int(weights.sum()), str(column.name)):
         return None
@@ -217,7 +170,12 @@ def _ranges(levels: Sequence[str], weights: Any) -> str:
 
 
 def _are_truth(levels: Sequence[str]) -> bool:
-    return bool(levels) and {level.strip().casefold() for level in levels} == {"true", "false"}
+    found: set[str] = set()
+    for level in levels:
+        found.add(level.strip().casefold())
+        if not found <= {"true", "false"}:
+            return False
+    return len(found) == 2
 
 
 def _reading_of(levels: Sequence[str], weights: Any, is_asked_for: bool) -> tuple[Reading | None, bool]:
@@ -254,8 +212,6 @@ def _shown_number(value: Any) -> str:
 def _dates_in_text(column: pd.Series, counts: pd.Series, *, is_asked_for: bool) -> Column | None:
     found = date_reading([str(level) for level in counts.index], counts.to_numpy(), force=is_asked_for)
     if found is None:
-        if is_asked_for:
-            raise unreadable(column, "date")
         return None
     reading, is_ambiguous = found
     if column.dtype == object or isinstance(column.dtype, pd.CategoricalDtype):
@@ -266,8 +222,6 @@ def _dates_in_text(column: pd.Series, counts: pd.Series, *, is_asked_for: bool) 
     if not values.notna().any() or not (
         is_asked_for or _are_few(unread, int(counts.sum()), str(column.name))
     ):
-        if is_asked_for:
-            raise unreadable(column, "date")
         return None
     detail = _detail(column, values, unread, operator.methodcaller("strftime", "%Y-%m-%d"))
     code = "AM213" if is_ambiguous else "AM202"
@@ -308,24 +262,17 @@ def _detail(
     shows_example: bool = True,
 ) -> str:
     parts = []
-    raw = column[values.notna()].head(N_EXAMPLES)
-    if shows_example and len(raw):
-        row = raw.map(lambda value: len(str(value))).to_numpy().argmax()
-        parts.append(f"{str(raw.iloc[row])[:40]!r} as {show(values[values.notna()].iloc[row])}")
+    first = np.flatnonzero(values.notna())[:N_EXAMPLES]
+    if shows_example and len(first):
+        raw = column.iloc[first]
+        is_text = isinstance(raw.dtype, pd.StringDtype)
+        lengths = raw.str.len() if is_text else raw.map(lambda value: len(str(value)))
+        row = lengths.to_numpy().argmax()
+        parts.append(f"{str(raw.iloc[row])[:40]!r} as {show(values.iloc[first[row]])}")
     if len(unread):
         words = ", ".join(repr(str(word)[:30]) for word in unread.index[:3]) + ", ..." * (len(unread) > 3)
         parts.append(f"{int(unread.sum())} of {len(column)} cells, {words}, as missing")
     return " and ".join(parts)
-
-
-def unreadable(column: pd.Series, what: str) -> DataError:
-    """Return the error of a column that cannot be read as the type asked for."""
-    present = column.dropna()
-    return DataError(
-        "AM216",
-        f"column {column.name!r} is to be read as {what}, and no cell can be ({str(present.iloc[0])[:40]!r}).",
-        "Choose another type.",
-    )
 
 
 def has_parts(column: pd.Series) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from autometa.errors import DataIssue, UsageError, listed
-from autometa.tables._dates import DAYS_IN_NUMBERS, SECONDS, THOUSANDTHS, number_dates
+from autometa.tables._dates import CLOCKS, DAYS_IN_NUMBERS, SECONDS, THOUSANDTHS, number_dates
 from autometa.tables.cells import (
     COLUMN_TYPES,
     DATES,
@@ -25,16 +25,12 @@ from autometa.tables.cells import (
     SPANS,
     Column,
     ColumnType,
-    has_infinity,
     is_id,
-    judge_numbers,
     judge_unique,
     look_at_text,
-    unreadable,
 )
 from autometa.tables.frames import are_numbers
-from autometa.tables.numbers import CLOCKS
-from autometa.tables.readings import Reading, read_column, spelling
+from autometa.tables.readings import Reading, has_infinity, judge_numbers, read_column, spelling, unreadable
 
 _N_SHOWN: Final = 3
 
@@ -173,7 +169,12 @@ def _column_issue(code: str, columns: Sequence[tuple[str, str]]) -> DataIssue:
 
 
 def look_at(column: pd.Series, wanted: ColumnType | None = None) -> Column:
-    """Decide what a column is; `wanted` is not questioned unless nothing can be read so."""
+    """Decide what a column is and read it; `wanted` is not questioned unless nothing can be read so."""
+    found = _look_at(column, wanted)
+    return found if found.raw is None else replace(found, values=read_column(found.raw, found.reading))
+
+
+def _look_at(column: pd.Series, wanted: ColumnType | None) -> Column:
     if wanted == "ignored":
         return Column("ignored")
     plain = _without_arrow(column)
@@ -187,10 +188,10 @@ def look_at(column: pd.Series, wanted: ColumnType | None = None) -> Column:
     if how:
         spelled = read_column(plain, how)
         found = _look_at_objects(spelled, wanted)
-        values = spelled if found.values is None else found.values
         # The letters of bytes and of half characters say nothing.
         kind: ColumnType = "categorical" if found.type == "text" else found.type
-        return replace(found, type=kind, reading=(*how, *(found.reading or LEVELS)), values=values)
+        values = spelled if found.values is None else found.values
+        return replace(found, type=kind, reading=(*how, *(found.reading or LEVELS)), values=values, raw=None)
     dtype = plain.dtype
     if pd.api.types.is_complex_dtype(dtype):
         return Column("ignored", "AM210")
@@ -200,8 +201,7 @@ def look_at(column: pd.Series, wanted: ColumnType | None = None) -> Column:
         if wanted == "categorical":
             return Column("categorical", reading=LEVELS)
         if isinstance(column.dtype, pd.ArrowDtype):
-            reading: Reading = ("to objects", *DATES)
-            return Column("date", reading=reading, values=read_column(column, reading))
+            return Column("date", reading=("to objects", *DATES), raw=column)
         return Column("date")
     if isinstance(dtype, pd.PeriodDtype):
         return Column("date", reading=("start of period", *DATES))
@@ -217,7 +217,8 @@ def look_at(column: pd.Series, wanted: ColumnType | None = None) -> Column:
 def _look_at_categories_of_time(column: pd.Series) -> Column | None:
     """Decide about categories that are dates, periods or spans: they say more than their names."""
     dtype = column.cat.categories.dtype
-    if pd.api.types.is_datetime64_any_dtype(dtype):
+    kind = pd.api.types.infer_dtype(column.cat.categories) if pd.api.types.is_object_dtype(dtype) else ""
+    if pd.api.types.is_datetime64_any_dtype(dtype) or kind in ("date", "datetime"):
         reading: Reading = ("to objects", *DATES)
     elif isinstance(dtype, pd.PeriodDtype):
         reading = PERIODS
@@ -226,7 +227,7 @@ def _look_at_categories_of_time(column: pd.Series) -> Column | None:
         return _look_at_spans(read_column(column, spans), column, spans)
     else:
         return None
-    return Column("date", "", reading, read_column(column, reading))
+    return Column("date", reading=reading, raw=column)
 
 
 def _without_arrow(column: pd.Series) -> pd.Series | None:
@@ -252,12 +253,10 @@ def _without_arrow(column: pd.Series) -> pd.Series | None:
 
 
 def _look_at_numbers(column: pd.Series, wanted: ColumnType | None) -> Column:
-    if wanted == "categorical":
-        return Column("categorical", reading=LEVELS, values=read_column(column, LEVELS))
+    if wanted in ("categorical", "text"):
+        return Column(wanted, reading=LEVELS, raw=column)
     if wanted == "date":
         return _dates_of_numbers(column)
-    if wanted == "text":
-        return Column("text", reading=LEVELS, values=read_column(column, LEVELS))
     found, code = judge_numbers(column)
     if found == "numeric" and wanted is None and not pd.api.types.is_bool_dtype(column.dtype):
         return _dates_in_numbers(column) or Column(found, code)
@@ -322,21 +321,27 @@ def _look_at_objects(column: pd.Series, wanted: ColumnType | None) -> Column:
     counts = counts[counts > 0]
     if isinstance(counts.index.dtype, pd.StringDtype):
         counts.index = counts.index.astype("object")  # which is passed through ten times faster
-    is_mixed = _is_mixed(counts.index)
+    is_mixed = not isinstance(column.dtype, pd.StringDtype) and _is_mixed(counts.index)
     if is_mixed or column.dtype == object or is_category:
         # 1, 1.0 and "1" are one level, however they were told apart.
         counts = counts.groupby(_as_levels(counts.index).to_numpy()).sum()
     if len(counts) == 1 and len(present) == len(column) and len(column) > 1:
         return Column("ignored", "AM208")
+    is_level = wanted in ("categorical", "text") or (is_category and wanted is None)
+    if not is_level:
+        found = look_at_text(column, counts, wanted)
+        if found is not None:
+            return found
+        if wanted is not None:
+            raise unreadable(column, wanted)
     # What cannot come as a number is spelled alike wherever it comes from; looking at each cell takes time.
     as_text = LEVELS[:1] if is_category else ()
     reading = LEVELS if is_mixed or _look_numeric(counts.index) else as_text
-    as_levels = Column("categorical", reading=reading, is_mixed=is_mixed)
     if wanted in ("categorical", "text"):
         return Column(wanted, reading=reading or ("to text",))
-    if is_category and wanted is None:
-        return judge_unique(column, reading) if is_id(len(counts), column) else as_levels
-    return look_at_text(column, counts, wanted) or as_levels
+    if is_level and is_id(len(counts), column):
+        return judge_unique(column, reading)
+    return Column("categorical", reading=reading, is_mixed=is_mixed)
 
 
 def _look_at_typed_objects(
@@ -350,14 +355,14 @@ def _look_at_typed_objects(
     if kind == "boolean" or are_numbers(present):
         return _look_at_number_objects(column, present)
     if kind in ("datetime", "datetime64", "date"):
-        return Column("date", "", DATES, read_column(column, DATES))
+        return Column("date", reading=DATES, raw=column)
     if kind in ("timedelta", "timedelta64"):
         spans: Reading = ("to spans", *SPANS)
         return _look_at_spans(read_column(column, spans), column, spans)
     if kind == "time":
-        return Column("numeric", "", CLOCKS, read_column(column, CLOCKS))
+        return Column("numeric", reading=CLOCKS, raw=column)
     if kind == "period":
-        return Column("date", "", PERIODS, read_column(column, PERIODS))
+        return Column("date", reading=PERIODS, raw=column)
     return None
 
 

@@ -7,6 +7,7 @@ becomes a DataFrame here; nothing is parsed yet. What each column means is decid
 from __future__ import annotations
 
 import contextlib
+import difflib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -217,6 +218,31 @@ def names_of(frame: pd.DataFrame) -> list[str]:
     return [name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00") for name in names]
 
 
+def split_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, pd.Series]:
+    """Split a frame into features and the named target column.
+
+    Raises
+    ------
+    DataError
+        AM101 when there is no such column, with the closest name; AM301 when there are two.
+    """
+    names = names_of(frame)
+    if names.count(target) > 1:
+        raise DataError(
+            "AM301",
+            f"target {target!r} names {names.count(target)} columns.",
+            "Rename all but one of them.",
+        )
+    if target not in names:
+        close = difflib.get_close_matches(target, names, n=1, cutoff=0.5)
+        shown = ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
+        hint = f"Did you mean {close[0]!r}?" if close else f"The columns are: {shown}."
+        raise DataError("AM101", f"target {target!r} is not a column of the data.", hint)
+    position = names.index(target)
+    keep = [index for index in range(len(names)) if index != position]
+    return frame.iloc[:, keep], frame.iloc[:, position]
+
+
 def check_names(frame: pd.DataFrame, issues: list[DataIssue]) -> pd.DataFrame:
     """Give the columns names that are different strings, and report what was changed.
 
@@ -252,7 +278,7 @@ def check_names(frame: pd.DataFrame, issues: list[DataIssue]) -> pd.DataFrame:
 
 
 def as_series(y: Any) -> pd.Series:
-    """Turn anything that is one column into a Series of plain values; what it holds is not judged yet.
+    """Turn anything that is one column, see :func:`as_column`, into a Series of plain values; it is not judged yet.
 
     Objects that are all numbers or booleans become such; so do ``Decimal`` and ``Fraction``. Categories give way to
     their values, nullable and Arrow types to those of NumPy where nothing is missing.
@@ -262,6 +288,23 @@ def as_series(y: Any) -> pd.Series:
     DataError
         AM105 for complex numbers, lists and mappings, and for half characters among other values; AM109 when it has
         several columns or dimensions.
+    """
+    return _plain_values(as_column(y))
+
+
+def as_column(y: Any) -> pd.Series:
+    """Turn anything that is one column into a Series; its values stay as they are.
+
+    Parameters
+    ----------
+    y : array-like
+        Series or DataFrame of one column, of pandas, polars (lazy too) or whatever has ``to_pandas``, a mapping whose
+        values are the column, an index, an array of NumPy (masked too) or of pandas, or a list.
+
+    Raises
+    ------
+    DataError
+        AM109 when it has several columns or dimensions.
     """
     if is_lazy(y):
         y = y.collect()
@@ -277,13 +320,13 @@ def as_series(y: Any) -> pd.Series:
         y = list(y.values())
     if isinstance(y, (pd.Index, pd.api.extensions.ExtensionArray)):
         y = pd.Series(y)
-    if not isinstance(y, pd.Series):
-        y = _series_of_values(y)
-    return _plain_values(y)
+    return y if isinstance(y, pd.Series) else _series_of_values(y)
 
 
 def _series_of_values(y: Any) -> pd.Series:
-    if isinstance(y, (list, tuple)) and any(isinstance(value, (list, tuple, str)) for value in y[:100]):
+    if isinstance(y, (list, tuple)) and any(
+        isinstance(value, (list, tuple, str, bytes)) for value in y[:100]
+    ):
         # Text among numbers would turn these into text, and rows of a table into a table.
         is_table = all(isinstance(value, (list, tuple)) and len(value) == 1 for value in y)
         values: Any = np.array([value[0] for value in y] if is_table else [*y, None], dtype=object)

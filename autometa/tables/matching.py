@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from autometa.errors import DataError, DataIssue, listed
-from autometa.tables.cells import DATES, LEVELS, MAX_SHARE_UNREAD, PERIODS, PLAIN, has_infinity
+from autometa.tables.cells import DATES, LEVELS, MAX_SHARE_UNREAD, PERIODS, PLAIN
 from autometa.tables.numbers import is_no_value, is_word_for_missing
-from autometa.tables.readings import OF_BYTES, OF_HALVES, Reading, read_column, spelling
+from autometa.tables.readings import OF_BYTES, OF_HALVES, Reading, has_infinity, read_column, spelling
 
 
 def match_columns(

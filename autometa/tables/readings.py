@@ -1,7 +1,8 @@
 """How the cells of a column are read: a sequence of names of :mod:`autometa.tables.functions`.
 
 A pipeline gets one FunctionTransformer for each name, a model file holds the names, and :func:`read` applies the very
-same functions when a table is checked: what a column is read as is the same at every door.
+same functions when a table is checked: what a column is read as is the same at every door. What is read may be numbers
+that say nothing, or nothing at all: that is told here, too.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import contextlib
 import functools
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Literal
 
+import numpy as np
 import pandas as pd
 
+from autometa.errors import DataError
 from autometa.tables.functions import find_function
 
 Reading = tuple[str, ...]
@@ -23,6 +26,10 @@ _WORTH_COUNTING: Final = 1_000
 _PARSERS: Final = ("text to numbers", "parts to numbers", "to dates", "to ISO dates", "to spans")
 # No number, date or span is longer, and parsers take the square of the length.
 _MAX_CELL: Final = 1_000
+# Whole numbers beyond are not told apart as floats.
+MAX_EXACT: Final = 2**53
+# A count without gaps between these is one of years, which say something; another is an id.
+YEARS: Final = (1500, 2200)
 
 
 def _without_long_cells(column: pd.Series) -> pd.Series:
@@ -54,10 +61,28 @@ def read_column(column: pd.Series, reading: Iterable[str]) -> pd.Series:
         if len(levels) < len(column) / 2:
             # A missing value at the end, which the code -1 of the missing ones finds.
             once = pd.Series([*levels, None], dtype=column.dtype)
-            result = read(once.to_frame(name="column"), reading)["column"]
-            return result.take(codes).set_axis(column.index).rename(column.name)
-    result = read(column.to_frame(name="column"), reading)["column"]
-    return result.rename(column.name)
+            return _read_column(once, reading).take(codes).set_axis(column.index).rename(column.name)
+    return _read_column(column, reading).rename(column.name)
+
+
+def _read_column(column: pd.Series, reading: Reading) -> pd.Series:
+    n_first = 0
+    if isinstance(column.dtype, pd.StringDtype):
+        # What pandas replaces goes through objects and back at every step.
+        while n_first < len(reading) and _is_replacement(reading[n_first]):
+            n_first += 1
+        if n_first:
+            cells = column.to_numpy(dtype=object)
+            known = column.notna().to_numpy()
+            cells[known] = read_texts(cells[known].tolist(), reading[:n_first])
+            column = pd.Series(cells, index=column.index, dtype=column.dtype)
+    return read(column.to_frame(name="column"), reading[n_first:])["column"]
+
+
+@functools.cache
+def _is_replacement(name: str) -> bool:
+    function, options = find_function(name)
+    return function is pd.DataFrame.replace and "regex" in options
 
 
 def read_texts(texts: Sequence[str], reading: Iterable[str]) -> list[str]:
@@ -73,6 +98,10 @@ def read_texts(texts: Sequence[str], reading: Iterable[str]) -> list[str]:
     found = list(texts)
     for name in reading:
         patterns = _patterns(name)
+        if len(patterns) == 1:
+            pattern, value = patterns[0]
+            found = [pattern.sub(value, cell) for cell in found]
+            continue
         # pandas looks for all patterns before it replaces the first.
         found = [
             functools.reduce(
@@ -126,3 +155,52 @@ def spelling(column: pd.Series) -> Reading | None:
     except (TypeError, ValueError):  # lists in cells, numbers of thousands of digits
         return ()
     return ()
+
+
+# -- what was read ---------------------------------------------------------------------------------------------------
+
+
+def judge_numbers(column: pd.Series) -> tuple[Literal["numeric", "ignored"], str]:
+    """Return what a column of numbers is, and the code of what is to be said about it."""
+    present = column.dropna()
+    if present.empty:
+        return "ignored", "AM205"
+    if len(present) == len(column) > 1 and (present == present.iloc[0]).all():
+        return "ignored", "AM208"
+    if not pd.api.types.is_integer_dtype(column.dtype):
+        return "numeric", ""
+    if len(column) >= 20 and len(present) == len(column) and _is_gapless(column):
+        # Only a gapless count is an id: other unique integers may well carry information.
+        return "ignored", "AM206"
+    if _fall_together(present):
+        return "numeric", "AM217"
+    return "numeric", ""
+
+
+def _fall_together(present: pd.Series) -> bool:
+    """Whether some whole numbers are so large that they are the same as floats."""
+    largest = max(abs(int(present.max())), abs(int(present.min())))
+    return largest > MAX_EXACT and present.astype("float64").nunique() < present.nunique()
+
+
+def _is_gapless(column: pd.Series) -> bool:
+    least, most = int(column.min()), int(column.max())
+    is_years = YEARS[0] <= least and most <= YEARS[1]
+    return not is_years and most - least == len(column) - 1 and bool(column.is_unique)
+
+
+def has_infinity(column: pd.Series) -> bool:
+    """Whether a column of floats holds infinities."""
+    if not pd.api.types.is_float_dtype(column.dtype):
+        return False
+    return bool(np.isinf(column.to_numpy(dtype="float64", na_value=np.nan)).any())
+
+
+def unreadable(column: pd.Series, what: str) -> DataError:
+    """Return the error of a column that cannot be read as the type asked for."""
+    present = column.dropna()
+    return DataError(
+        "AM216",
+        f"column {column.name!r} is to be read as {what}, and no cell can be ({str(present.iloc[0])[:40]!r}).",
+        "Choose another type.",
+    )

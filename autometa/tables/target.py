@@ -11,7 +11,7 @@ import pandas as pd
 
 from autometa.errors import DataError, DataIssue, UsageError, listed
 from autometa.tables.cells import LEVELS, MAX_CLASSES_OF_INTEGERS, PLAIN
-from autometa.tables.frames import as_series, names_of
+from autometa.tables.frames import as_column, as_series
 from autometa.tables.numbers import is_word_for_missing, number_reading
 from autometa.tables.readings import read_column
 
@@ -22,32 +22,9 @@ KINDS: Final = ("binary", "multiclass", "regression")
 MANY_CLASSES: Final = 50
 
 
-def split_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, pd.Series]:
-    """Split a frame into features and the named target column.
-
-    Raises
-    ------
-    DataError
-        AM101 when there is no such column, with the closest name; AM301 when there are two.
-    """
-    names = names_of(frame)
-    if names.count(target) > 1:
-        raise DataError(
-            "AM301",
-            f"target {target!r} names {names.count(target)} columns.",
-            "Rename all but one of them.",
-        )
-    if target not in names:
-        close = difflib.get_close_matches(target, names, n=1, cutoff=0.5)
-        shown = ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
-        hint = f"Did you mean {close[0]!r}?" if close else f"The columns are: {shown}."
-        raise DataError("AM101", f"target {target!r} is not a column of the data.", hint)
-    position = names.index(target)
-    keep = [index for index in range(len(names)) if index != position]
-    return frame.iloc[:, keep], frame.iloc[:, position]
-
-
-def read_target(y: Any, frame: pd.DataFrame, kind: str, issues: list[DataIssue]) -> tuple[pd.Series, Kind]:
+def read_target(
+    y: Any, frame: pd.DataFrame, kind: str, issues: list[DataIssue]
+) -> tuple[pd.Series, Kind, dict[Any, Any]]:
     """Check a target, read it, and say what kind of problem it makes.
 
     Parameters
@@ -59,6 +36,12 @@ def read_target(y: Any, frame: pd.DataFrame, kind: str, issues: list[DataIssue])
     issues : list of DataIssue
         What was noticed is added.
 
+    Returns
+    -------
+    (Series, str, dict)
+        The target as it is learned, the kind of problem, and the user's own label for each class that is learned as
+        something else, such as a date.
+
     Raises
     ------
     DataError
@@ -67,9 +50,11 @@ def read_target(y: Any, frame: pd.DataFrame, kind: str, issues: list[DataIssue])
     UsageError
         AM106 unknown kind.
     """
-    target = _read_target(_as_target(y, frame), kind, issues)
+    given = as_column(y)
+    target = _read_target(_as_target(given, frame), kind, issues)
     resolved = _resolve_kind(target, kind)
-    return _check_target(target, resolved, issues), resolved
+    target = _check_target(target, resolved, issues)
+    return target, resolved, {} if resolved == "regression" else _labels_as_given(given, target)
 
 
 def read_as_fitted(y: Any, classes: Sequence[Any] | None) -> pd.Series:
@@ -88,28 +73,15 @@ def read_as_fitted(y: Any, classes: Sequence[Any] | None) -> pd.Series:
     return _spelled(target, "", []) if are_text and not _is_text(target) else target.infer_objects()
 
 
-def labels_as_given(y: pd.Series, read: pd.Series) -> dict[str, Any]:
-    """Return the user's own label by the text that it was read as, such as a date or a tuple.
-
-    Parameters
-    ----------
-    y : Series of length n_rows
-        The labels as they came.
-    read : Series of length n_rows
-        The same as classifiers get them.
-
-    Returns
-    -------
-    dict of str to object
-        Empty where labels are learned as they came, and where two different ones are read as one text.
-    """
-    if not _is_text(read) or _is_text(y):
+def _labels_as_given(given: pd.Series, read: pd.Series) -> dict[Any, Any]:
+    """Return the user's own label by the one that it was read as; none where two different ones are read as one."""
+    if given.dtype == read.dtype and given.dtype != object:
         return {}
-    given: dict[str, Any] = {}
-    for text, label in zip(read.tolist(), y.tolist(), strict=True):
-        if given.setdefault(text, label) != label:
-            return {}
-    return given
+    pairs = set(zip(read.tolist(), map(_plain, given.tolist()), strict=True))
+    labels = dict(pairs)
+    if len(labels) < len(pairs):
+        return {}
+    return {label: own for label, own in labels.items() if type(own) is not type(label) or own != label}
 
 
 def _is_text(y: pd.Series) -> bool:

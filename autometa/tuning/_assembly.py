@@ -346,7 +346,7 @@ def build_model(
         columns,
         task.is_positional,
         layer,
-        classes=task.classes,
+        classes=[task.given_labels.get(label, label) for label in task.classes],
         temperature=1.0 if assembly is None else assembly.temperature,
         smoothing=0.0 if assembly is None else assembly.smoothing,
         shares=problem.objective.shares.tolist(),

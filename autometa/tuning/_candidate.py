@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,6 @@ from autometa.task import Task
 from autometa.tuning._objective import Objective
 
 Array = NDArray[np.float64]
-
-# Origin of what reads the predictions of others: no trial, and nothing that experience is told.
-SECOND_LAYER: Final = "second layer"
 
 
 @dataclass(eq=False)

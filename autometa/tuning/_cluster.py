@@ -1,4 +1,4 @@
-"""Hands on a Dask cluster."""
+"""Hands on a Dask cluster, and the choice among hands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import threading
 import time
 import uuid
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,11 +18,11 @@ import cloudpickle
 
 from autometa.errors import EvaluationError
 from autometa.evaluation import Failure, FoldFit, Job
-from autometa.evaluation._cluster import LOST, answer, is_living, prepare
+from autometa.evaluation._cluster import LOST, answer, connect, is_living, prepare
 from autometa.evaluation._worker import packed
 from autometa.parcel import Parcel
 from autometa.tuning._deadline import Deadline
-from autometa.tuning._hands import Children, Fitter, Outcome
+from autometa.tuning._hands import Children, Fitter, Hands, Here, Outcome
 
 # Seconds between two looks at how many threads the cluster has, and whether it is there at all.
 _LOOK_SECONDS: Final = 1.0
@@ -328,3 +329,34 @@ class OnCluster:
             self._cancel(fit)
         self._waiting.extend(self._running.values())
         self._running = {}
+
+
+@contextmanager
+def hands_of(
+    fitter: Fitter, deadline: Deadline, n_jobs: int, cluster: Any, memory_limit: int | None
+) -> Iterator[Hands]:
+    """Have something that fits, for a while: this process, children of it, or a cluster.
+
+    Parameters
+    ----------
+    fitter : callable
+        Takes a job and returns its outcome.
+    deadline : Deadline
+        Of the search. Without a limit, one job at a time and any memory, this process fits.
+    n_jobs : int
+        Children.
+    cluster : str, distributed.Client or None
+        What fits in their place.
+    memory_limit : int or None
+        Bytes for all children together, or for each fit on the cluster.
+    """
+    with ExitStack() as stack:
+        hands: Hands
+        if cluster is not None:
+            hands = OnCluster(fitter, stack.enter_context(connect(cluster)), deadline, memory_limit)
+        elif deadline.seconds is None and n_jobs == 1 and memory_limit is None:
+            hands = Here(fitter)
+        else:
+            hands = Children(fitter, n_jobs, None if memory_limit is None else memory_limit // n_jobs)
+        stack.callback(hands.stop)
+        yield hands

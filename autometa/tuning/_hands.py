@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 from autometa.evaluation import Died, Failure, FoldFit, Job, Replies, Worker
 from autometa.progress import Bar
 from autometa.tuning._deadline import Deadline
-from autometa.wording import algorithm_name, number
+from autometa.wording import algorithm_name, counted, number
 
 Outcome = FoldFit | Failure
 Fitter = Callable[[Job], Outcome]
@@ -117,7 +117,7 @@ class Children:
         # A child that cannot be started shows as one that died.
         with suppress(RuntimeError):
             if not worker.is_running:
-                worker.start(limit if math.isfinite(limit) else 60.0)
+                worker.start(limit)
             worker.submit(job)
         self._running[worker] = key, start, start + limit
         if not worker.is_running:
@@ -188,8 +188,9 @@ class Watch:
     def show(self, now: str) -> None:
         """Say what is done now."""
         self._now = now
-        n = f"{self._n_done} trial{'s' * (self._n_done != 1)}"
-        words = (n if self._n_done else "", self._best, f"now {self._now}" if self._now else "")
+        # A terminal of 80 columns cuts the end.
+        n = f"{counted(self._n_done, 'trial')} by {self._metric}" if self._n_done else ""
+        words = (self._best, f"now {self._now}" if self._now else "", n)
         self._bar.update(lambda: self.share, ", ".join(filter(None, words)))
 
     def begins(self, job: Job) -> None:
@@ -201,7 +202,7 @@ class Watch:
         """Count a trial; the search calls this as Optuna calls its callbacks."""
         self._n_done += 1
         try:
-            self._best = f"best {self._metric} {number(study.best_value)}"
+            self._best = f"best {number(study.best_value)}"
         except ValueError:  # no trial is complete yet
             self._best = ""
         self.show(self._now)

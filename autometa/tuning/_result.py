@@ -14,6 +14,7 @@ import optuna
 import pandas as pd
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
+from scipy.special import expit, logit
 from sklearn import config_context
 from sklearn.pipeline import Pipeline
 
@@ -25,29 +26,18 @@ from autometa.recommendation import Recommendation, code_of
 from autometa.recommendation.mixture import build_ensemble, fit_weighted
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
-from autometa.tuning._candidate import SECOND_LAYER, Candidate
+from autometa.tuning._candidate import Candidate
 from autometa.tuning._deadline import TimeReport
 from autometa.tuning._strategy import origin_of
 from autometa.tuning._tried import INTERRUPTED
+from autometa.wording import SECOND_LAYER
 
 # Recommendations come with an interval that holds 80 % of a Gaussian.
 _INTERVAL_WIDTH: Final = 2 * 1.2815515655446004
 
 COLUMNS: Final = (
-    "rank",
-    "trial",
-    "algorithm",
-    "params",
-    "score",
-    "std",
-    "expected",
-    "weight",
-    "adds",
-    "folds",
-    "seconds",
-    "origin",
-    "state",
-    "reason",
+    *("rank", "trial", "algorithm", "params", "score", "std", "expected"),
+    *("weight", "adds", "folds", "seconds", "origin", "state", "reason"),
 )
 
 FloatArray = NDArray[np.float64]
@@ -358,6 +348,9 @@ def _expected_scores(trials: Sequence[FrozenTrial], recommendations: Iterable[Re
 
 # With fewer misses, their spread says less than the prior's own.
 MIN_RESIDUALS: Final = 5
+# Of so many trials the prior knows nothing: between a twentieth and two fifths makes no difference beyond the errors
+# (docs/research/search.md).
+OUTLIERS: Final = 0.1
 
 
 def posterior_scores(folds: FloatArray, expected: FloatArray, expected_spread: FloatArray) -> FloatArray:
@@ -381,7 +374,9 @@ def posterior_scores(folds: FloatArray, expected: FloatArray, expected_spread: F
     How hard the task is shifts all scores alike, and a prior made on other tasks knows it badly: the expected scores
     are first moved by the median of what they missed. With five of them or more, their spread is what they still
     miss then, less the noise; the prior's own spread is mostly about the shift. Spreads are 1.48 times the median
-    absolute deviation.
+    absolute deviation. A tenth of the trials are taken to be outliers, which miss as widely as the prior itself says: a
+    mixture of two Gaussians (Box and Tiao 1968, A Bayesian approach to some outlier problems), in which a miss far
+    beyond those of the others and beyond the noise stands as it was measured.
     """
     scores = folds.mean(axis=1)
     noise = _noise(folds)
@@ -393,10 +388,19 @@ def posterior_scores(folds: FloatArray, expected: FloatArray, expected_spread: F
     belief = np.where(has_prior, expected_spread, width) ** 2
     if len(misses) >= MIN_RESIDUALS:
         belief[has_prior] = max(_spread(misses) ** 2 - float(np.median(noise)), 0.0)
-    total = noise + belief
-    # Without any doubt on either side the measured mean stands.
-    trust = np.divide(belief, total, out=np.ones_like(total), where=total > 0)
+    wide = np.where(has_prior, np.maximum(expected_spread**2, belief), belief)
+    usual, outlying = (np.maximum(noise + variance, np.finfo(float).tiny) for variance in (belief, wide))
+    with np.errstate(over="ignore"):
+        odds = 0.5 * np.log(usual / outlying) + 0.5 * (scores - prior) ** 2 * (1 / usual - 1 / outlying)
+    share = expit(odds + logit(OUTLIERS))
+    trust = (1 - share) * _trust(belief, noise) + share * _trust(wide, noise)
     return np.asarray(prior + trust * (scores - prior))
+
+
+def _trust(belief: FloatArray, noise: FloatArray) -> FloatArray:
+    """What the measured mean counts beside the prior; all where there is no doubt on either side."""
+    total = noise + belief
+    return np.divide(belief, total, out=np.ones_like(total), where=total > 0)
 
 
 def _noise(folds: FloatArray) -> FloatArray:

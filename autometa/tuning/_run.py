@@ -5,21 +5,18 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import optuna
 import pandas as pd
 from numpy.typing import NDArray
-from optuna.trial import TrialState
 
 from autometa.errors import EvaluationError
 from autometa.evaluation import FoldFit, Job
 from autometa.metabase import describe_for_study
-from autometa.metamodel import MetaModel
 from autometa.pipelines import characters_of_a_row, has_many_levels
-from autometa.recommendation import Recommendation, Recommendations, recommend_for_task
+from autometa.recommendation import MetaModelLike, Recommendation, Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
 from autometa.task import Task
 from autometa.tuning._assembly import (
@@ -38,23 +35,23 @@ from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Hands
 from autometa.tuning._result import TuneResult, baselines_of, best_by_cv, make_leaderboard
 from autometa.tuning._sampler import MetaSampler, sampler_seed
-from autometa.tuning._schedule import (
-    BOOSTING_GROWTH,
-    FLOOR_ROWS,
-    SHORT_SECONDS,
-    Schedule,
-    cells_of_a_row,
-    recoded,
-)
+from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, SHORT_SECONDS, Schedule, cells_of_a_row
 from autometa.tuning._search import Search
 from autometa.tuning._second import second_layer
-from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, Strategy
+from autometa.tuning._strategy import (
+    Chain,
+    Entry,
+    Listed,
+    Repeated,
+    Sampled,
+    entries_of,
+    finished_trials,
+    with_recoded,
+)
 from autometa.tuning._tried import Callback
 from autometa.tuning._zero_shot import ZeroShot
 
 _LEAST_FIT_BUDGET: Final = 1e-3
-# Defaults of algorithms that the user registered come after so many recommendations.
-N_BEFORE_OWN: Final = 2
 # Share of the time left that the first of what is fitted without folds may take.
 FIRST_SHARE: Final = 0.5
 # What the encoders of columns of words read in a second, roughly.
@@ -136,7 +133,7 @@ class SearchRun:
         name = "lightgbm" if "lightgbm" in self._space else next(iter(self._space)).name
         return self._space[name].default_configuration()
 
-    def recommend(self, metamodel: MetaModel | str | Path | None) -> None:
+    def recommend(self, metamodel: MetaModelLike | None) -> None:
         """Ask experience, while the first fit runs."""
         own = registered_algorithms()[target_of(self._task.kind)]
         names = [name for name in self._space.algorithms if name not in own]
@@ -161,7 +158,8 @@ class SearchRun:
         self._study.sampler = MetaSampler.from_configurations(
             (), self._space, recommendations=known, seed=sampler_seed(self._seed, self._study)
         )
-        self._take_floor()
+        if self._hands.is_busy:
+            self._floor = self._outcome()
 
     @property
     def _fit_budget(self) -> float | None:
@@ -170,38 +168,38 @@ class SearchRun:
             return None
         return max(self._deadline.remaining / (2 * max(len(self._problem.splits), 1)), _LEAST_FIT_BUDGET)
 
-    def _take_floor(self) -> None:
-        if self._hands.is_busy:
-            for _, outcome, _ in self._hands.wait():
-                if isinstance(outcome, FoldFit):
-                    self._floor = outcome
-                    self._preparations |= outcome.preparations
-                else:
-                    self._failure = outcome.reason
+    def _outcome(self) -> FoldFit | None:
+        """Wait for the only fit; None where it failed, which is noted."""
+        for _, outcome, _ in self._hands.wait():
+            if isinstance(outcome, FoldFit):
+                self._preparations |= outcome.preparations
+                return outcome
+            self._failure = outcome.reason
+        return None
 
     # -- the search ----------------------------------------------------------------------------------------------
 
     def search(self, n_trials: int, callbacks: Sequence[Callback]) -> None:
         """Fit candidates in folds, or without any where there is no time or no row for them."""
         self._cut_table()
-        repeated = self._finished_trials()
         entries = self._entries(n_trials)
+        repeated = finished_trials(self._study, self._task.metric.sign)
         if not self._problem.splits and repeated:
             # Without a search, the best of a continued study is all that is wanted.
             entries = [Entry(self._space.configuration(t.params), "known") for t in repeated[:1]]
         if not self._problem.splits or self._is_hurried(entries):
             self._fit_without_folds(entries)
             return
-        strategies: list[Strategy] = [
+        strategy = Chain(
             Repeated(repeated[:MAX_REPEATED], self._space),
             Listed(self._study, self._space, entries, is_shared=self._is_shared),
             Sampled(self._study, self._space, self._has_time_to_propose, is_shared=self._is_shared),
-        ]
+        )
         self._search = Search(
             self._study,
             self._problem,
             self._hands,
-            Chain(*strategies),
+            strategy,
             self._deadline,
             self._schedule,
             n_trials=n_trials,
@@ -234,15 +232,6 @@ class SearchRun:
         if rows < self._task.n_rows:
             self._problem = self._problem.of_rows(rows, self._seed)
 
-    def _finished_trials(self) -> list[optuna.trial.FrozenTrial]:
-        """Complete trials of a continued study, best first."""
-        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        sign = self._task.metric.sign
-        return sorted(
-            (t for t in trials if "duplicate_of" not in t.user_attrs.get("run", {})),
-            key=lambda t: -sign * float(t.value or 0.0),
-        )
-
     def _entries(self, n_trials: int) -> list[Entry]:
         """The candidates in their order: recommendations, defaults, and what the user registered."""
         recommended = [r.configuration for r in self._recommendations]
@@ -252,38 +241,16 @@ class SearchRun:
         is_marked = self._deadline.seconds is not None or n_trials >= TRIALS_WITH_DEFAULT
         default = self._default if is_marked and "lightgbm" in self._space else None
         order = self._schedule.order(recommended, default, self._problem.n_rows, len(self._task.classes))
-        ranks = {r.configuration: r.rank for r in self._recommendations}
-        seconds = {r.configuration: r.expected_seconds for r in self._recommendations}
+        seconds: dict[Configuration, float] = {}
         if self._floor is not None:
             # Early stopping takes some hundred rounds, about three times those of the default.
             growth = (self._task.n_rows / self._floor.n_train) ** BOOSTING_GROWTH
             once = self._cost_of_floor[1] * growth / self._slowness
-            seconds |= {c: once if c == default else 3 * once for c, origin in order if origin == "default"}
-        entries = [
-            Entry(c, origin, ranks.get(c) if origin == "recommended" else None, seconds.get(c, math.nan))
-            for c, origin in order
-        ]
-        if is_marked and has_many_levels(self._task):
-            entries = self._with_recoded(entries)
-        known = {entry.configuration.algorithm for entry in entries}
+            seconds = {c: once if c == default else 3 * once for c, origin in order if origin == "default"}
         own = registered_algorithms()[target_of(self._task.kind)]
-        added = [
-            Entry(self._space[name].default_configuration(), "default")
-            for name in own
-            if name in self._space and name not in known
-        ]
-        return [*entries[:N_BEFORE_OWN], *added, *entries[N_BEFORE_OWN:]]
-
-    def _with_recoded(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Let the first of what is made of trees come a second time, with its categories read in another way."""
-        found, n = [], 0
-        for entry in entries:
-            found.append(entry)
-            other = recoded(entry.configuration, len(self._task.classes))
-            if other is not None and n < self._schedule.n_recoded:
-                found.append(Entry(other, entry.origin, None, entry.seconds))
-                n += 1
-        return found
+        entries = entries_of(order, self._recommendations, seconds, self._space, own)
+        n_recoded = self._schedule.n_recoded if is_marked and has_many_levels(self._task) else 0
+        return with_recoded(entries, len(self._task.classes), n_recoded)
 
     def _is_hurried(self, entries: Sequence[Entry]) -> bool:
         """Whether the first candidates would take too much of the time in folds."""
@@ -487,12 +454,7 @@ class SearchRun:
             candidate.layer,
         )
         self._hands.submit("refit", job, left)
-        for _, outcome, _ in self._hands.wait():
-            if isinstance(outcome, FoldFit):
-                self._preparations |= outcome.preparations
-                return outcome
-            self._failure = outcome.reason
-        return None
+        return self._outcome()
 
     def _rounds(self, configuration: Configuration) -> int | None:
         candidates = self._search.tried.complete if self._search else []

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 import numpy as np
@@ -20,9 +19,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from autometa.errors import AutometaError, UsageError
-from autometa.metamodel import MetaModel
 from autometa.metrics import Metric, perfect_score
-from autometa.recommendation import Recommendations, recommend_for_task
+from autometa.recommendation import MetaModelLike, Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace
 from autometa.space.axis import Axis
 from autometa.task import Task
@@ -130,7 +128,7 @@ class MetaSampler(BaseSampler):
         y: Any = None,
         *,
         past_studies: Mapping[Any, optuna.Study] | Sequence[optuna.Study] = (),
-        metamodel: MetaModel | str | Path | None = None,
+        metamodel: MetaModelLike | None = None,
         seed: int | None = None,
         kind: str = "auto",
         metric: Any = None,

@@ -27,8 +27,6 @@ BOOSTING_GROWTH: Final = 0.8
 # more classes, on two of six of fewer. Ten in its place makes fits two to four times as long.
 MANY_CLASSES: Final = 6
 SHRUNK_BY: Final = 1.0
-# What reads an integer for each level without taking it for a number.
-TREES: Final = ("lightgbm", "hist_gradient_boosting", "random_forest", "extra_trees")
 # Where candidates can begin on this share of the rows, they begin on all.
 ENOUGH_ROWS: Final = 0.8
 
@@ -131,13 +129,10 @@ class Schedule:
     n_recoded: int = 3
     grown_places: Sequence[tuple[int, tuple[int, ...]]] = ((8_000, (0, 2, 4, 6)), (3_000, (1, 3, 6, 9)))
 
-    def n_folds(self, n_rows: int) -> int:
-        """Return the number of folds of a table."""
-        return next((folds for limit, folds in self.folds_by_rows if n_rows < limit), self.most_folds)
-
-    def n_repeats(self, n_rows: int) -> int:
-        """Return how many times a table is split."""
-        return 2 if n_rows < self.repeat_below else 1
+    def folds(self, n_rows: int) -> tuple[int, int]:
+        """Return the number of folds of a table, and how many times it is split."""
+        n_folds = next((folds for limit, folds in self.folds_by_rows if n_rows < limit), self.most_folds)
+        return n_folds, 2 if n_rows < self.repeat_below else 1
 
     def floor(self, seconds: float, n_cells: int) -> tuple[int, float]:
         """Return the rows of the first, cheap fit, and the seconds that it may take.
@@ -234,17 +229,6 @@ class Schedule:
         for place, configuration in zip(places, grown(default, n_classes), strict=False):
             found.insert(min(place + 1, len(found)), (configuration, "default"))
         return found
-
-
-def recoded(configuration: Configuration, n_classes: int) -> Configuration | None:
-    """Return a candidate made of trees with its categories read in another way; None for all others.
-
-    Of classes by their levels alone, where numbers are predicted by the mean target of a level alone.
-    """
-    if configuration.algorithm not in TREES or "categories" in configuration.params:
-        return None
-    value = "levels" if n_classes else "target"
-    return Configuration(configuration.algorithm, {**configuration.params, "categories": value})
 
 
 def grown(default: Configuration, n_classes: int = 0) -> list[Configuration]:

@@ -19,6 +19,7 @@ from autometa.tuning._schedule import FLOOR_ROWS, Schedule
 from autometa.tuning._selection import Present
 from autometa.tuning._strategy import Strategy
 from autometa.tuning._tried import Callback, Reporter, Tried
+from autometa.wording import counted
 
 Array = NDArray[np.float64]
 # Without a limit on time so many are fitted on all folds before any is dropped.
@@ -358,7 +359,7 @@ class Search:
             and not self._present.may_gain(candidate)
         ):
             candidate.state = "stopped"
-            candidate.reason = f"after {n_done} fold(s) it could not help the ensemble"
+            candidate.reason = f"after {counted(n_done, 'fold')} it could not help the ensemble"
             self._reporter.tell(candidate)
             candidate.fits = {}
             self._count_idle(candidate)

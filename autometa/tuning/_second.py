@@ -10,7 +10,8 @@ import numpy as np
 from autometa.ensemble import first_layer
 from autometa.evaluation import EARLY_STOPPING_ROWS
 from autometa.space import Configuration, SearchSpace
-from autometa.tuning._candidate import SECOND_LAYER, Candidate, Problem
+from autometa.tuning._candidate import Candidate, Problem
+from autometa.wording import SECOND_LAYER
 
 # Members that the second layer reads, the heaviest first.
 MOST_BELOW: Final = 6

@@ -13,7 +13,6 @@ from autometa.errors import DataError, UsageError
 from autometa.evaluation import Protocol, Split, make_splits
 from autometa.tables.frames import as_series
 from autometa.task import Task
-from autometa.tuning._schedule import Schedule
 
 # A fold trains on no more rows: candidates compare as well, and a fit takes no longer.
 MAX_ROWS: Final = 100_000
@@ -21,14 +20,13 @@ MAX_ROWS: Final = 100_000
 MAX_TEST_ROWS: Final = 10_000
 
 
-def folds_of(task: Task, cv: Any, groups: Any, seed: int, schedule: Schedule) -> list[Split]:
-    """Return the folds of a search; none where two classes do not have two rows each."""
+def folds_of(task: Task, cv: Any, groups: Any, seed: int, usual: tuple[int, int]) -> list[Split]:
+    """Return the folds of a search, by default so many, so many times; none where two classes lack two rows each."""
     if cv is None and task.kind != "regression" and int((task.y.value_counts() >= 2).sum()) < 2:
         return []
     if cv is None and task.n_rows < 4:
         return []
-    n_folds, n_repeats = schedule.n_folds(task.n_rows), schedule.n_repeats(task.n_rows)
-    return resolve_splits(task, cv, groups, seed, n_folds=n_folds, n_repeats=n_repeats)
+    return resolve_splits(task, cv, groups, seed, n_folds=usual[0], n_repeats=usual[1])
 
 
 def resolve_splits(

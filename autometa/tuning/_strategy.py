@@ -6,18 +6,21 @@ Several processes may ask on one study: a configuration belongs to one of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol as Interface
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from autometa.recommendation import Recommendation
 from autometa.space import ENCODINGS_ATTRIBUTE, Configuration, SearchSpace
 from autometa.space.encoders import encodings
 from autometa.tuning._candidate import Candidate
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
 
+# What reads an integer for each level without taking it for a number.
+TREES: Final = ("lightgbm", "hist_gradient_boosting", "random_forest", "extra_trees")
 ORIGIN_ATTRIBUTE: Final = "autometa:origin"
 
 # Says by a configuration, the seconds that one fit of it should take and a share whether all its folds are done
@@ -30,6 +33,8 @@ QUICK_SHARE: Final = 0.2
 DEFAULT_SHARE: Final = 0.5
 # A sampler that proposes so many configurations in a row that the study has already has nothing else to give.
 MAX_COLLISIONS: Final = 20
+# Defaults of algorithms that the user registered come after so many recommendations.
+N_BEFORE_OWN: Final = 2
 # On a trial that was given up, since another process had its configuration.
 _WITHDRAWN: Final = "autometa:withdrawn"
 # Where Optuna keeps the parameters of a trial that was put in line, from its first moment on.
@@ -57,6 +62,82 @@ class Entry:
     origin: str
     rank: int | None = None
     seconds: float = math.nan
+
+
+def entries_of(
+    order: Sequence[tuple[Configuration, str]],
+    recommendations: Sequence[Recommendation],
+    seconds: Mapping[Configuration, float],
+    space: SearchSpace,
+    own: Iterable[str],
+) -> list[Entry]:
+    """Return the candidates of a search in line.
+
+    Parameters
+    ----------
+    order : sequence of (Configuration, str)
+        Configurations and where they come from.
+    recommendations : sequence of Recommendation
+        What tells ranks and expected seconds.
+    seconds : mapping of Configuration to float
+        What is expected from fits here.
+    space : SearchSpace
+    own : iterable of str
+        Algorithms that the user registered, whose defaults come after the first two.
+    """
+    ranks = {r.configuration: r.rank for r in recommendations}
+    expected = {**{r.configuration: r.expected_seconds for r in recommendations}, **seconds}
+    entries = [
+        Entry(c, origin, ranks.get(c) if origin == "recommended" else None, expected.get(c, math.nan))
+        for c, origin in order
+    ]
+    known = {entry.configuration.algorithm for entry in entries}
+    added = [
+        Entry(space[name].default_configuration(), "default")
+        for name in own
+        if name in space and name not in known
+    ]
+    return [*entries[:N_BEFORE_OWN], *added, *entries[N_BEFORE_OWN:]]
+
+
+def with_recoded(entries: Sequence[Entry], n_classes: int, n: int) -> list[Entry]:
+    """Let the first candidates that are made of trees come a second time, with categories read in another way.
+
+    Of classes by their levels alone, where numbers are predicted by the mean target of a level alone.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+    n_classes : int
+        0 for regression.
+    n : int
+        How many of them.
+    """
+    value = "levels" if n_classes else "target"
+    found: list[Entry] = []
+    for entry in entries:
+        found.append(entry)
+        algorithm, params = entry.configuration.algorithm, entry.configuration.params
+        if n > 0 and algorithm in TREES and "categories" not in params:
+            found.append(
+                Entry(
+                    Configuration(algorithm, {**params, "categories": value}),
+                    entry.origin,
+                    None,
+                    entry.seconds,
+                )
+            )
+            n -= 1
+    return found
+
+
+def finished_trials(study: optuna.Study, sign: int) -> list[FrozenTrial]:
+    """Return the complete trials of a study, best first; 1 as sign where greater is better, else -1."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return sorted(
+        (t for t in trials if "duplicate_of" not in t.user_attrs.get("run", {})),
+        key=lambda t: -sign * float(t.value or 0.0),
+    )
 
 
 class Listed:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,17 +15,16 @@ from threadpoolctl import threadpool_limits
 
 from autometa.errors import UsageError
 from autometa.evaluation import FoldFitter, Split, target_codes
-from autometa.evaluation._cluster import connect
-from autometa.metamodel import MetaModel
 from autometa.pipelines import takes_weights
 from autometa.progress import Bar
+from autometa.recommendation import MetaModelLike
 from autometa.space import SearchSpace
 from autometa.storage import open_storage, quiet_optuna
 from autometa.task import Task
 from autometa.tuning._candidate import Problem
-from autometa.tuning._cluster import OnCluster
+from autometa.tuning._cluster import hands_of
 from autometa.tuning._deadline import Deadline
-from autometa.tuning._hands import Children, Hands, Here, Watch, Watched
+from autometa.tuning._hands import Hands, Watch, Watched
 from autometa.tuning._result import TuneResult
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Schedule
@@ -56,7 +53,7 @@ def tune(
     callbacks: Sequence[Callback] = (),
     algorithms: str | Sequence[str] | None = None,
     column_types: Mapping[str, str] | None = None,
-    metamodel: MetaModel | str | Path | None = None,
+    metamodel: MetaModelLike | None = None,
     ensemble_size: int = 25,
     memory_limit: int | None = None,
     max_predict_seconds: float | None = None,
@@ -151,22 +148,29 @@ def tune(
     # Weights go to the models here, whatever scikit-learn is told to route for the user.
     with quiet_optuna(), threadpool_limits(1), config_context(enable_metadata_routing=False):
         task = Task.from_frame(X, y, kind=kind, metric=metric, column_types=column_types)
-        space = _space(task.kind, algorithms, has_weights=sample_weight is not None)
+        space = SearchSpace.for_kind(task.kind, algorithms)
+        if sample_weight is not None:
+            space = SearchSpace(algorithm for algorithm in space if takes_weights(algorithm))
+            if not len(space):
+                raise UsageError(
+                    "AM524", "none of the algorithms takes sample weights.", "Allow more algorithms."
+                )
         study = open_study(storage, study_name, task)
         # Other processes may work on what is kept where they can see it.
         is_shared = not (storage is None or isinstance(storage, InMemoryStorage))
         seed = seed_of(study, random_state, is_shared=is_shared)
+        usual = schedule.folds(task.n_rows)
         weights = resolve_weights(sample_weight, task)
-        splits = folds_of(task, cv, groups, seed, schedule) if n_trials else []
+        splits = folds_of(task, cv, groups, seed, usual) if n_trials else []
         sign(study, task, space, splits, seed)
         problem = Problem(task, splits, target_codes(task))
         is_drawn = cv is None or isinstance(cv, int)
         fitter = FoldFitter(task, splits, share=is_drawn, sample_weight=weights, random_state=seed)
         bar = Bar(progress)
-        watch = Watch(bar, task.metric.name, n_trials, deadline)
-        with bar, _hands(fitter, deadline, n_jobs, cluster, memory_limit) as own:
+        with bar, hands_of(fitter, deadline, n_jobs, cluster, memory_limit) as own:
             hands: Hands = own
             if bar.is_shown:
+                watch = Watch(bar, task.metric.name, n_trials, deadline)
                 hands, callbacks = Watched(own, watch), [watch.ended, *callbacks]
             run = SearchRun(
                 task,
@@ -193,38 +197,10 @@ def tune(
         return result
 
 
-@contextmanager
-def _hands(
-    fitter: FoldFitter, deadline: Deadline, n_jobs: int, cluster: Any, memory_limit: int | None
-) -> Iterator[Hands]:
-    """Have something that fits, for a while: this process, children of it, or a cluster."""
-    with ExitStack() as stack:
-        hands: Hands
-        if cluster is not None:
-            hands = OnCluster(fitter, stack.enter_context(connect(cluster)), deadline, memory_limit)
-        elif deadline.seconds is None and n_jobs == 1 and memory_limit is None:
-            hands = Here(fitter)
-        else:
-            hands = Children(fitter, n_jobs, None if memory_limit is None else memory_limit // n_jobs)
-        stack.callback(hands.stop)
-        yield hands
-
-
 def _check_counts(**counts: tuple[Any, int]) -> None:
     for name, (value, least) in counts.items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise UsageError("AM522", f"{name} must be a whole number, at least {least}; got {value!r}.")
-
-
-def _space(kind: str, algorithms: str | Sequence[str] | None, *, has_weights: bool) -> SearchSpace:
-    """Return the algorithms to search among; with weights, only those whose fit takes them."""
-    space = SearchSpace.for_kind(kind, algorithms)
-    if not has_weights:
-        return space
-    names = [algorithm.name for algorithm in space if takes_weights(algorithm)]
-    if not names:
-        raise UsageError("AM524", "none of the algorithms takes sample weights.", "Allow more algorithms.")
-    return SearchSpace.for_kind(kind, names)
 
 
 # -- which search a study belongs to ----------------------------------------------------------------------------------

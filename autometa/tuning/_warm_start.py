@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autometa.errors import UsageError
 from autometa.notebook import render_warm_start_card
-from autometa.recommendation import recommend_for_task
+from autometa.recommendation import MetaModelLike, recommend_for_task
 from autometa.space import Configuration, SearchSpace, Value
 from autometa.task import Task
 from autometa.tuning._adapt import Adaptation, Change, Conditions, Part, Policy, adapt
@@ -172,6 +172,7 @@ def warm_start(
     column_types: Mapping[str, str] | None = None,
     random_state: int | None = None,
     fixed: Mapping[str, Any] | None = None,
+    metamodel: MetaModelLike | None = None,
 ) -> WarmStartReport:
     """Enqueue recommendations into an Optuna study, checked and repaired first.
 
@@ -209,6 +210,8 @@ def warm_start(
         Parameters of the algorithm, under its library's names, that your objective sets to these values and does not
         search. Those that it does not search and that are not named here have the library's defaults. Where your space
         is a part of the algorithm's, suggestions are those that are good beside these values.
+    metamodel : MetaModel, MetaBase, Recommender or path, optional
+        The bundled one by default, with what this machine has learned; see :func:`autometa.recommend`.
 
     Returns
     -------
@@ -230,7 +233,9 @@ def warm_start(
     trials = study.get_trials(deepcopy=False)
     known = dict(space) if space is not None else own.seen_in(trials)
     outside = own.outside(known, fixed)
-    recommendations = recommend_for_task(task, k=k, algorithms=algorithms, random_state=random_state)
+    recommendations = recommend_for_task(
+        task, k=k, algorithms=algorithms, metamodel=metamodel, random_state=random_state
+    )
     chosen = [item.configuration for item in recommendations]
     if own.alone is not None and outside:
         chosen = configurations_beside(recommendations, own.alone, outside, k)

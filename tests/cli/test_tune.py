@@ -20,7 +20,7 @@ def fitted(tmp_path_factory, customers):
     """Return a pipeline fitted on the table, and the facts about it."""
     from autometa.cli.tune import _model_info
     from autometa.tables import read_table
-    from autometa.tables.target import split_target
+    from autometa.tables.frames import split_target
     from autometa.task import Task
     from autometa.tuning import tune
 

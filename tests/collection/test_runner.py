@@ -9,15 +9,17 @@ import threading
 import time
 from collections import Counter
 
+import numpy as np
 import optuna
 import pandas as pd
 import pytest
 
 from autometa.collection import _runner, collect
+from autometa.collection._plan import few_configurations
 from autometa.evaluation import Protocol, Run
 from autometa.metabase import TUNED, MetaBase
 from autometa.metrics import stored_metrics
-from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
+from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm, target_of
 from autometa.storage import open_storage
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("two_algorithms")]
@@ -60,6 +62,33 @@ def test_a_collection_stores_every_run_once_and_resumes_with_what_is_missing(sou
     smaller = collect(sources[:1], journal, n_configurations=1, protocol=Protocol(max_train_rows=20))
     assert smaller.counts == {"ok": 2}
     assert {t.user_attrs["fidelity"] for t in stored(journal)[sources[0].task_id]} == {1000, 20}
+
+
+def test_few_rows_are_run_and_described_once(sources, journal, tmp_path):
+    made = [collect(sources, journal, n_configurations=0, few=[20, 27]) for _ in range(2)]
+    # 27 rows are nearly all 30 that a fold trains on.
+    expected = {
+        (s.task_id, c.id)
+        for s in sources
+        for c in few_configurations(SearchSpace.for_kind(s.kind), target_of(s.kind))
+    }
+    assert [(report.counts, report.n_left) for report in made] == [({"ok": len(expected)}, 0), ({}, 0)]
+    assert ids(journal) == Counter(expected)
+    MetaBase.from_studies(journal).save(tmp_path / "base")
+    base = MetaBase.load(tmp_path / "base")
+    assert set(base.runs["fidelity"]) == set(base.runs["n_train"]) == {20}
+    few, usual = base.few_metafeatures(20), base.metafeatures
+    np.testing.assert_allclose(10 ** few["log_n_rows"], 20, rtol=1e-5)
+    np.testing.assert_allclose(10 ** usual["log_n_rows"], 45, rtol=1e-5)
+    assert set(few) == set(usual)
+    assert base.few_metafeatures(27).empty
+    # What was stored without a description gets one, and no run is made again.
+    storage = open_storage(journal)
+    study = optuna.load_study(study_name=sources[0].task_id, storage=storage)
+    study.set_user_attr("with 20 rows", {"version": -1, "metafeatures": {}})
+    assert collect(sources, journal, n_configurations=0, few=[20]).n_done == 0
+    again = MetaBase.from_studies(journal).few_metafeatures(20)
+    pd.testing.assert_frame_equal(again, few)
 
 
 def _check_stored_runs(journal: str) -> None:

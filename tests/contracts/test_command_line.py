@@ -50,6 +50,7 @@ MORE: dict[str, set[str]] = {
         "--cluster",
         "--predictions",
         "--grown",
+        "--few",
     },
     "describe": {"--metamodel"},
     "train": {"--merge"},

@@ -144,9 +144,10 @@ def test_the_measured_tables_are_what_their_results_say(root, pages):
         made["replace"]("<!-- x: begin -->\n", {"x": "text"})
 
 
-def test_the_comparisons_have_no_figure_that_no_result_says(root, pages):
+@pytest.mark.parametrize("name", ["comparisons.md", "how-it-works.md"])
+def test_pages_of_results_have_no_figure_that_no_result_says(root, pages, name):
     """Beside the marks there are counts of what was asked for, and no measurements: shares, parts of one, errors."""
-    page = pages[root / "docs" / "comparisons.md"]
+    page = pages[root / "docs" / name]
     prose = re.sub(r"<!-- ([\w -]+): begin -->.*?<!-- \1: end -->", "", without_code(page), flags=re.DOTALL)
     prose = " ".join(prose.split()).replace("+- standard error", "").replace("+- is a standard error", "")
     assert len(prose.split()) > 300

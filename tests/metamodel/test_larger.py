@@ -12,7 +12,7 @@ from simulation import simulate_metabase
 
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel, Neighbourhood
-from autometa.metamodel.larger import LEAST_TASKS
+from autometa.metamodel.sizes import LEAST_TASKS
 from autometa.metrics import as_gain, stored_metrics
 from autometa.space import SearchSpace
 from autometa.space.grown import finds_rounds, grown_configurations

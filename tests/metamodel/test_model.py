@@ -187,6 +187,20 @@ def test_what_is_saved_predicts_the_same(base, model, tmp_path):
     assert not [p for p in tmp_path.rglob("*") if p.suffix in (".pkl", ".pickle", ".joblib", ".partial")]
 
 
+def test_what_was_read_is_saved_as_it_was(base, tmp_path):
+    """Also the OpenML ids, of which only some tasks have one."""
+    tasks = base.tasks.assign(openml_id=[None, 31, *[None] * (len(base.tasks) - 2)])
+    numbered = MetaBase.from_frames(tasks, base.runs, base.configurations)
+    model = MetaModel.fit(numbered)
+    for name in ("one", "two"):
+        numbered.save(tmp_path / name)
+        model.save(tmp_path / name)
+        model = loaded = MetaModel.load(tmp_path / name)
+    for file in (tmp_path / "one" / "metamodel").glob("*.json"):
+        assert file.read_bytes() == (tmp_path / "two" / "metamodel" / file.name).read_bytes(), file.name
+    assert 31 in [i for part in loaded.parts.values() for i in part.tasks["openml_id"].dropna()]
+
+
 def test_a_broken_model_is_refused(base, model, tmp_path):
     base.save(tmp_path)
     with refused(StorageError, "AM605"):

@@ -8,7 +8,13 @@ import numpy as np
 from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
-from autometa.metamodel.portfolio import SAFE_PLACE, fill_with_column_means, greedy_portfolio, safe_portfolio
+from autometa.metamodel.portfolio import (
+    RIVAL_PLACE,
+    SAFE_PLACE,
+    fill_with_column_means,
+    greedy_portfolio,
+    safe_portfolio,
+)
 
 tables = arrays(
     "float64", st.tuples(st.integers(1, 6), st.integers(1, 7)), elements=st.floats(0, 2, width=32)
@@ -53,11 +59,12 @@ def test_weights_decide():
 def test_a_default_stands_among_the_first(table, data):
     n = table.shape[1]
     defaults = data.draw(st.lists(st.integers(0, n - 1), unique=True, min_size=1))
+    rival = data.draw(st.sampled_from([None, *defaults]))
     chosen = safe_portfolio(
-        table, 7, weights=np.ones(len(table)), expected=table.mean(axis=0), defaults=defaults
+        table, 7, weights=np.ones(len(table)), expected=table.mean(axis=0), defaults=defaults, rival=rival
     )
     assert len(chosen) == len(set(chosen)) == min(7, n)
-    assert set(chosen[:SAFE_PLACE]) & set(defaults)
+    assert set(chosen[: SAFE_PLACE if rival is None else RIVAL_PLACE]) & set(defaults)
 
 
 def test_costs_decide_between_gains():

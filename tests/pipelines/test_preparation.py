@@ -117,6 +117,18 @@ def test_levels_of_every_kind_stand_beside_each_other(name):
         assert list(pipeline.predict(frame)) == y
 
 
+@pytest.mark.parametrize(
+    "letters", [lambda i: f"a\ud800{i}", lambda i: b"\xff%d" % i], ids=["halves", "bytes"]
+)
+def test_many_levels_that_are_no_text_are_read_by_their_letters(letters):
+    frame = pd.DataFrame({"x": pd.Series([letters(i % 60) for i in range(180)], dtype=object)})
+    y = np.arange(180) % 60 < 30
+    task = Task.from_frame(frame, y)
+    pipeline = build_pipeline(default("random_forest", "binary"), task).fit(frame, y)
+    assert "char_wb" in str(pipeline)
+    assert list(pipeline.predict(frame)) == list(pipeline.predict(task.X))
+
+
 def test_a_script_writes_every_function_so_that_it_is_the_same():
     names = [*FUNCTIONS, *OF_CELLS]
     pipeline = Pipeline(

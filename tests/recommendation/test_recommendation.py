@@ -17,7 +17,7 @@ from autometa import DataError, Task, UsageError
 from autometa.metabase import MetaBase
 from autometa.metafeatures import metafeature_words
 from autometa.metamodel import MetaModel
-from autometa.recommendation import Suitable, recommend_for_task
+from autometa.recommendation import recommend_for_task
 from autometa.space import Configuration, SearchSpace
 from autometa.wording import algorithm_name
 
@@ -177,14 +177,19 @@ def test_the_code_runs_without_autometa_and_predicts_the_same(tmp_path, model, m
 def test_no_configuration_that_cannot_work_on_so_few_rows(model):
     X = pd.DataFrame({"a": np.arange(30.0) % 7, "b": np.arange(30.0) % 5})
     y = pd.Series(np.arange(30) % 2)
-    suits = Suitable(Task.from_frame(X, y))
+    space = SearchSpace.for_kind("binary")
+
+    def suits(configuration: Configuration, n_rarest: int = 15) -> bool:
+        return space.suits(configuration, 30, n_rarest)
+
     wide = {"n_neighbors": 40, "weights": "uniform", "p": 2, "scaler": "standard"}
     assert not suits(Configuration("knn", wide))
-    leaf = {**SearchSpace.for_kind("binary")["random_forest"].default, "min_samples_leaf": 30}
+    leaf = {**space["random_forest"].default, "min_samples_leaf": 30}
     assert not suits(Configuration("random_forest", leaf))
-    svm = Configuration("svm", SearchSpace.for_kind("binary")["svm"].default)
+    svm = Configuration("svm", space["svm"].default)
     assert suits(svm)
-    assert not Suitable(Task.from_frame(X, pd.Series(["rare"] * 4 + ["usual"] * 26)))(svm)
+    assert Task.from_frame(X, y).n_rarest == 15
+    assert not suits(svm, Task.from_frame(X, pd.Series(["rare"] * 4 + ["usual"] * 26)).n_rarest)
     rec = autometa.recommend(X, y, metamodel=model)
     assert "AM406" in {w.code for w in rec.warnings}
     for item in rec:
@@ -201,7 +206,9 @@ def test_past_runs_are_those_that_could_be_made_here(iris, model):
     for runs, levels in few.past_runs:
         assert len(runs) == len(levels)
         assert {c.algorithm for c in runs} <= {"knn", "linear"}
-        assert all(Suitable(few.task)(c) for c in runs)
+        assert all(
+            SearchSpace.for_kind("multiclass").suits(c, few.task.n_rows, few.task.n_rarest) for c in runs
+        )
     assert sum(len(runs) for runs, _ in few.past_runs) < sum(
         c.algorithm in ("knn", "linear") for runs, _ in everything for c in runs
     )

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
+from stand_in import tune
 
-from autometa.tuning import posterior_scores, tune
+from autometa.tuning import posterior_scores
 
 NAN = np.full(4, np.nan)
 
@@ -46,6 +47,20 @@ def test_the_luckiest_unlikely_configuration_does_not_win() -> None:
     found = posterior_scores(folds, np.array([0.8, 0.6, 0.7, 0.6]), np.full(4, 0.02))
     assert folds.mean(axis=1).argmax() == 1
     assert found.argmax() == 0
+
+
+def test_an_outlier_is_not_shrunk_to_what_was_expected_of_it() -> None:
+    """Seen in a search: the others came as expected, and what fell far short was ranked first by its expectation."""
+    expected = np.array([0.96, 0.938, 0.937, 0.935, 0.93, 0.925, 0.92])
+    means = expected - 0.02
+    means[0] = 0.855
+    folds = means[:, None] + 0.02 * np.array([-1.0, 0.5, 1.0, -0.5, 0.0]) * np.linspace(0.6, 1.4, 7)[:, None]
+    found = posterior_scores(folds, expected, np.full(7, 0.05))
+    assert found[0] < 0.87
+    assert found.argmax() == 1
+    # The others are shrunk as before.
+    alone = posterior_scores(folds[1:], expected[1:], np.full(6, 0.05))
+    assert np.abs(found[1:] - alone).max() < 0.005
 
 
 @pytest.mark.parametrize("folds", [np.array([[0.3]]), np.array([[0.3], [0.5]]), np.array([[0.3, 0.4]])])

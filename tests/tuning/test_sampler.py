@@ -27,12 +27,13 @@ from optuna.testing.pytest_samplers import (
 )
 from optuna.trial import TrialState
 from refusals import refused
+from stand_in import MetaSampler, StandIn, warm_start
 from threadpoolctl import threadpool_info
 
 from autometa.errors import UsageError
 from autometa.space import Configuration, SearchSpace, register_algorithm, unregister_algorithm
 from autometa.storage import open_storage
-from autometa.tuning import MetaSampler, _prior, _sampler, _suggestions, _transfer, warm_start
+from autometa.tuning import _prior, _suggestions, _transfer
 from autometa.tuning._prior import History, Prior
 
 SPACE = SearchSpace.for_kind("multiclass")
@@ -396,13 +397,11 @@ def knn_loss(configuration: Configuration) -> float:
     return abs(np.log(configuration.params["n_neighbors"] / 17)) + (configuration.params["p"] == 1)
 
 
-@pytest.fixture
-def _runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have runs on six known tasks, all like :func:`knn_loss`, behind the recommendations."""
-    rng, recommend = np.random.default_rng(0), _sampler.recommend_for_task
+class WithRuns(StandIn):
+    """Has runs on six known tasks, all like :func:`knn_loss`, behind the recommendations."""
 
-    def with_runs(task: Any, *, algorithms: Any = None, **options: Any) -> Any:
-        found = recommend(task, algorithms=algorithms, **options)
+    def recommend(self, task: Any, *, algorithms: Any = None, **options: Any) -> Any:
+        found, rng = super().recommend(task, algorithms=algorithms, **options), np.random.default_rng(0)
         found.past_runs = []
         for _ in range(6):
             units = rng.random((30, len(SPACE["knn"].distributions)))
@@ -412,15 +411,12 @@ def _runs(monkeypatch: pytest.MonkeyPatch) -> None:
             found.past_runs.append((known, -np.array([knn_loss(c) for c in known])))
         return found
 
-    monkeypatch.setattr(_sampler, "recommend_for_task", with_runs)
 
-
-@pytest.mark.usefixtures("_runs")
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 def test_after_the_recommendations_the_runs_on_known_tasks_propose(iris, direction) -> None:
     sign = 1.0 if direction == "minimize" else -1.0
     objective = "loss" if direction == "minimize" else "score"
-    sampler = MetaSampler(*iris, objective=objective, seed=0)  # type: ignore[arg-type]
+    sampler = MetaSampler(*iris, metamodel=WithRuns(), objective=objective, seed=0)  # type: ignore[arg-type]
     study = optuna.create_study(sampler=sampler, direction=direction)
     study.optimize(lambda t: sign * knn_loss(SPACE.suggest(t)), n_trials=16)
     assert len(study.sampler.ranks(study)) == 10
@@ -428,7 +424,6 @@ def test_after_the_recommendations_the_runs_on_known_tasks_propose(iris, directi
     assert losses[10:13].min() < 0.1 < losses[:10].min()
 
 
-@pytest.mark.usefixtures("_runs")
 def test_the_proposals_are_judged_by_the_trials_after_the_recommendations(iris, monkeypatch) -> None:
     counts = []
 
@@ -437,25 +432,28 @@ def test_the_proposals_are_judged_by_the_trials_after_the_recommendations(iris, 
         return 0.0
 
     monkeypatch.setattr(_transfer, "stagnation", stagnation)
-    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    study = optuna.create_study(sampler=MetaSampler(*iris, metamodel=WithRuns(), seed=0))
     study.optimize(lambda t: knn_loss(SPACE.suggest(t)), n_trials=13)
     assert counts == [(10, 10), (11, 10), (12, 10)]
 
 
-@pytest.mark.usefixtures("_runs")
 def test_one_algorithm_is_proposed_under_its_own_names(iris) -> None:
     def objective(trial: optuna.Trial) -> float:
         p = trial.suggest_categorical("p", [1, 2])
         return abs(np.log(trial.suggest_int("n_neighbors", 1, 50, log=True) / 17)) + (p == 1)
 
     default = {name: SPACE["knn"].default[name] for name in ("p", "n_neighbors")}
-    study = optuna.create_study(sampler=MetaSampler(*iris, algorithms="knn", seed=0))
+    study = optuna.create_study(sampler=MetaSampler(*iris, metamodel=WithRuns(), algorithms="knn", seed=0))
     study.optimize(objective, n_trials=10)
     losses = np.array([t.value for t in study.trials])
     assert study.trials[0].params == default
     assert losses[1:8].min() < 0.1
     told = MetaSampler(
-        *iris, algorithms="knn", space={n: SPACE["knn"].distributions[n] for n in default}, seed=0
+        *iris,
+        metamodel=WithRuns(),
+        algorithms="knn",
+        space={n: SPACE["knn"].distributions[n] for n in default},
+        seed=0,
     )
     study = optuna.create_study(sampler=told)
     study.optimize(objective, n_trials=3)
@@ -463,7 +461,6 @@ def test_one_algorithm_is_proposed_under_its_own_names(iris) -> None:
     assert study.trials[1].params == default
 
 
-@pytest.mark.usefixtures("_runs")
 def test_proposals_take_one_thread(iris, monkeypatch) -> None:
     threads = []
 
@@ -472,16 +469,15 @@ def test_proposals_take_one_thread(iris, monkeypatch) -> None:
         return _prior.fit_prior(history)
 
     monkeypatch.setattr(_suggestions, "fit_prior", fit_prior)
-    study = optuna.create_study(sampler=MetaSampler(*iris, seed=0))
+    study = optuna.create_study(sampler=MetaSampler(*iris, metamodel=WithRuns(), seed=0))
     study.optimize(joint_objective, n_trials=11)
     assert set(threads) == {1}
 
 
-@pytest.mark.usefixtures("_runs")
 def test_an_algorithm_of_ones_own_is_left_to_the_wrapped_sampler(iris) -> None:
     register_algorithm(replace(SPACE["knn"], name="own_knn"), kinds=["classification"])
     try:
-        sampler = MetaSampler(*iris, seed=0)
+        sampler = MetaSampler(*iris, metamodel=WithRuns(), seed=0)
         study = optuna.create_study(sampler=sampler)
         space = SearchSpace.for_kind("multiclass")
         study.optimize(lambda t: float(int(space.suggest(t).id, 16) % 1000), n_trials=12)

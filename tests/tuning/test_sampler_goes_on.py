@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from stand_in import MetaSampler
 
 from autometa.storage import open_storage
-from autometa.tuning import MetaSampler
 
 N_TRIALS = 8
 

@@ -9,15 +9,16 @@ import pandas as pd
 import pytest
 from sklearn.datasets import make_friedman1
 from sklearn.model_selection import TimeSeriesSplit
+from stand_in import tune
 
 from autometa.evaluation import FoldFitter, Job, target_codes
 from autometa.persistence import load_model, save_model
 from autometa.space import SearchSpace
 from autometa.task import Task
-from autometa.tuning import tune
-from autometa.tuning._candidate import SECOND_LAYER, Candidate, Problem
+from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._second import MOST_COLUMNS, second_layer
 from autometa.tuning._splits import resolve_splits
+from autometa.wording import SECOND_LAYER
 
 
 def table(n_rows: int, seed: int = 1) -> tuple[pd.DataFrame, pd.Series]:

@@ -9,10 +9,10 @@ from typing import Any
 
 import optuna
 import pytest
+from stand_in import tune
 
 from autometa.space import SearchSpace
 from autometa.storage import open_storage
-from autometa.tuning import _run, tune
 from autometa.tuning._strategy import Entry, Listed, is_mine, tried
 from autometa.tuning._tune import seed_of
 
@@ -116,8 +116,7 @@ def test_processes_agree_on_the_seed_without_a_word(studies) -> None:
     assert seed_of(a, None, is_shared=True) == seed_of(b, None, is_shared=True)
 
 
-def work(path: str, X: Any, y: Any, recommend: Any, barrier: Any) -> None:
-    _run.recommend_for_task = recommend
+def work(path: str, X: Any, y: Any, barrier: Any) -> None:
     barrier.wait()
     tune(X, y, n_trials=4, cv=2, algorithms=["linear", "knn"], storage=path, study_name="shared")
 
@@ -127,7 +126,7 @@ def test_two_processes_on_one_study_fit_nothing_twice(iris, tmp_path) -> None:
     path = str(tmp_path / "runs.journal")
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(2)
-    arguments = (path, *iris, _run.recommend_for_task, barrier)
+    arguments = (path, *iris, barrier)
     both = [context.Process(target=work, args=arguments) for _ in range(2)]
     for process in both:
         process.start()

@@ -7,9 +7,8 @@ import pytest
 from simulation import simulate_metabase
 
 from autometa.metamodel import MetaModel
-from autometa.recommendation import recommend_for_task
 from autometa.space import SearchSpace
-from autometa.tuning import MetaSampler, _sampler
+from autometa.tuning import MetaSampler
 from autometa.tuning._suggestions import N_SUGGESTIONS
 
 SPACE = SearchSpace.for_kind("multiclass")
@@ -19,11 +18,6 @@ SMOOTH = ("linear", "svm", "mlp")
 @pytest.fixture(scope="module")
 def model() -> MetaModel:
     return MetaModel.fit(simulate_metabase(n_tasks=16, n_configurations=4))
-
-
-@pytest.fixture(autouse=True)
-def _no_stand_in(_stand_in, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_sampler, "recommend_for_task", recommend_for_task)
 
 
 def search(iris, model, direction: str, good_are_smooth: bool, n_trials: int = N_SUGGESTIONS) -> optuna.Study:

@@ -8,11 +8,11 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 from refusals import refused
+from stand_in import StandIn, warm_start
 
 from autometa.errors import DataError, UsageError
 from autometa.space import SearchSpace
 from autometa.storage import open_storage
-from autometa.tuning import _warm_start, warm_start
 
 
 def joint_objective(trial):
@@ -188,28 +188,25 @@ def rounds_belong_to_rates(params) -> float:
     return float(gap**2 + 0.01 * np.log(params["num_leaves"] / 20) ** 2)
 
 
-@pytest.fixture
-def _runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have runs on six known tasks, all like :func:`rounds_belong_to_rates`, behind the recommendations."""
-    algorithm = SearchSpace.for_kind("multiclass")["lightgbm"]
-    recommend, rng = _warm_start.recommend_for_task, np.random.default_rng(0)
+class WithRuns(StandIn):
+    """Has runs on six known tasks, all like :func:`rounds_belong_to_rates`, behind the recommendations."""
 
-    def with_runs(task, **options):
-        found = recommend(task, **options)
-        units = rng.random((6, 60, len(algorithm.distributions)))
+    def recommend(self, task, **options):
+        found = super().recommend(task, **options)
+        algorithm = SearchSpace.for_kind("multiclass")["lightgbm"]
+        units = np.random.default_rng(0).random((6, 60, len(algorithm.distributions)))
         known = [[algorithm.from_unit(unit) for unit in of_task] for of_task in units]
         found.past_runs = [(cs, -np.array([rounds_belong_to_rates(c.params) for c in cs])) for cs in known]
         return found
 
-    monkeypatch.setattr(_warm_start, "recommend_for_task", with_runs)
 
-
-@pytest.mark.usefixtures("_runs")
 @pytest.mark.parametrize("n_estimators", [None, 50, 400])
 def test_in_a_part_of_a_space_suggestions_are_good_beside_what_stands_outside(iris, n_estimators) -> None:
     fixed = None if n_estimators is None else {"n_estimators": n_estimators}
     study = optuna.create_study()
-    report = warm_start(study, *iris, k=4, algorithm="lightgbm", space=PART, fixed=fixed)
+    report = warm_start(
+        study, *iris, k=4, algorithm="lightgbm", space=PART, fixed=fixed, metamodel=WithRuns()
+    )
     rounds = n_estimators or 100
     assert report.suggestions[1].params == {"num_leaves": 31, "learning_rate": 0.1}
     losses = [rounds_belong_to_rates({**s.params, "n_estimators": rounds}) for s in report.suggestions]

@@ -1,0 +1,105 @@
+"""What is run on every task: designs, numbers of training rows, and what was recommended for few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from autometa.evaluation import Protocol
+from autometa.space import Configuration, SearchSpace
+from autometa.space.grown import grown_configurations
+
+# Numbers of training rows that are closer say the same.
+LEAST_STEP: Final = 1.25
+
+# Places in the design of each algorithm beside the default, its first: what the meta-model, asked about 60 known tables
+# at 100 and at 200 rows with their families left out, recommends most often among the first six, and what was run with
+# 60 rows before. Neural networks and large forests have one place each: they take half of the time as it is.
+PLACES: Final[Mapping[str, Mapping[str, Sequence[int]]]] = {
+    "classification": {
+        "linear": (3, 6, 12, 14),
+        "lightgbm": (2, 5, 7, 10),
+        "extra_trees": (3, 10),
+        "hist_gradient_boosting": (2,),
+        "random_forest": (6,),
+        "mlp": (14,),
+    },
+    "regression": {
+        "linear": (4, 12),
+        "svm": (11, 14),
+        "lightgbm": (5, 10),
+        "extra_trees": (6, 10, 12),
+        "hist_gradient_boosting": (14,),
+        "random_forest": (11,),
+        "mlp": (2,),
+    },
+}
+
+
+def few_configurations(space: SearchSpace, target: str, seed: int = 0) -> list[Configuration]:
+    """Return the configurations to run with few training rows: the default of each algorithm first.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        Of the task's kind.
+    target : {"classification", "regression"}
+    seed : int, default=0
+        Of the space-filling sequence.
+    """
+    found = space.design(1, seed)
+    for algorithm, places in PLACES[target].items():
+        if algorithm in space:
+            design = SearchSpace([space[algorithm]]).design(max(places) + 1, seed)
+            found += [design[place] for place in places]
+    return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run on every task."""
+
+    protocol: Protocol
+    n_configurations: Mapping[int, int]
+    n_tuned: int
+    time_limit: float | None
+    seed: int
+    retry_failed: bool = False
+    grown: frozenset[int] = frozenset()
+    few: frozenset[int] = frozenset()
+
+    @property
+    def main(self) -> int:
+        """The main fidelity."""
+        return self.protocol.max_train_rows
+
+    def fidelities(self, n_rows: int) -> list[int]:
+        """Return the fidelities that differ on a table of so many rows (0: not known), the main one first."""
+        n_train = n_rows * (1 - 1 / self.protocol.n_folds) or float("inf")
+        chosen = [self.main]
+        for fidelity in sorted(self.n_configurations):
+            rows = np.array([min(fidelity, n_train), *(min(other, n_train) for other in chosen)])
+            steps = np.maximum(rows[0], rows[1:]) / np.minimum(rows[0], rows[1:])
+            if steps.min() >= LEAST_STEP:
+                chosen.append(fidelity)
+        return chosen
+
+    def design(self, space: SearchSpace, target: str, fidelity: int) -> list[Configuration]:
+        """Return the configurations of a target to run at a fidelity."""
+        return [
+            *space.design(self.n_configurations[fidelity], self.seed),
+            *(grown_configurations(target) if fidelity in self.grown else ()),
+            *(few_configurations(space, target, self.seed) if fidelity in self.few else ()),
+        ]
+
+    def seconds(self, fidelity: int) -> float | None:
+        """Return the limit on the time of a run at a fidelity."""
+        return None if self.time_limit is None else self.time_limit * max(1.0, fidelity / self.main)
+
+    def at(self, fidelity: int) -> Protocol:
+        """Return the protocol at a fidelity; above the main one, few large tests are cheaper than many small ones."""
+        test_rows = self.protocol.max_test_rows * (2 if fidelity > self.main else 1)
+        return replace(self.protocol, max_train_rows=fidelity, max_test_rows=test_rows)
