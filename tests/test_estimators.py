@@ -360,12 +360,12 @@ def test_labels_come_back_as_they_were_given(kind, form, tmp_path) -> None:
 def test_labels_of_python_in_a_column_of_objects_are_known_again(label) -> None:
     X = pd.DataFrame({"a": [0.0, 1.0] * 20, "b": range(40)})
     y = pd.Series([label, label + dt.timedelta(3)] * 20, dtype=object)
-    model = AutoMetaClassifier(n_trials=0, algorithms="linear", random_state=0).fit(X, y)
+    model = classifier(n_trials=0, algorithms="linear", random_state=0).fit(X, y)
     assert pd.Series(model.predict(X), dtype=object).tolist() == y.tolist()
     assert model.score(X, y) == 1
 
 
 def test_half_characters_of_labels_stay_as_they_are_read() -> None:
     X = pd.DataFrame({"a": [0.0, 1.0] * 20, "b": range(40)})
-    model = AutoMetaClassifier(n_trials=0, algorithms="linear", random_state=0).fit(X, ["a\ud800", "b"] * 20)
+    model = classifier(n_trials=0, algorithms="linear", random_state=0).fit(X, ["a\ud800", "b"] * 20)
     assert model.predict(X).tolist() == ["a\\ud800", "b"] * 20

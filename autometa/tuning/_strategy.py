@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol as Interface
 
 import optuna
@@ -70,6 +70,9 @@ def entries_of(
     seconds: Mapping[Configuration, float],
     space: SearchSpace,
     own: Iterable[str],
+    *,
+    n_recoded: int = 0,
+    n_classes: int = 0,
 ) -> list[Entry]:
     """Return the candidates of a search in line.
 
@@ -84,6 +87,10 @@ def entries_of(
     space : SearchSpace
     own : iterable of str
         Algorithms that the user registered, whose defaults come after the first two.
+    n_recoded : int, default=0
+        How many of what is made of trees come a second time, see :func:`_with_recoded`.
+    n_classes : int, default=0
+        0 for regression.
     """
     ranks = {r.configuration: r.rank for r in recommendations}
     expected = {**{r.configuration: r.expected_seconds for r in recommendations}, **seconds}
@@ -97,10 +104,11 @@ def entries_of(
         for name in own
         if name in space and name not in known
     ]
-    return [*entries[:N_BEFORE_OWN], *added, *entries[N_BEFORE_OWN:]]
+    entries = [*entries[:N_BEFORE_OWN], *added, *entries[N_BEFORE_OWN:]]
+    return _with_recoded(entries, n_classes, n_recoded)
 
 
-def with_recoded(entries: Sequence[Entry], n_classes: int, n: int) -> list[Entry]:
+def _with_recoded(entries: Sequence[Entry], n_classes: int, n: int) -> list[Entry]:
     """Let the first candidates that are made of trees come a second time, with categories read in another way.
 
     Of classes by their levels alone, where numbers are predicted by the mean target of a level alone.
@@ -119,14 +127,8 @@ def with_recoded(entries: Sequence[Entry], n_classes: int, n: int) -> list[Entry
         found.append(entry)
         algorithm, params = entry.configuration.algorithm, entry.configuration.params
         if n > 0 and algorithm in TREES and "categories" not in params:
-            found.append(
-                Entry(
-                    Configuration(algorithm, {**params, "categories": value}),
-                    entry.origin,
-                    None,
-                    entry.seconds,
-                )
-            )
+            other = Configuration(algorithm, {**params, "categories": value})
+            found.append(replace(entry, configuration=other, rank=None))
             n -= 1
     return found
 
