@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from autometa.errors import EvaluationError
 from autometa.evaluation import FoldFit, Job
 from autometa.metabase import describe_for_study
-from autometa.pipelines import characters_of_a_row, has_many_levels
+from autometa.pipelines import characters_of_a_row
 from autometa.recommendation import MetaModelLike, Recommendation, Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
 from autometa.task import Task
@@ -38,16 +38,7 @@ from autometa.tuning._sampler import MetaSampler, sampler_seed
 from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, SHORT_SECONDS, Schedule, cells_of_a_row
 from autometa.tuning._search import Search
 from autometa.tuning._second import second_layer
-from autometa.tuning._strategy import (
-    Chain,
-    Entry,
-    Listed,
-    Repeated,
-    Sampled,
-    entries_of,
-    finished_trials,
-    with_recoded,
-)
+from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, entries_of, finished_trials
 from autometa.tuning._tried import Callback
 from autometa.tuning._zero_shot import ZeroShot
 
@@ -248,9 +239,7 @@ class SearchRun:
             once = self._cost_of_floor[1] * growth / self._slowness
             seconds = {c: once if c == default else 3 * once for c, origin in order if origin == "default"}
         own = registered_algorithms()[target_of(self._task.kind)]
-        entries = entries_of(order, self._recommendations, seconds, self._space, own)
-        n_recoded = self._schedule.n_recoded if is_marked and has_many_levels(self._task) else 0
-        return with_recoded(entries, len(self._task.classes), n_recoded)
+        return entries_of(order, self._recommendations, seconds, self._space, own)
 
     def _is_hurried(self, entries: Sequence[Entry]) -> bool:
         """Whether the first candidates would take too much of the time in folds."""

@@ -14,13 +14,10 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from autometa.recommendation import Recommendation
-from autometa.space import ENCODINGS_ATTRIBUTE, Configuration, SearchSpace
-from autometa.space.encoders import encodings
+from autometa.space import Configuration, SearchSpace
 from autometa.tuning._candidate import Candidate
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
 
-# What reads an integer for each level without taking it for a number.
-TREES: Final = ("lightgbm", "hist_gradient_boosting", "random_forest", "extra_trees")
 ORIGIN_ATTRIBUTE: Final = "autometa:origin"
 
 # Says by a configuration, the seconds that one fit of it should take and a share whether all its folds are done
@@ -100,37 +97,6 @@ def entries_of(
     return [*entries[:N_BEFORE_OWN], *added, *entries[N_BEFORE_OWN:]]
 
 
-def with_recoded(entries: Sequence[Entry], n_classes: int, n: int) -> list[Entry]:
-    """Let the first candidates that are made of trees come a second time, with categories read in another way.
-
-    Of classes by their levels alone, where numbers are predicted by the mean target of a level alone.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-    n_classes : int
-        0 for regression.
-    n : int
-        How many of them.
-    """
-    value = "levels" if n_classes else "target"
-    found: list[Entry] = []
-    for entry in entries:
-        found.append(entry)
-        algorithm, params = entry.configuration.algorithm, entry.configuration.params
-        if n > 0 and algorithm in TREES and "categories" not in params:
-            found.append(
-                Entry(
-                    Configuration(algorithm, {**params, "categories": value}),
-                    entry.origin,
-                    None,
-                    entry.seconds,
-                )
-            )
-            n -= 1
-    return found
-
-
 def finished_trials(study: optuna.Study, sign: int) -> list[FrozenTrial]:
     """Return the complete trials of a study, best first; 1 as sign where greater is better, else -1."""
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -179,8 +145,6 @@ class Listed:
             attributes: dict[str, object] = {ORIGIN_ATTRIBUTE: entry.origin}
             if entry.rank is not None:
                 attributes[RANK_ATTRIBUTE] = entry.rank
-            if named := sorted(encodings().keys() & entry.configuration.params.keys()):
-                attributes[ENCODINGS_ATTRIBUTE] = named
             self._study.enqueue_trial(entry.configuration.joint_params(), user_attrs=attributes)
             trial = self._study.ask()
             configuration = self._space.suggest(trial)
