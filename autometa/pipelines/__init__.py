@@ -84,11 +84,6 @@ def build_plain_pipeline(
     return build_pipeline(levels, plain, random_state=random_state, n_jobs=n_jobs)
 
 
-def has_many_levels(task: Task) -> bool:
-    """Whether categories can be read in more ways than by their levels."""
-    return bool(_words(task, {}).many)
-
-
 def characters_of_a_row(task: Task) -> float:
     """Return how many characters of a row the encoders of a task's columns of words read, on average."""
     return sum(_words(task, {}).lengths.values())

@@ -44,8 +44,6 @@ FloatArray = NDArray[np.float64]
 SPACE_VERSION: Final = 2
 # Versions whose every point lies in this one: what was run in them stays valid.
 VALID_SPACES: Final = (1, 2)
-# Of a trial that says how columns of words are read: the names of the options.
-ENCODINGS_ATTRIBUTE: Final = "autometa:encodings"
 
 
 class SearchSpace:
@@ -112,8 +110,7 @@ class SearchSpace:
         Parameters
         ----------
         trial : optuna.Trial
-            Its study's sampler decides. How columns of words are read is asked where the attribute
-            ``ENCODINGS_ATTRIBUTE`` of the trial names the option; else the rule decides.
+            Its study's sampler decides.
 
         Returns
         -------
@@ -127,8 +124,6 @@ class SearchSpace:
             if algorithm.is_active(parameter, values):
                 distribution = algorithm.distributions[parameter]
                 values[parameter] = _ask(trial, f"{name}__{parameter}", distribution)
-        for option in trial.user_attrs.get(ENCODINGS_ATTRIBUTE, ()):
-            values[option] = _ask(trial, f"{name}__{option}", encodings()[option])
         return Configuration(name, values)
 
     def configuration(self, joint: Mapping[str, Value], origin: str = "user") -> Configuration:

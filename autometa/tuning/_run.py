@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from autometa.errors import EvaluationError
 from autometa.evaluation import FoldFit, Job
 from autometa.metabase import describe_for_study
-from autometa.pipelines import characters_of_a_row, has_many_levels
+from autometa.pipelines import characters_of_a_row
 from autometa.recommendation import MetaModelLike, Recommendation, Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
 from autometa.task import Task
@@ -239,9 +239,7 @@ class SearchRun:
             once = self._cost_of_floor[1] * growth / self._slowness
             seconds = {c: once if c == default else 3 * once for c, origin in order if origin == "default"}
         own = registered_algorithms()[target_of(self._task.kind)]
-        n_recoded = self._schedule.n_recoded if is_marked and has_many_levels(self._task) else 0
-        known, n_classes = self._recommendations, len(self._task.classes)
-        return entries_of(order, known, seconds, self._space, own, n_recoded=n_recoded, n_classes=n_classes)
+        return entries_of(order, self._recommendations, seconds, self._space, own)
 
     def _is_hurried(self, entries: Sequence[Entry]) -> bool:
         """Whether the first candidates would take too much of the time in folds."""

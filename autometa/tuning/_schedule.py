@@ -97,9 +97,6 @@ class Schedule:
         Share of the time that is left for a second layer, which is tried then or when the candidates are used up.
     second_rows : int
         Not on tables of fewer rows.
-    n_recoded : int
-        So many of the first candidates made of trees come a second time where categories have many levels, which are
-        then read in another way: which is better differs from table to table.
     grown_places : sequence of (int, tuple of int)
         For tables of at least so many rows, places in the order of candidates at which a boosted model stands whose
         rounds are found by early stopping.
@@ -126,7 +123,6 @@ class Schedule:
     patience: int = 25
     second_share: float = 0.25
     second_rows: int = 500
-    n_recoded: int = 3
     grown_places: Sequence[tuple[int, tuple[int, ...]]] = ((8_000, (0, 2, 4, 6)), (3_000, (1, 3, 6, 9)))
 
     def folds(self, n_rows: int) -> tuple[int, int]:

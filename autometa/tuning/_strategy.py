@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol as Interface
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from autometa.recommendation import Recommendation
-from autometa.space import ENCODINGS_ATTRIBUTE, Configuration, SearchSpace
-from autometa.space.encoders import encodings
+from autometa.space import Configuration, SearchSpace
 from autometa.tuning._candidate import Candidate
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
 
-# What reads an integer for each level without taking it for a number.
-TREES: Final = ("lightgbm", "hist_gradient_boosting", "random_forest", "extra_trees")
 ORIGIN_ATTRIBUTE: Final = "autometa:origin"
 
 # Says by a configuration, the seconds that one fit of it should take and a share whether all its folds are done
@@ -70,9 +67,6 @@ def entries_of(
     seconds: Mapping[Configuration, float],
     space: SearchSpace,
     own: Iterable[str],
-    *,
-    n_recoded: int = 0,
-    n_classes: int = 0,
 ) -> list[Entry]:
     """Return the candidates of a search in line.
 
@@ -87,10 +81,6 @@ def entries_of(
     space : SearchSpace
     own : iterable of str
         Algorithms that the user registered, whose defaults come after the first two.
-    n_recoded : int, default=0
-        How many of what is made of trees come a second time, see :func:`_with_recoded`.
-    n_classes : int, default=0
-        0 for regression.
     """
     ranks = {r.configuration: r.rank for r in recommendations}
     expected = {**{r.configuration: r.expected_seconds for r in recommendations}, **seconds}
@@ -104,33 +94,7 @@ def entries_of(
         for name in own
         if name in space and name not in known
     ]
-    entries = [*entries[:N_BEFORE_OWN], *added, *entries[N_BEFORE_OWN:]]
-    return _with_recoded(entries, n_classes, n_recoded)
-
-
-def _with_recoded(entries: Sequence[Entry], n_classes: int, n: int) -> list[Entry]:
-    """Let the first candidates that are made of trees come a second time, with categories read in another way.
-
-    Of classes by their levels alone, where numbers are predicted by the mean target of a level alone.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-    n_classes : int
-        0 for regression.
-    n : int
-        How many of them.
-    """
-    value = "levels" if n_classes else "target"
-    found: list[Entry] = []
-    for entry in entries:
-        found.append(entry)
-        algorithm, params = entry.configuration.algorithm, entry.configuration.params
-        if n > 0 and algorithm in TREES and "categories" not in params:
-            other = Configuration(algorithm, {**params, "categories": value})
-            found.append(replace(entry, configuration=other, rank=None))
-            n -= 1
-    return found
+    return [*entries[:N_BEFORE_OWN], *added, *entries[N_BEFORE_OWN:]]
 
 
 def finished_trials(study: optuna.Study, sign: int) -> list[FrozenTrial]:
@@ -181,8 +145,6 @@ class Listed:
             attributes: dict[str, object] = {ORIGIN_ATTRIBUTE: entry.origin}
             if entry.rank is not None:
                 attributes[RANK_ATTRIBUTE] = entry.rank
-            if named := sorted(encodings().keys() & entry.configuration.params.keys()):
-                attributes[ENCODINGS_ATTRIBUTE] = named
             self._study.enqueue_trial(entry.configuration.joint_params(), user_attrs=attributes)
             trial = self._study.ask()
             configuration = self._space.suggest(trial)
