@@ -229,7 +229,7 @@ class KnownTasks:
         Parameters
         ----------
         n_train : float
-            Training rows. The nearest number counts, by ratio; for few rows see :meth:`Smaller.reaches`.
+            Training rows. The nearest number counts, by ratio; for few rows see :meth:`Smaller.heard`.
         """
         # Small tables have fewer, and some of one's own may have more.
         usual = float(np.quantile(self.sizes[:, 0], 0.9))
@@ -237,14 +237,13 @@ class KnownTasks:
             abs(np.log(max(n_train, 1.0) / rows)) for rows in (usual, *(part.n_train for part in self.larger))
         ]
         nearest = int(np.argmin(ways))
-        if nearest == 0 and (self.smaller is None or not self.smaller.reaches(n_train)):
+        few = self.smaller.heard(n_train) if nearest == 0 and self.smaller is not None else None
+        if nearest == 0 and few is None:
             return self
-        if nearest not in self._views:
-            is_larger = nearest > 0
-            self._views[nearest] = (
-                self._view(self.larger[nearest - 1]) if is_larger else self._with_few_rows()
-            )
-        return self._views[nearest]
+        key = nearest if few is None else -len(few.tasks)
+        if key not in self._views:
+            self._views[key] = self._view(self.larger[nearest - 1]) if few is None else self._with(few)
+        return self._views[key]
 
     @cached_property
     def _views(self) -> dict[int, KnownTasks]:
@@ -288,11 +287,8 @@ class KnownTasks:
             whole=self,
         )
 
-    def _with_few_rows(self) -> KnownTasks:
-        """Add the tasks as they look with few rows; nothing is trained again."""
-        few = self.smaller
-        if few is None:
-            return self
+    def _with(self, few: Smaller) -> KnownTasks:
+        """Add tasks as they look with few rows; nothing is trained again."""
         families, width = self.families[few.tasks].tolist(), len(self.configurations)
 
         def table(usual: FloatArray, values: FloatArray) -> FloatArray:

@@ -295,9 +295,10 @@ class Neighbourhood:
 
     def _of_usual(self, known: KnownTasks) -> FloatArray:
         """Return the shares of the known tasks, where a view has some twice with those that they have with few rows."""
-        shares, few = self.shares[: len(known.tasks)].copy(), known.smaller
-        if self.known.usual is known and few is not None:
-            np.add.at(shares, few.tasks, self.shares[len(known.tasks) :])
+        n_usual = len(known.tasks)
+        shares = self.shares[:n_usual].copy()
+        again = pd.Index(known.tasks["task_id"]).get_indexer(self.known.tasks["task_id"].iloc[n_usual:])
+        np.add.at(shares, again, self.shares[n_usual:])
         return shares
 
     def contributions(self, metric: str, columns: Sequence[int]) -> FloatArray:

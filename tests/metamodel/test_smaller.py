@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,6 +79,18 @@ def test_tables_with_more_rows_hear_nothing_of_it(base, model):
     assert alone.at(FEW) is alone
     for metric, table in part.regrets.items():
         np.testing.assert_array_equal(table, alone.regrets[metric])
+
+
+def test_a_table_hears_the_views_of_its_size(model):
+    part = model.part("binary")
+    few = part.smaller
+    larger = np.arange(len(few.tasks)) % 2 == 1
+    both = replace(few, n_train=np.where(larger, 2.5 * FEW, FEW))
+    for n_train, heard in ((1, ~larger), (FEW, ~larger), (2 * FEW, [True]), (3 * FEW, [True])):
+        n_views = len(few.tasks) if len(heard) == 1 else heard.sum()
+        assert len(both.heard(n_train).tasks) == n_views
+        assert len(replace(part, smaller=both).at(n_train).tasks) == len(part.tasks) + n_views
+    assert both.heard(4 * FEW) is None
 
 
 def test_a_task_counts_once_however_often_it_was_described(base, model):
