@@ -246,7 +246,7 @@ class _AutoMeta(BaseEstimator):
         return check_names(frame, [])
 
     def _checked(self, X: Any) -> Any:
-        """Return an array or a sparse matrix that scikit-learn takes; refuse others in its words, without the values."""
+        """Return an array or a sparse matrix that scikit-learn takes; refuse others in its words, not their values."""
         try:
             return check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False, estimator=self)
         except ValueError as error:
