@@ -263,16 +263,19 @@ class _AutoMeta(BaseEstimator):
 
     def _as_frame(self, X: Any) -> pd.DataFrame:
         """Return a table whose columns have names, made up where the user gave none."""
-        if isinstance(X, np.ndarray) and not X.dtype.names and not isinstance(X, np.ma.MaskedArray):
-            X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
-        elif hasattr(X, "toarray"):
-            X = check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False, estimator=self)
-        elif not _has_names(X) and not isinstance(X, (list, tuple, np.ndarray)):
-            X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self)
-        frame = as_frame(X)
+        is_plain = type(X) is np.ndarray and not X.dtype.names
+        frame = as_frame(self._checked(X) if is_plain or hasattr(X, "toarray") else X)
         if _are_numbered(frame.columns):
             return frame.set_axis([f"x{i}" for i in frame.columns], axis=1)
         return check_names(frame, [])
+
+    def _checked(self, X: Any) -> Any:
+        """Return an array or a sparse matrix that scikit-learn takes; refuse others in its words, not their values."""
+        try:
+            return check_array(X, accept_sparse=True, dtype=None, ensure_all_finite=False, estimator=self)
+        except ValueError as error:
+            lines = [line for line in str(error).splitlines() if line[:1].isalpha() and line[:6] != "array="]
+            raise DataError("AM109", " ".join(lines)) from error
 
     def _as_target(self, y: Any) -> pd.Series:
         if not (is_lazy(y) or hasattr(y, "to_pandas") or isinstance(y, (list, tuple, dict, pd.Series))):
