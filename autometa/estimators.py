@@ -237,6 +237,30 @@ class _AutoMeta(BaseEstimator):
         rows = self._known_columns(X)  # checks that there is a model
         return np.asarray(self.model_.predict(rows))
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of rows whose class is predicted, or R2 of numbers.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_rows, n_columns)
+            Rows with the columns of the fit.
+        y : array-like of shape (n_rows,)
+            Their classes or numbers, in any form that `fit` takes.
+        sample_weight : array-like of shape (n_rows,), optional
+            How much each row counts; by default all count alike.
+
+        Returns
+        -------
+        float
+            1 at best.
+        """
+        predicted = self.predict(X)  # checks that there is a model
+        is_number = self._kind == "regression"
+        classes = None if is_number else self._classes
+        found, wanted = (read_as_fitted(values, classes).to_numpy() for values in (predicted, y))
+        judge = r2_score if is_number else accuracy_score
+        return float(judge(wanted, found, sample_weight=sample_weight))
+
     def _as_frame(self, X: Any) -> pd.DataFrame:
         """Return a table whose columns have names, made up where the user gave none."""
         if isinstance(X, np.ndarray) and not X.dtype.names and not isinstance(X, np.ma.MaskedArray):
@@ -319,25 +343,7 @@ class AutoMetaClassifier(ClassifierMixin, _AutoMeta):
             )
         return target
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the share of rows whose class is predicted, of labels in any form that `fit` takes.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows with the columns of the fit.
-        y : array-like of shape (n_rows,)
-            Their classes.
-        sample_weight : array-like of shape (n_rows,), optional
-            How much each row counts; by default all count alike.
-
-        Returns
-        -------
-        float
-            1 at best.
-        """
-        found, wanted = (read_as_fitted(labels, self._classes) for labels in (self.predict(X), y))
-        return float(accuracy_score(wanted.to_numpy(), found.to_numpy(), sample_weight=sample_weight))
+    score = _AutoMeta.score  # before scikit-learn's
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probabilities of the classes, in the order of ``classes_``.
@@ -373,22 +379,4 @@ class AutoMetaRegressor(RegressorMixin, _AutoMeta):
 
     _kind = "regression"
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return R2 of the predictions, of numbers in any form that `fit` takes.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_rows, n_columns)
-            Rows with the columns of the fit.
-        y : array-like of shape (n_rows,)
-            Their values.
-        sample_weight : array-like of shape (n_rows,), optional
-            How much each row counts; by default all count alike.
-
-        Returns
-        -------
-        float
-            1 at best.
-        """
-        predicted = self.predict(X)
-        return float(r2_score(read_as_fitted(y, None).to_numpy(), predicted, sample_weight=sample_weight))
+    score = _AutoMeta.score

@@ -1,7 +1,8 @@
 """What a notebook shows of each result: a card with facts, a table, and what can be opened; every value is escaped.
 
 The colours are those of the notebook, light or dark: text in its own colour, lines in the same with little opacity. A
-plain text stands beside the card for viewers without the style, as in scikit-learn.
+plain text stands beside the card for viewers without the style, as in scikit-learn. Rules of tables name two classes:
+notebooks have rules of their own, which align every cell to the right.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ _STYLE: Final = """
   padding: 8px 12px; }
 .autometa-card strong { font-size: 14px; }
 .autometa-card p { margin: 2px 0 6px; }
-.autometa-card table { border-collapse: collapse; font-size: inherit;
+.autometa-card .box table { border-collapse: collapse; font-size: inherit;
   font-variant-numeric: tabular-nums; margin: 4px 0; }
-.autometa-card th, .autometa-card td { text-align: left; padding: 2px 14px 2px 0; vertical-align: top;
-  border-bottom: 1px solid #8884; overflow-wrap: break-word; max-width: 560px; }
-.autometa-card th { white-space: nowrap; }
-.autometa-card .number { text-align: right; white-space: nowrap; }
+.autometa-card .box table th, .autometa-card .box table td { text-align: left; padding: 2px 14px 2px 0;
+  vertical-align: top; line-height: inherit; border-bottom: 1px solid #8884; overflow-wrap: break-word;
+  max-width: 560px; }
+.autometa-card .box table th { white-space: nowrap; }
+.autometa-card .box table .number { text-align: right; white-space: nowrap; }
 .autometa-card summary { cursor: pointer; }
 .autometa-card .box { overflow-x: auto; }
 .autometa-text { display: none; }

@@ -101,6 +101,8 @@ class Bar:
     def _open(self) -> Any:
         look = _FORMAT if _is_notebook() else _LETTERS
         line = _make_line()(total=1.0, bar_format=look, leave=False, file=sys.stderr, **_room())
+        # The job began before there was something to show; what is left is told by what the whole took so far.
+        line.start_t -= time.monotonic() - self._start
         _lines.append(line)
         self._stop.clear()
         threading.Thread(target=self._tick, args=(line,), daemon=True, name="autometa progress").start()

@@ -101,7 +101,11 @@ def _ranks(results: pd.DataFrame) -> Iterator[str]:
         )
         for tool in order
     )
-    head = (f"{len(found)} tables, {RANKED_SECONDS:.0f} s", f"mean rank of {len(order)}", "first on")
+    head = (
+        f"{len(found)} tables, {RANKED_SECONDS:.0f} s",
+        f"mean rank of {len(order)}, lower is better",
+        "first on",
+    )
     yield _table(head, rows)
 
 
@@ -116,7 +120,7 @@ def _wins(results: pd.DataFrame, title: str) -> Iterator[str]:
         if _is_rival(mine, other)
     ]
     if rows:
-        yield _table((title, "against", "wins", *SIZES, "messy", "of the core"), rows)
+        yield _table((title, "against", "wins, higher is better", *SIZES, "messy", "of the core"), rows)
 
 
 def _is_rival(mine: tuple[str, float], other: tuple[str, float]) -> bool:

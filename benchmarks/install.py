@@ -4,15 +4,13 @@ Each tool is installed into an environment of its own, without pip's cache, and 
 ``examples/subscriptions.csv``: autometa for a recommendation and for a search of five seconds, the others for a model
 within five seconds, the least that all of them take. Wall-clock and CPU seconds, megabytes on disk (an empty
 environment left out) and installed distributions go to ``benchmarks/results/install.csv``; the rows of a tool are
-replaced. ``--environment`` weighs an environment that stands already. ``--report`` prints the table, in CPU seconds:
-they hold on a busy machine too. Needs a package index.
+replaced. ``--report`` prints the table, in CPU seconds: they hold on a busy machine too. Needs a package index.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import resource
 import subprocess
@@ -112,17 +110,6 @@ def measure(tool: str, folder: Path) -> list[dict[str, object]]:
     return rows
 
 
-def weigh(tool: str, environment: Path) -> dict[str, object]:
-    """Return the row of a tool that stands in an environment already: its size, and no seconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        empty = megabytes(Path(folder))
-    found = {
-        path.name.partition("-")[0] for path in environment.glob("lib/python3*/site-packages/*.dist-info")
-    }
-    return {"tool": tool, "megabytes": megabytes(environment) - empty, "distributions": len(found - {"pip"})}
-
-
 def report() -> str:
     """Return the table of the results."""
     found = pd.read_csv(RESULTS).set_index("tool")
@@ -133,8 +120,8 @@ def report() -> str:
     for tool in (name for name in NAMES if name in found.index):
         row = found.loc[tool]
         lines.append(
-            f"| {NAMES[tool]} | {row.megabytes:,.0f} | {row.distributions:.0f} | {seconds(row.install_cpu_seconds)} "
-            f"| {seconds(row.answer_cpu_seconds, 1)} |"
+            f"| {NAMES[tool]} | {row.megabytes:,.0f} | {row.distributions:.0f} | {row.install_cpu_seconds:.0f} "
+            f"| {row.answer_cpu_seconds:.1f} |"
         )
     return "\n".join(lines)
 
@@ -147,11 +134,6 @@ def keep(rows: pd.DataFrame) -> None:
     print(rows.round(1).to_string(index=False), flush=True)
 
 
-def seconds(value: float, digits: int = 0) -> str:
-    """Return seconds, or that there are none."""
-    return "not measured" if math.isnan(value) else f"{value:.{digits}f}"
-
-
 def main() -> None:
     """Measure the tools that were asked for, or print what was measured."""
     parser = argparse.ArgumentParser(
@@ -159,20 +141,11 @@ def main() -> None:
     )
     tools = [tool for tool, (requirement, _) in TOOLS.items() if requirement]
     parser.add_argument("--tools", nargs="+", choices=tools, default=tools)
-    parser.add_argument(
-        "--environment",
-        nargs="+",
-        default=[],
-        metavar="TOOL=DIR",
-        help="weigh what stands there, in place of --tools",
-    )
     parser.add_argument("--report", action="store_true", help="print the table of what was measured")
     args = parser.parse_args()
-    for tool in [] if args.report or args.environment else args.tools:
+    for tool in [] if args.report else args.tools:
         with tempfile.TemporaryDirectory() as folder:
             keep(pd.DataFrame(measure(tool, Path(folder))))
-    for tool, environment in (pair.split("=", 1) for pair in args.environment):
-        keep(pd.DataFrame([weigh(tool, Path(environment))]))
     if args.report:
         print(report())
 

@@ -516,7 +516,9 @@ def _markdown_summary(summary: pd.DataFrame) -> str:
     metrics = [c.removesuffix(" rank") for c in summary.columns if c.endswith(" rank")]
     heads = [f"{m} ({int(summary[f'{m} tables'].iloc[0])})" for m in metrics]
     lines = [
-        "| method | " + " | ".join(heads) + " | CPU s, median | 95th percentile |",
+        "| share of the way, higher is better | "
+        + " | ".join(heads)
+        + " | CPU s, median | 95th percentile |",
         "| --- |" + " --- |" * (len(metrics) + 2),
     ]
     for method, row in summary.iterrows():
@@ -528,7 +530,10 @@ def _markdown_summary(summary: pd.DataFrame) -> str:
 
 def _markdown_comparisons(table: pd.DataFrame) -> str:
     names = list(dict.fromkeys(chain.from_iterable(METRICS.values())))
-    lines = [f"| | against | {' | '.join(names)} |", "| --- | --- |" + " --- |" * len(names)]
+    lines = [
+        f"| difference of shares, higher is better | against | {' | '.join(names)} |",
+        "| --- | --- |" + " --- |" * len(names),
+    ]
     for ours, theirs in COMPARISONS:
         found = compare(table, ours, theirs)
         cells = [_comparison_cell(found.loc[n]) if n in found.index else "" for n in names]

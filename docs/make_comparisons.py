@@ -283,7 +283,7 @@ def past_misled(results: pd.DataFrame) -> str:
         .mean()
     )
     rows.append((PAST["tpe"], *(short(tpe[n]) for n in PAST_TRIALS)))
-    return table(("after trials", *map(str, PAST_TRIALS)), rows)
+    return table(("regret after trials, lower is better", *map(str, PAST_TRIALS)), rows)
 
 
 def messy_table(found: pd.DataFrame) -> str:
@@ -312,7 +312,7 @@ def search_table(found: pd.DataFrame) -> str:
         )
         for key, name in SEARCHES.items()
     )
-    return table(("after trials", *map(str, TRIALS)), rows)
+    return table(("regret after trials, lower is better", *map(str, TRIALS)), rows)
 
 
 def past_table(results: pd.DataFrame) -> str:
@@ -320,7 +320,7 @@ def past_table(results: pd.DataFrame) -> str:
     honest = results[results["prior"] == "honest"]
     mean = honest.groupby(["method", "trials", "task"])["regret"].mean().groupby(["method", "trials"]).mean()
     rows = ((name, *(short(mean[key, n]) for n in PAST_TRIALS)) for key, name in PAST.items())
-    return table(("after trials", *map(str, PAST_TRIALS)), rows)
+    return table(("regret after trials, lower is better", *map(str, PAST_TRIALS)), rows)
 
 
 def report_table(results: pd.DataFrame) -> str:
@@ -337,8 +337,8 @@ def report_table(results: pd.DataFrame) -> str:
         )
         for r in results.itertuples()
     )
-    heads = ("search", "table", "classes", "trials", "CPU s", "MB", "console errors, requests, faint texts")
-    return table(heads, rows)
+    heads = ("search", "table", "classes", "trials", "CPU s, lower is better", "MB")
+    return table((*heads, "console errors, requests, faint texts"), rows)
 
 
 def replace(page: str, parts: Mapping[str, str]) -> str:

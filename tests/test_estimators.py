@@ -6,8 +6,10 @@ import datetime as dt
 import enum
 import inspect
 import pickle
+import uuid
 import warnings
 from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -333,6 +335,8 @@ RETURNED = {
     "decimals": [Decimal(1), Decimal(2)],
     "spans": pd.to_timedelta(["1D", "2D"]).tolist(),
     "hours": [dt.time(9), dt.time(10, 30)],
+    "fractions": [Fraction(1), Fraction(2)],
+    "names": [uuid.UUID(int=1), uuid.UUID(int=2)],
 }
 
 
@@ -350,3 +354,18 @@ def test_labels_come_back_as_they_were_given(kind, form, tmp_path) -> None:
         assert {type(label) for label in predicted} == {type(label) for label in pd.Series(labels)}
         assert set(pd.Series(found.classes_)) == set(labels)
     assert model.score(X, form(labels)) == 1
+
+
+@pytest.mark.parametrize("label", [dt.timedelta(1), dt.datetime(2020, 1, 1, 3)])
+def test_labels_of_python_in_a_column_of_objects_are_known_again(label) -> None:
+    X = pd.DataFrame({"a": [0.0, 1.0] * 20, "b": range(40)})
+    y = pd.Series([label, label + dt.timedelta(3)] * 20, dtype=object)
+    model = classifier(n_trials=0, algorithms="linear", random_state=0).fit(X, y)
+    assert pd.Series(model.predict(X), dtype=object).tolist() == y.tolist()
+    assert model.score(X, y) == 1
+
+
+def test_half_characters_of_labels_stay_as_they_are_read() -> None:
+    X = pd.DataFrame({"a": [0.0, 1.0] * 20, "b": range(40)})
+    model = classifier(n_trials=0, algorithms="linear", random_state=0).fit(X, ["a\ud800", "b"] * 20)
+    assert model.predict(X).tolist() == ["a\\ud800", "b"] * 20

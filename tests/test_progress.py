@@ -47,6 +47,14 @@ def test_a_line_is_shown_on_a_terminal_and_goes_away(monkeypatch):
     assert last_line(terminal.getvalue()).strip() == ""
 
 
+def test_the_time_left_counts_from_the_start_of_the_job(monkeypatch):
+    terminal = look_on(monkeypatch)
+    with Bar() as bar:
+        bar._start -= 3000.0
+        bar.update(0.25, "x")
+        assert "2:30:" in last_line(terminal.getvalue())
+
+
 def test_what_is_told_meanwhile_stands_alone(monkeypatch):
     terminal = look_on(monkeypatch)
     with Bar() as bar:

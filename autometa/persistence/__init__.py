@@ -20,8 +20,10 @@ import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -269,6 +271,9 @@ _LABELS: Final[Mapping[str, tuple[type, Callable[[Any], Any], Callable[..., Any]
     "time": (dt.time, dt.time.isoformat, dt.time.fromisoformat),
     "timestamp": (pd.Timestamp, pd.Timestamp.isoformat, pd.Timestamp),
     "span": (pd.Timedelta, pd.Timedelta.isoformat, pd.Timedelta),
+    "timedelta": (dt.timedelta, str, lambda text: pd.Timedelta(text).to_pytimedelta()),
+    "fraction": (Fraction, Fraction.as_integer_ratio, lambda parts: Fraction(*parts)),
+    "uuid": (UUID, str, UUID),
     "bytes": (bytes, bytes.hex, bytes.fromhex),
     "decimal": (Decimal, str, Decimal),
 }
@@ -276,7 +281,7 @@ _LABELS: Final[Mapping[str, tuple[type, Callable[[Any], Any], Callable[..., Any]
 
 def _plain_label(label: Any) -> Any:
     plain = label.item() if isinstance(label, (np.bool_, np.number)) else label
-    if isinstance(plain, (str, int, float)):
+    if plain is None or isinstance(plain, (str, int, float)):
         return plain
     if isinstance(plain, tuple):
         return ["tuple", *map(_plain_label, plain)]

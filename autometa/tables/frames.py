@@ -376,6 +376,8 @@ def _plain_objects(y: pd.Series) -> pd.Series:
         return read_column(y, how).astype("str")
     if kind == "integer" and y.infer_objects().dtype == object:  # beyond 64 bits
         return pd.Series([_as_float(value) for value in y], index=y.index, name=y.name)
+    if kind in ("datetime", "datetime64", "timedelta", "timedelta64"):
+        return y.infer_objects()
     if kind in ("boolean", "integer", "floating", "mixed-integer-float", "string"):
         return y.infer_objects() if not y.hasnans or kind != "boolean" else y
     if len(present) and are_numbers(present):

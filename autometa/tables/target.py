@@ -81,7 +81,12 @@ def _labels_as_given(given: pd.Series, read: pd.Series) -> dict[Any, Any]:
     labels = dict(pairs)
     if len(labels) < len(pairs):
         return {}
-    return {label: own for label, own in labels.items() if type(own) is not type(label) or own != label}
+    # Half characters, which no file holds, stay as they are read.
+    return {
+        label: own
+        for label, own in labels.items()
+        if (type(own) is not type(label) or own != label) and "\\ud" not in ascii(str(own))
+    }
 
 
 def _is_text(y: pd.Series) -> bool:

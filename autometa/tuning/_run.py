@@ -340,6 +340,7 @@ class SearchRun:
         leaderboard = make_leaderboard(
             self._study, self._space, task.metric, self._recommendations, members, second
         )
+        complete = search.tried.complete if search else []
         model, best, note = self._model(assembly, leaderboard, max_predict_seconds or math.inf)
         return TuneResult(
             model=model,
@@ -362,7 +363,7 @@ class SearchRun:
             recommendations=self._recommendations,
             task=task,
             layer=[] if assembly is None else [c.number for c in assembly.below],
-            rounds=self._rounds(best),
+            rounds=next((mean_rounds(c) for c in complete if c.configuration == best), None),
             sample_weight=weights,
             random_state=self._seed,
         )
@@ -444,7 +445,3 @@ class SearchRun:
         )
         self._hands.submit("refit", job, left)
         return self._outcome()
-
-    def _rounds(self, configuration: Configuration) -> int | None:
-        candidates = self._search.tried.complete if self._search else []
-        return next((mean_rounds(c) for c in candidates if c.configuration == configuration), None)

@@ -141,7 +141,7 @@ def tune(
         AM801 when the first five trials, or all, fail; AM803 when nothing could be fitted and time is not limited;
         AM805 when the cluster does not answer or has no workers.
     """
-    deadline = Deadline(timeout)
+    deadline, bar = Deadline(timeout), Bar(progress)
     _check_counts(n_trials=(n_trials, 0), n_jobs=(n_jobs, 1), ensemble_size=(ensemble_size, 1))
     schedule = schedule or Schedule()
     # Small matrices are quicker in one thread, and many times quicker where other processes are busy.
@@ -166,7 +166,6 @@ def tune(
         problem = Problem(task, splits, target_codes(task))
         is_drawn = cv is None or isinstance(cv, int)
         fitter = FoldFitter(task, splits, share=is_drawn, sample_weight=weights, random_state=seed)
-        bar = Bar(progress)
         with bar, hands_of(fitter, deadline, n_jobs, cluster, memory_limit) as own:
             hands: Hands = own
             if bar.is_shown:
