@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
             f"{args.model} was saved with other versions ({'; '.join(mismatches)}); predictions may differ."
         )
         note(with_code(DataIssue("AM612", (), what, "Fit the model again.")))
-    as_text = [column["name"] for column in info["columns"] if _is_text(column)]
-    table = read_table(args.data, text_columns=as_text)
+    as_text = [column["name"] for column in info["columns"] if must_be_text(column)]
+    table = read_table(args.data, text_columns=as_text, target=info["target"])
     frame = check_names(as_frame(table.frame), [])
     rows, issues = match_columns(frame, info["columns"], ignore=info["target"])
     for issue in (*table.notices, *issues):
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _is_text(column: Mapping[str, Any]) -> bool:
+def must_be_text(column: Mapping[str, Any]) -> bool:
     """Whether a column must not be turned into numbers by pandas, which knows less of how it is written."""
     from autometa.tables.cells import PLAIN
 

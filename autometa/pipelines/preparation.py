@@ -85,9 +85,8 @@ def find_function(name: str) -> tuple[Callable[..., Any], Mapping[str, Any]]:
 
 def name_function(function: Any, options: Mapping[str, Any]) -> str | None:
     """Return the name of a function with these options; None for one that is not ours."""
-    # Partial functions and attrgetters are equal when they look equal.
-    wanted = repr((function, dict(options)))
-    own = (name for name, (found, given) in FUNCTIONS.items() if repr((found, dict(given))) == wanted)
+    wanted = functions.looks(function, options)
+    own = (name for name, found in FUNCTIONS.items() if functions.looks(*found) == wanted)
     return next(own, None) or functions.name_function(function, options)
 
 

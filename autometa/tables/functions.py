@@ -6,6 +6,7 @@ function leaves alone what has been read before.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import operator
@@ -407,8 +408,9 @@ def find_function(name: str) -> Function:
 
 def name_function(function: Any, options: Mapping[str, Any]) -> str | None:
     """Return the name of a function with these options; None for one that is not in the list."""
-    # Partial functions and attrgetters are equal when they look equal.
-    wanted = repr((function, dict(options)))
+    wanted = looks(function, options)
+    if wanted in _by_looks():
+        return _by_looks()[wanted]
     guesses: list[str] = []
     pattern = options.get("to_replace")
     if isinstance(pattern, str):
@@ -419,14 +421,21 @@ def name_function(function: Any, options: Mapping[str, Any]) -> str | None:
         guesses.append(_name_power(pattern, str(options.get("value"))))
     if isinstance(options.get("format"), str):
         guesses.append(f"to dates written: {options['format']}")
-    for name in (*FUNCTIONS, *guesses):
-        try:
-            found = find_function(name)
-        except KeyError:
-            continue
-        if repr((found[0], dict(found[1]))) == wanted:
-            return name
+    for name in guesses:
+        with contextlib.suppress(KeyError):
+            if looks(*find_function(name)) == wanted:
+                return name
     return None
+
+
+def looks(function: Any, options: Mapping[str, Any]) -> str:
+    """Return what tells a function with its options: partial functions and attrgetters are equal when they look so."""
+    return repr((function, dict(options)))
+
+
+@functools.cache
+def _by_looks() -> dict[str, str]:
+    return {looks(*found): name for name, found in reversed(FUNCTIONS.items())}
 
 
 def _name_power(pattern: str, value: str) -> str:

@@ -157,8 +157,11 @@ def _as_fitted_values(
         reading = PERIODS
     if isinstance(dtype, (pd.CategoricalDtype, pd.ArrowDtype)) or pd.api.types.is_complex_dtype(dtype):
         column = column.astype("object")
+    cells = column
+    if reading[-1].endswith("seconds to dates") and pd.api.types.is_string_dtype(column.dropna()):
+        cells = read_column(column, PLAIN[:1])  # the numbers of a file
     try:
-        values = read_column(column, reading)
+        values = read_column(cells, reading)
     except (TypeError, ValueError, OverflowError):
         safe = ("to dates",) if fitted["type"] == "date" else PLAIN
         values = read_column(column.map(_as_text, na_action="ignore").astype("object"), safe)

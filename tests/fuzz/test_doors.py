@@ -16,11 +16,15 @@ from fuzz_inputs import command, outcome, tables, texts, watched
 from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
 
 from autometa import AutoMetaClassifier, AutoMetaRegressor, recommend, tune
+from autometa.cli.predict import must_be_text
+from autometa.errors import AutometaError
 from autometa.pipelines import build_pipeline
 from autometa.space import Configuration, SearchSpace
+from autometa.tables import read_table
+from autometa.tables.frames import as_frame, check_names
 from autometa.tables.matching import match_columns
 from autometa.tables.readings import read_column
-from autometa.task import Task
+from autometa.task import Task, as_numbers
 
 SMALL = {"n_estimators": 2, "max_iter": 3}
 CHEAP = ("linear", "lightgbm", "hist_gradient_boosting", "random_forest", "knn")
@@ -135,11 +139,33 @@ def check_text(path, content):
     path.write_bytes(content)
     described = command("describe", str(path), "--target", "y", "--json")
     assert described == command("recommend", str(path), "--target", "y", "--json", "--top", "1")
+    check_same_file(path)
+
+
+def check_same_file(path):
+    """A file is read for predictions as it was for the fit."""
+    try:
+        task = Task.from_frame(read_table(path, target="y").frame, "y")
+    except AutometaError:
+        return
+    schema = task.schema()
+    as_text = [column["name"] for column in schema if must_be_text(column)]
+    table = read_table(path, text_columns=as_text, target="y")
+    read, _ = match_columns(check_names(as_frame(table.frame), []), schema, ignore="y")
+    for name in task.columns("numeric", "date"):
+        found, wanted = (as_numbers(pd.to_numeric(frame[name])).copy() for frame in (read, task.X))
+        wanted[np.isinf(wanted)] = np.nan  # as pipelines read them
+        np.testing.assert_array_equal(found, wanted, err_msg=str(task.readings.get(name)))
 
 
 def check_file(path, drawn):
     """A table in a file is read, or refused in one line."""
     X, y = drawn
+    try:
+        path.with_suffix(".csv").write_text(X.assign(y=y).to_csv(index=False), encoding="utf-8")
+    except UnicodeEncodeError:  # half characters
+        return
+    check_same_file(path.with_suffix(".csv"))
     try:
         X.assign(y=y).to_parquet(path)
     except Exception:

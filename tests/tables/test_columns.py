@@ -632,6 +632,16 @@ def test_a_word_or_two_among_numbers_is_missing_and_told():
     assert "'old' in row 38" in str(issues[0])
 
 
+@pytest.mark.parametrize("unit", [10**3, 10**6, 10**9])
+def test_times_since_1970_are_the_same_as_the_text_of_a_file(unit):
+    frame = pd.DataFrame({"t": [(1_700_000_000 + 12_345 * i) * unit for i in ROWS], "x": np.sin(ROWS)})
+    task = Task.from_frame(frame, np.cos(ROWS))
+    assert task.column_types["t"] == "date"
+    read, issues = match_columns(frame.assign(t=frame["t"].astype("str")), task.schema())
+    assert issues == ()
+    pd.testing.assert_frame_equal(read, task.X, check_dtype=False)
+
+
 def test_new_rows_are_read_like_the_rows_at_fit():
     frame = pd.DataFrame(
         {
