@@ -435,7 +435,7 @@ def looks(function: Any, options: Mapping[str, Any]) -> str:
 
 @functools.cache
 def _by_looks() -> dict[str, str]:
-    return {looks(*found): name for name, found in reversed(FUNCTIONS.items())}
+    return {looks(*found): name for name, found in reversed([*FUNCTIONS.items()])}
 
 
 def _name_power(pattern: str, value: str) -> str:
