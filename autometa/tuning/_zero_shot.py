@@ -93,10 +93,6 @@ class ZeroShot:
         members, size = self._chosen(entries, known, space)
         if preparation is not None:
             rows = self._affordable_rows([entry for entry, _ in members[:size]], *preparation)
-            if rows is not None and rows < preparation[0]:
-                # They would have seen less than the first fit.
-                self.failure = "there was no time for more than the first fit"
-                return
         share = (rows or self._problem.n_rows) / n_rows
         for entry, weight in members:
             left = self._deadline.remaining
@@ -123,7 +119,7 @@ class ZeroShot:
                     self.failure = outcome.reason
 
     def _affordable_rows(self, members: Sequence[Entry], n_seen: int, seconds: float) -> int | None:
-        """Return on how many rows all members should be fitted in time; None for all, fewer than seen for too few."""
+        """Return on how many rows all members should be fitted in time, as many as seen at least; None for all."""
         n_rows, left = self._problem.n_rows, ALL_SHARE * self._deadline.remaining
         fits = self._slowness * sum(entry.seconds for entry in members if math.isfinite(entry.seconds))
         rows = n_rows
@@ -131,7 +127,7 @@ class ZeroShot:
             seconds * (rows / n_seen) ** BOOSTING_GROWTH + fits * (rows / n_rows) ** BOOSTING_GROWTH > left
         ):
             rows = int(ROWS_STEP * rows)
-        return None if rows == n_rows else rows
+        return None if rows == n_rows else max(rows, n_seen)
 
     def _chosen(
         self, entries: Sequence[Entry], known: Sequence[Recommendation], space: SearchSpace

@@ -302,7 +302,7 @@ def test_what_a_level_was_worth_is_learned_from_other_rows(kind, wordy):
     # A level of one row says nothing about this row: its own target must not stand among its features.
     task = wordy[kind]
     X = task.X.assign(many=[f"only {i}" for i in range(task.n_rows)])
-    pipeline = build_pipeline(small("lightgbm", kind), task)
+    pipeline = build_pipeline(small("random_forest", kind), task)
     features = pipeline["prepare"].fit_transform(X, task.y)
     names = [name for name, _, _ in pipeline["prepare"].transformers_]
     start = pipeline["prepare"].output_indices_["worth"].start
@@ -316,7 +316,7 @@ def test_whole_numbers_as_target_are_not_taken_for_classes(kind, wordy):
     task = wordy[kind]
     if kind == "regression":
         task = Task.from_frame(task.X, pd.Series(np.arange(task.n_rows) % 40), kind="regression")
-    pipeline = build_pipeline(small("lightgbm", kind), task).fit(task.X, task.y)
+    pipeline = build_pipeline(small("random_forest", kind), task).fit(task.X, task.y)
     block = pipeline["prepare"].output_indices_["worth"]
     n_columns = len(next(cols for title, _, cols in pipeline["prepare"].transformers if title == "worth"))
     assert block.stop - block.start == n_columns * (3 if kind == "multiclass" else 1)
@@ -324,9 +324,9 @@ def test_whole_numbers_as_target_are_not_taken_for_classes(kind, wordy):
 
 def test_only_target_encoding_reads_the_target(wordy, mixed):
     task = wordy["binary"]
-    plain = small("lightgbm", "binary")
+    plain = small("random_forest", "binary")
     for categories, expected in (("auto", True), ("levels", False), ("characters", False), ("target", True)):
-        configuration = Configuration("lightgbm", {**plain.params, "categories": categories})
+        configuration = Configuration("random_forest", {**plain.params, "categories": categories})
         assert not SearchSpace.for_kind("binary").problems(configuration)
         pipeline = build_pipeline(configuration, task)
         assert is_supervised(pipeline) is is_supervised(pipeline["prepare"]) is expected
@@ -380,7 +380,7 @@ def test_rare_classes_do_not_stop_target_encoding(wordy):
     task = wordy["multiclass"]
     y = task.y.mask(np.arange(task.n_rows) < 2, "rare")
     task = Task.from_frame(task.X, y)
-    pipeline = build_pipeline(small("lightgbm", "multiclass"), task)
+    pipeline = build_pipeline(small("random_forest", "multiclass"), task)
     assert is_supervised(pipeline)
     for rows in (slice(0, None), slice(2, None)):
         pipeline.fit(task.X[rows], task.y[rows])
