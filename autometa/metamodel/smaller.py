@@ -20,9 +20,9 @@ FloatArray = NDArray[np.float64]
 MOST_SHARE: Final = 0.25
 # ... and a task speaks of them where so many configurations have a result: of fewer, their order says little.
 LEAST_RESULTS: Final = 8
-# They are heard for tables with up to so many times the most rows among them, and a table hears those with up to so many
-# times its own. With runs at 60 and 100 rows, the first pick for classification on 150 to 245 rows would have .04 +- .02
-# more regret; with 200, that for regression on 270 to 400 rows .05 +- .04.
+# They are heard for tables with up to so many times the most rows among them, and a table hears those with up to so
+# many times its own. With runs at 60 and 100 rows, the first pick for classification on 150 to 245 rows would have .04
+# +- .02 more regret; with 200, that for regression on 270 to 400 rows .05 +- .04.
 REACH: Final = 1.5
 
 
