@@ -103,7 +103,7 @@ footer { color: var(--muted); padding-bottom: 32px; }
   nav, .copy, th button::after, #tip, .skip { display: none !important; }
   .scroll, pre { overflow: visible; max-height: none; white-space: pre-wrap; }
   .scroll { white-space: normal; }
-  td.long, td.name, td.state { min-width: 0; }
+  td.long, td.name, td.state { min-width: 4em; }
   table { font-size: .7rem; }
   .scroll:has(td.params) table { font-size: .6rem; }
   th, td { padding: 3px 7px 3px 0; }
@@ -115,7 +115,8 @@ footer { color: var(--muted); padding-bottom: 32px; }
   /* Room that a heading keeps below itself, so that none stands alone at the foot of a page. */
   section > h2 { break-inside: avoid; }
   section > h2::after { content: ""; display: block; height: 300px; margin-bottom: -300px; }
-  thead th { position: static; white-space: normal; }
+  /* Names of classes are titles too, and may be long. */
+  thead th, thead th.number { position: static; white-space: normal; overflow-wrap: break-word; }
   .tiles { grid-template-columns: repeat(auto-fit, minmax(110px, 1fr)); gap: 8px; }
   .top { display: block; }
   .top figure { margin-top: 8px; }
