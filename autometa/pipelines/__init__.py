@@ -10,7 +10,7 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
@@ -24,8 +24,6 @@ from autometa.space import SearchSpace
 from autometa.space.algorithms import CALIBRATION_FOLDS, Algorithm, Configuration
 from autometa.space.encoders import Words, choose_encoding, encodings
 from autometa.task import ColumnType, Task
-
-BOOSTED: Final = ("lightgbm", "hist_gradient_boosting")
 
 
 def build_pipeline(
@@ -53,7 +51,7 @@ def build_pipeline(
     params = dict(configuration.params)
     scaler = str(params.pop("scaler", "standard"))
     asked = {option: str(params.pop(option, "auto")) for option in encodings()}
-    encoding = choose_encoding(_words(task, asked, is_boosted=algorithm.name in BOOSTED))
+    encoding = choose_encoding(_words(task, asked))
     if algorithm.translate is not None:
         params = algorithm.translate(params)
     extra: dict[str, Any] = dict(algorithm.fixed)
@@ -162,13 +160,12 @@ def split_preparation(preparation: Pipeline) -> list[Pipeline]:
     return [Pipeline([*before, ("prepare", join_blocks([block]))]) for block in blocks]
 
 
-def _words(task: Task, asked: Mapping[str, str], *, is_boosted: bool = False) -> Words:
+def _words(task: Task, asked: Mapping[str, str]) -> Words:
     return Words(
         {name: task.X[name] for name in task.columns("categorical")},
         {name: task.X[name] for name in task.columns("text")},
         0 if task.kind == "regression" else task.y.nunique(),
         asked,
-        is_boosted,
     )
 
 

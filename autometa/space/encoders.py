@@ -52,11 +52,6 @@ N_PAIR_HASHES: Final = 2**15
 N_ITERATIONS: Final = 3
 
 AUTO: Final = "auto"
-# What the rule does without for categories, where boosting predicts classes. On 18 development tables with columns of
-# many levels its log-loss was lower by levels alone on 15 (by 2 % in the median). Of the letters of levels that come
-# often nothing predicts classes with less loss: extra trees without them were better on 13 (by 2 %), linear models the
-# same. Where numbers are predicted, both help.
-NOT_FOR_BOOSTED_CLASSES: Final = ("worth",)
 # What a configuration may ask for beside the rule and one encoder alone: names of encoders, by option and value.
 _TOGETHER: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
     {"categories": {"levels": (), "both": ("worth", "letters")}, "text": {}}
@@ -75,15 +70,12 @@ class Words:
         Of the target; 0 for numbers.
     asked : mapping of str to str
         Values of the options that a configuration names; the others are ``auto``.
-    is_boosted : bool
-        Whether the model is gradient boosting.
     """
 
     categorical: Mapping[str, pd.Series]
     text: Mapping[str, pd.Series]
     n_classes: int
     asked: Mapping[str, str] = field(default_factory=dict)
-    is_boosted: bool = False
 
     @cached_property
     def n_levels(self) -> dict[str, int]:
@@ -98,20 +90,9 @@ class Words:
 
     @cached_property
     def spelt(self) -> list[str]:
-        """Categories whose letters are looked at, where any are wanted: as many as have room for components.
-
-        By the rule, for classes, only those whose levels are too rare to have a worth.
-        """
+        """Categories whose letters are looked at, where any are wanted: as many as have room for components."""
         room = max(MAX_COMPONENTS // LEAST_COMPONENTS - len(self.text), 0)
-        if not self.wants("letters", "categories"):
-            return []
-        if self.n_classes and not self.is_asked("categories"):
-            return [name for name in self.many if not self.is_repeated(name)][:room]
-        return self.many[:room]
-
-    def is_repeated(self, name: str) -> bool:
-        """Whether the levels of a category come often enough to have a worth."""
-        return self.n_levels[name] * LEAST_ROWS <= self.categorical[name].count()
+        return self.many[:room] if self.wants("letters", "categories") else []
 
     @cached_property
     def lengths(self) -> dict[str, float]:
@@ -135,8 +116,6 @@ class Words:
         """Whether an encoder is among those that the rule, or the configuration, lets read the columns of an option."""
         value = self.asked.get(option, AUTO)
         alone = known_encoders()[name].choices.get(option)
-        if value == AUTO and option == "categories" and self.n_classes:
-            return alone is not None and not (self.is_boosted and name in NOT_FOR_BOOSTED_CLASSES)
         return alone is not None and (value in (AUTO, alone) or name in _TOGETHER[option].get(value, ()))
 
     def is_asked(self, option: str) -> bool:
@@ -267,7 +246,7 @@ def _choose_worth(words: Words, option: str) -> list[str]:
     if words.n_classes > MAX_WORTH_CLASSES:
         return []
     n_columns = words.n_classes if words.n_classes > 2 else 1
-    repeated = [name for name in words.many if words.is_repeated(name)]
+    repeated = [n for n in words.many if words.n_levels[n] * LEAST_ROWS <= words.categorical[n].count()]
     chosen = set(repeated[: MAX_WORTH_COLUMNS // n_columns])
     return [name for name in words.categorical if name in chosen]
 
@@ -325,8 +304,7 @@ WORTH: Final = Encoder(
     name="worth",
     choices={"categories": "target"},
     what="the mean of the target in the training rows of its level, cross-fitted; one for each class beyond two",
-    when=f"more than {MANY_LEVELS} levels of {LEAST_ROWS} rows on average; not where boosting predicts classes; up to "
-    f"{MAX_WORTH_CLASSES} classes and "
+    when=f"more than {MANY_LEVELS} levels of {LEAST_ROWS} rows on average; up to {MAX_WORTH_CLASSES} classes and "
     f"{MAX_WORTH_COLUMNS} columns in all",
     takes="levels",
     choose=_choose_worth,
@@ -336,8 +314,7 @@ LETTERS: Final = Encoder(
     name="letters",
     choices={"categories": "characters", "text": "characters"},
     what=f"{N_LETTERS} (text: {N_TEXT}) components of its n-grams of three and four letters, hashed and weighted",
-    when=f"categories of more than {MANY_LEVELS} levels, for classes only such as come less than {LEAST_ROWS} times on "
-    f"average; text of up to {LONG_TEXT} characters on average; "
+    when=f"categories of more than {MANY_LEVELS} levels; text of up to {LONG_TEXT} characters on average; "
     f"{MAX_CHARACTERS:,} characters of a table",
     takes="text",
     choose=_choose_letters,

@@ -80,6 +80,18 @@ def test_neither_a_search_with_its_workers_nor_a_prediction_imports_from_the_fol
     assert "prediction" in run(planted, door, "predict", "m.skops", "data.csv")
 
 
+def test_a_worker_that_is_no_copy_of_its_parent_imports_nothing_from_the_folder(planted):
+    """Of `collect`, and of searches where a process must not be copied."""
+    code = (
+        "from autometa.evaluation import Worker\n"
+        "with Worker() as worker:\n"
+        "    worker.set_problem(len)\n"
+        "    worker.submit('three')\n"
+        "    print('answered', worker.result(200))\n"
+    )
+    assert "answered 5" in run(planted, ["-P", "-c", code])
+
+
 def test_a_planted_module_would_be_seen(planted):
     log = planted / "imported.log"
     done = subprocess.run(

@@ -37,22 +37,6 @@ def test_many_levels_are_read_in_more_ways_than_few():
     }
 
 
-@pytest.mark.parametrize(
-    ("n_classes", "is_boosted", "often", "seldom"),
-    [(0, False, {"worth", "letters"}, {"letters"}), (0, True, {"worth", "letters"}, {"letters"})]
-    + [(n, False, {"worth"}, {"letters"}) for n in (2, 5)]
-    + [(n, True, set(), {"letters"}) for n in (2, 5)],
-)
-def test_of_classes_levels_that_come_often_say_enough(n_classes, is_boosted, often, seldom):
-    columns = {"often": levels(60, n_rows=300), "seldom": levels(200, n_rows=300)}
-    found = choose_encoding(Words(columns, {}, n_classes, {}, is_boosted))
-    assert {name for name, taken in found.columns.items() if "often" in taken} == often
-    assert {name for name, taken in found.columns.items() if "seldom" in taken} == seldom
-    # What a configuration asks for goes before the rule.
-    asked = choose_encoding(Words(columns, {}, n_classes, {"categories": "both"}, is_boosted))
-    assert {name for name, taken in asked.columns.items() if "often" in taken} == {"worth", "letters"}
-
-
 def test_short_text_is_read_by_letters_and_long_text_by_words():
     found = choose_encoding(Words({}, {"short": text(LONG_TEXT), "long": text(LONG_TEXT + 1)}, 2))
     assert ([*found.columns["letters"]], [*found.columns["words"]]) == (["short"], ["long"])
