@@ -77,7 +77,11 @@ def _labels_as_given(given: pd.Series, read: pd.Series) -> dict[Any, Any]:
     """Return the user's own label by the one that it was read as; none where two different ones are read as one."""
     if given.dtype == read.dtype and given.dtype != object:
         return {}
-    pairs = set(zip(read.tolist(), map(_plain, given.tolist()), strict=True))
+    try:
+        own_labels = given.tolist()
+    except UnicodeDecodeError:  # pyarrow's text that is none
+        return {}
+    pairs = set(zip(read.tolist(), map(_plain, own_labels), strict=True))
     labels = dict(pairs)
     if len(labels) < len(pairs):
         return {}

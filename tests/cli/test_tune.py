@@ -91,7 +91,8 @@ def test_progress_is_shown_on_a_terminal(run, data, monkeypatch):
     monkeypatch.setattr("sys.stderr", stream)
     assert run("tune", data, *TUNE).code == 0
     assert "2 trials" in stream.getvalue()
-    assert "best roc_auc" in stream.getvalue()
+    assert "best 0." in stream.getvalue()
+    assert "by roc_auc" in stream.getvalue()
 
 
 def test_where_the_model_goes_is_checked_before_the_search(run, data, monkeypatch):

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.datasets import make_friedman1
 from sklearn.model_selection import TimeSeriesSplit
-from stand_in import tune
 
+from autometa import tune
 from autometa.evaluation import FoldFitter, Job, target_codes
 from autometa.persistence import load_model, save_model
 from autometa.space import SearchSpace
