@@ -14,6 +14,7 @@ import autometa
 from autometa.recommendation import Recommendation
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
+from autometa.tuning._deadline import Deadline
 
 QUICK = ("linear", "knn", "hist_gradient_boosting", "svm", "random_forest", "extra_trees", "mlp", "lightgbm")
 
@@ -60,3 +61,13 @@ warm_start = partial(autometa.warm_start, metamodel=STAND_IN)
 class MetaSampler(autometa.MetaSampler):
     def __init__(self, X: Any = None, y: Any = None, *, metamodel: Any = STAND_IN, **options: Any) -> None:
         super().__init__(X, y, metamodel=metamodel, **options)
+
+
+class Clock(Deadline):
+    """Time passes only where somebody says so."""
+
+    now = 0.0
+
+    @property
+    def spent(self) -> float:
+        return self.now

@@ -10,13 +10,14 @@ import optuna
 import pandas as pd
 import pytest
 from optuna.trial import TrialState
+from stand_in import Clock
 
 from autometa.evaluation import Failure, FoldFit, Job, target_codes
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.tuning._assembly import choose
 from autometa.tuning._candidate import Candidate, Problem
-from autometa.tuning._deadline import Deadline, Pace
+from autometa.tuning._deadline import Pace
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Schedule
 from autometa.tuning._search import Search
@@ -25,16 +26,6 @@ N_ROWS = 400
 UNREFITTED = Schedule(refit_below=0)
 SPACE = SearchSpace.for_kind("regression")
 DESIGN = list(dict.fromkeys(SPACE.design(3)))
-
-
-class Clock(Deadline):
-    """Time passes only where somebody says so."""
-
-    now = 0.0
-
-    @property
-    def spent(self) -> float:
-        return self.now
 
 
 class Pretending:
