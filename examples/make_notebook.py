@@ -29,8 +29,7 @@ CELLS: tuple[tuple[str, str], ...] = (
     (
         "markdown",
         "## A search\n\nWhile it runs, a line shows what is done, the time left, the best so far and what is fitted "
-        "now. `progress=False` keeps it quiet. The seconds below are those of a machine that was busy with much else: "
-        "a tenth of them is usual.",
+        "now. `progress=False` keeps it quiet.",
     ),
     ("code", "result = autometa.tune(X, y, n_trials=12, random_state=0)\nresult"),
     ("markdown", "## The model\n\nIt takes the table as it is and gives the labels as they were."),
