@@ -120,8 +120,8 @@ def collect(
         Numbers of training rows at which the boosted models whose rounds early stopping finds are run as well; see
         :func:`autometa.space.grown.grown_configurations`.
     few : iterable of int, default=()
-        Numbers of training rows, a few hundred at most, at which :func:`few_configurations` are run, and with which the
-        task is described once more: what such small tables look like.
+        Numbers of training rows, a few hundred at most, at which a list of some twenty configurations is run, and with
+        which the task is described once more: what such small tables look like.
     n_tuned : int, default=0
         Runs of each task near the best found: Optuna's TPE on its three best algorithms, after the others.
     known : MetaBase, optional

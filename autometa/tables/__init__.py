@@ -2,7 +2,7 @@
 
 The way of a table through this folder:
 
-- here and in ``_content``, ``_delimited``, ``_dialect``, ``_formats``: a file becomes a DataFrame;
+- here and in ``_content``, ``_encodings``, ``_delimited``, ``_dialect``, ``_formats``: a file becomes a DataFrame;
 - ``frames``: so does whatever people hold in memory;
 - ``columns``: what each column means, by what its ``cells`` hold: ``numbers``, ``_dates``, words;
 - ``readings``: how cells are read, by names from a closed list of ``functions`` that pipelines and model files hold;

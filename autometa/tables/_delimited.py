@@ -15,14 +15,13 @@ from autometa.errors import DataError, DataIssue
 from autometa.tables._content import (
     Table,
     encoding_of,
-    guess_encoding,
-    is_utf8,
     listed_names,
     reason,
     refuse_other_formats,
     shown,
 )
 from autometa.tables._dialect import Dialect, Wanted, sniff
+from autometa.tables._encodings import guess_encoding, is_utf8
 
 _HEAD_BYTES: Final = 4_000_000
 _DECIMAL_COMMA: Final = re.compile(r"^\s*[-+]?\d+,\d+\s*$")

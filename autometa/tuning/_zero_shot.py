@@ -21,12 +21,14 @@ from autometa.tuning._strategy import Entry
 ZERO_SHOT_MEMBERS: Final = 5
 # So many more stand by, for those that cannot be fitted.
 SPARE_MEMBERS: Final = 5
-
-
 # Share of the time left that all of them may be expected to take.
 ALL_SHARE: Final = 0.7
 # Where they would take longer, they have so many of the rows, again and again.
 ROWS_STEP: Final = 0.8
+# Shares of the time left after which boosting ends with the rounds that it has, and any fit is stopped: one that takes
+# longer than expected must leave time for the others.
+BOOSTING_SHARE: Final = 0.6
+FIT_SHARE: Final = 0.7
 
 
 class ZeroShot:
@@ -104,11 +106,11 @@ class ZeroShot:
                 entry.configuration,
                 None,
                 rows,
-                0.6 * left,
+                BOOSTING_SHARE * left,
                 is_pipeline=self._size == 1,
                 table_rows=self._problem.table_rows,
             )
-            hands.submit(entry.configuration, job, left if math.isinf(left) else 0.7 * left)
+            hands.submit(entry.configuration, job, FIT_SHARE * left)
             for configuration, outcome, _ in hands.wait():
                 if isinstance(outcome, FoldFit) and outcome.is_cut and self._floor is not None:
                     self.failure = "boosting had no time for half of its rounds"
