@@ -70,6 +70,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with so few training rows, on larger tables, what was recommended for so few; describe these rows",
     )
     parser.add_argument(
+        "--words",
+        metavar="ROWS",
+        nargs="+",
+        type=whole_number,
+        default=[],
+        help="with so many training rows, what was recommended for tables of words",
+    )
+    parser.add_argument(
         "--tuned",
         metavar="N",
         type=whole_number,
@@ -131,6 +139,7 @@ def run(args: argparse.Namespace) -> int:
             fidelities={rows: n or args.configurations for rows, n in args.fidelities},
             grown=args.grown,
             few=args.few,
+            words=args.words,
             n_tuned=args.tuned,
             known=MetaBase.load(args.known) if args.known else None,
             retry_failed=args.retry_failed,

@@ -1,4 +1,4 @@
-"""What is run on every task: designs, numbers of training rows, and what was recommended for few of them."""
+"""What is run on every task: designs, numbers of training rows, and lists of what was recommended for some kinds."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from autometa.space.grown import grown_configurations
 # Numbers of training rows that are closer say the same.
 LEAST_STEP: Final = 1.25
 
+Places = Mapping[str, Mapping[str, Sequence[int]]]
+
 # Places in the design of each algorithm beside the default, its first: what the meta-model, asked about 60 known tables
 # at 100 and at 200 rows with their families left out, recommends most often among the first six, and what was run with
 # 60 rows before. Neural networks and large forests have one place each: they take half of the time as it is.
-PLACES: Final[Mapping[str, Mapping[str, Sequence[int]]]] = {
+FEW_ROWS: Final[Places] = {
     "classification": {
         "linear": (3, 6, 12, 14),
         "lightgbm": (2, 5, 7, 10),
@@ -37,24 +39,50 @@ PLACES: Final[Mapping[str, Mapping[str, Sequence[int]]]] = {
         "mlp": (2,),
     },
 }
+# The same for tables of words: what was recommended most often among the first ten for 38 of them, their families left
+# out; of neural networks one.
+WORDS: Final[Places] = {
+    "classification": {
+        "hist_gradient_boosting": (5, 6, 9),
+        "lightgbm": (1, 2, 5),
+        "linear": (9,),
+        "extra_trees": (1, 10),
+        "mlp": (7,),
+        "svm": (2,),
+        "random_forest": (3,),
+    },
+    "regression": {
+        "hist_gradient_boosting": (3, 8, 14),
+        "lightgbm": (5, 10),
+        "linear": (4,),
+        "extra_trees": (3, 8, 10),
+        "mlp": (2,),
+        "svm": (12,),
+        "random_forest": (8,),
+    },
+}
 
 
-def few_configurations(space: SearchSpace, target: str, seed: int = 0) -> list[Configuration]:
-    """Return the configurations to run with few training rows: the default of each algorithm first.
+def listed_configurations(
+    space: SearchSpace, target: str, places: Places, seed: int = 0
+) -> list[Configuration]:
+    """Return the default of each algorithm, and the configurations of a list.
 
     Parameters
     ----------
     space : SearchSpace
         Of the task's kind.
     target : {"classification", "regression"}
+    places : mapping
+        The list: ``FEW_ROWS`` or ``WORDS``.
     seed : int, default=0
         Of the space-filling sequence.
     """
     found = space.design(1, seed)
-    for algorithm, places in PLACES[target].items():
+    for algorithm, chosen in places[target].items():
         if algorithm in space:
-            design = SearchSpace([space[algorithm]]).design(max(places) + 1, seed)
-            found += [design[place] for place in places]
+            design = SearchSpace([space[algorithm]]).design(max(chosen) + 1, seed)
+            found += [design[place] for place in chosen]
     return found
 
 
@@ -70,6 +98,7 @@ class Plan:
     retry_failed: bool = False
     grown: frozenset[int] = frozenset()
     few: frozenset[int] = frozenset()
+    words: frozenset[int] = frozenset()
 
     @property
     def main(self) -> int:
@@ -92,7 +121,8 @@ class Plan:
         return [
             *space.design(self.n_configurations[fidelity], self.seed),
             *(grown_configurations(target) if fidelity in self.grown else ()),
-            *(few_configurations(space, target, self.seed) if fidelity in self.few else ()),
+            *(listed_configurations(space, target, FEW_ROWS, self.seed) if fidelity in self.few else ()),
+            *(listed_configurations(space, target, WORDS, self.seed) if fidelity in self.words else ()),
         ]
 
     def seconds(self, fidelity: int) -> float | None:

@@ -85,6 +85,7 @@ def collect(
     fidelities: Iterable[int] | Mapping[int, int] = (),
     grown: Iterable[int] = (),
     few: Iterable[int] = (),
+    words: Iterable[int] = (),
     n_tuned: int = 0,
     known: MetaBase | None = None,
     retry_failed: bool = False,
@@ -122,6 +123,9 @@ def collect(
     few : iterable of int, default=()
         Numbers of training rows, a few hundred at most, at which a list of some twenty configurations is run, and with
         which the task is described once more: what such small tables look like.
+    words : iterable of int, default=()
+        Numbers of training rows at which a list of some twenty configurations is run: the default of each algorithm,
+        and what is recommended for tables of words.
     n_tuned : int, default=0
         Runs of each task near the best found: Optuna's TPE on its three best algorithms, after the others.
     known : MetaBase, optional
@@ -170,9 +174,10 @@ def collect(
     if not isinstance(fidelities, Mapping):
         fidelities = dict.fromkeys(fidelities, n_configurations)
     protocol = protocol or Protocol()
-    grown, few = frozenset(grown), frozenset(few)
-    counts = {**dict.fromkeys(grown | few, 0), protocol.max_train_rows: n_configurations, **fidelities}
-    plan = Plan(protocol, counts, n_tuned, time_limit, seed, retry_failed, grown, few)
+    listed = frozenset(grown), frozenset(few), frozenset(words)
+    counts = dict.fromkeys(frozenset().union(*listed), 0)
+    counts |= {protocol.max_train_rows: n_configurations, **fidelities}
+    plan = Plan(protocol, counts, n_tuned, time_limit, seed, retry_failed, *listed)
     with quiet_optuna(), _stations(n_jobs, cluster, memory_limit) as stations:
         collection = _Collection(open_storage(storage), plan, lease, Known(known, retry_failed), on_run)
         collection.queue(sources)

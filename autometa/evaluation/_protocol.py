@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
+from autometa.ensemble import side_by_side
 from autometa.errors import DataError
 from autometa.evaluation._rounds import fit_by_halves
 from autometa.metrics import align_probabilities, score_predictions, stored_metrics
-from autometa.pipelines import build_pipeline
+from autometa.pipelines import build_pipeline, split_preparation
 from autometa.space import Configuration
 from autometa.space.grown import finds_rounds
 from autometa.task import Task
@@ -183,6 +185,41 @@ def _can_stratify(labels: NDArray[Any], limit: int) -> bool:
     return bool(counts.min() >= 2 and limit >= len(counts) and len(labels) - limit >= len(counts))
 
 
+class Prepared:
+    """Prepared rows of one task's folds, kept for the configurations that ask for the same.
+
+    On tables of words the preparation takes most of a run. Its seconds count for every configuration as if it had
+    been made for it alone.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: dict[tuple[int, bytes], tuple[tuple[Any, float], tuple[Any, float]]] = {}
+
+    def __call__(
+        self, fold: int, preparation: Pipeline, X_train: Any, y_train: NDArray[Any], X_test: Any
+    ) -> tuple[tuple[Any, float], tuple[Any, float]]:
+        """Return the rows to train and to test on as a preparation gives them, and the CPU seconds of each."""
+        parts = [self._block(fold, part, X_train, y_train, X_test) for part in split_preparation(preparation)]
+        train, test = zip(*parts, strict=True)
+        return _beside(train), _beside(test)
+
+    def _block(
+        self, fold: int, part: Pipeline, X_train: Any, y_train: NDArray[Any], X_test: Any
+    ) -> tuple[tuple[Any, float], tuple[Any, float]]:
+        key = fold, pickle.dumps(part)
+        if key not in self._blocks:
+            start = time.process_time()
+            train = part.fit_transform(X_train, y_train)
+            middle = time.process_time()
+            test = part.transform(X_test)
+            self._blocks[key] = (train, middle - start), (test, time.process_time() - middle)
+        return self._blocks[key]
+
+
+def _beside(parts: Sequence[tuple[Any, float]]) -> tuple[Any, float]:
+    return side_by_side([rows for rows, _ in parts]), sum(seconds for _, seconds in parts)
+
+
 def evaluate(
     task: Task,
     configuration: Configuration,
@@ -194,6 +231,7 @@ def evaluate(
     on_fold: Callable[[int, dict[str, float]], None] | None = None,
     random_state: int = 0,
     n_jobs: int = 1,
+    prepared: Prepared | None = None,
 ) -> Run:
     """Fit and score one configuration on each split.
 
@@ -213,6 +251,8 @@ def evaluate(
         Called with the fold's number and scores after each fold; may raise to stop.
     random_state : int, default=0
     n_jobs : int, default=1
+    prepared : Prepared, optional
+        Of earlier configurations on the same task and splits. Not with a scorer, which asks a whole pipeline.
 
     Returns
     -------
@@ -226,7 +266,14 @@ def evaluate(
     for number, (train, test) in enumerate(splits):
         try:
             scores, spent, kept = _evaluate_fold(
-                task, configuration, train, test, scorer, sample_weight, random_state, n_jobs
+                task,
+                configuration,
+                (number, train, test),
+                scorer,
+                sample_weight,
+                random_state,
+                n_jobs,
+                prepared,
             )
         except MemoryError as error:
             reason = f"out of memory: {error}".replace("\n", " ")[:200]
@@ -289,24 +336,26 @@ def fit_pipeline(
 def _evaluate_fold(
     task: Task,
     configuration: Configuration,
-    train: NDArray[np.intp],
-    test: NDArray[np.intp],
+    split: tuple[int, NDArray[np.intp], NDArray[np.intp]],
     scorer: Callable[..., float] | None,
     sample_weight: NDArray[Any] | None,
     random_state: int,
     n_jobs: int,
+    prepared: Prepared | None,
 ) -> tuple[dict[str, float], tuple[float, float], float]:
     """Return the scores, the CPU seconds to fit and to predict, and the rounds that early stopping kept."""
+    fold, train, test = split
     y = task.y.to_numpy()
     classes = None if task.kind == "regression" else np.unique(y[np.concatenate([train, test])])
-    rounds = float("nan")
+    rounds, before = float("nan"), (0.0, 0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         start = time.process_time()
-        if finds_rounds(configuration) and scorer is None:
-            pipeline = build_pipeline(configuration, task, random_state=random_state, n_jobs=n_jobs)
-            weights = None if sample_weight is None else sample_weight[train]
+        if scorer is None and (prepared is not None or finds_rounds(configuration)):
+            pipeline: Any = build_pipeline(configuration, task, random_state=random_state, n_jobs=n_jobs)
             frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
+            weights = None if sample_weight is None else sample_weight[train]
+        if finds_rounds(configuration) and scorer is None:
             prediction, rounds = fit_by_halves(
                 pipeline,
                 (frame.iloc[train], y[train]),
@@ -315,6 +364,14 @@ def _evaluate_fold(
                 seed=random_state,
             )
             fitted = time.process_time()
+        elif prepared is not None and scorer is None:
+            (X_train, in_train), (X_test, in_test) = prepared(
+                fold, pipeline[:-1], frame.iloc[train], y[train], frame.iloc[test]
+            )
+            before, start, pipeline = (in_train, in_test), time.process_time(), pipeline[-1]
+            pipeline.fit(X_train, y[train], **({} if weights is None else {"sample_weight": weights}))
+            fitted = time.process_time()
+            prediction = (pipeline.predict if classes is None else pipeline.predict_proba)(X_test)
         else:
             pipeline = fit_pipeline(
                 task,
@@ -333,4 +390,4 @@ def _evaluate_fold(
         scores = score_predictions(task.kind, y[test], prediction, classes)
         if scorer is not None:
             scores["scorer"] = float(scorer(pipeline, task.X.iloc[test], y[test]))
-    return scores, (fitted - start, done - fitted), rounds
+    return scores, (before[0] + fitted - start, before[1] + done - fitted), rounds

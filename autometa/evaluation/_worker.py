@@ -28,7 +28,7 @@ from typing import IO, Any, Final, Self
 
 import cloudpickle
 
-from autometa.evaluation._protocol import Run, Split, evaluate
+from autometa.evaluation._protocol import Prepared, Run, Split, evaluate
 from autometa.space import Configuration, register_algorithm, registered_algorithms
 from autometa.task import Task
 
@@ -49,10 +49,11 @@ class Evaluation:
     task: Task
     splits: list[Split]
     options: dict[str, Any] = field(default_factory=dict)
+    prepared: Prepared = field(default_factory=Prepared)
 
     def __call__(self, configuration: Configuration) -> Run:
         """Evaluate."""
-        return evaluate(self.task, configuration, self.splits, **self.options)
+        return evaluate(self.task, configuration, self.splits, prepared=self.prepared, **self.options)
 
 
 class Died:

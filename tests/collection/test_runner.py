@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from autometa.collection import _runner, collect
-from autometa.collection._plan import few_configurations
+from autometa.collection._plan import FEW_ROWS, WORDS, listed_configurations
 from autometa.evaluation import Protocol, Run
 from autometa.metabase import TUNED, MetaBase
 from autometa.metrics import stored_metrics
@@ -70,7 +70,7 @@ def test_few_rows_are_run_and_described_once(sources, journal, tmp_path):
     expected = {
         (s.task_id, c.id)
         for s in sources
-        for c in few_configurations(SearchSpace.for_kind(s.kind), target_of(s.kind))
+        for c in listed_configurations(SearchSpace.for_kind(s.kind), target_of(s.kind), FEW_ROWS)
     }
     assert [(report.counts, report.n_left) for report in made] == [({"ok": len(expected)}, 0), ({}, 0)]
     assert ids(journal) == Counter(expected)
@@ -89,6 +89,14 @@ def test_few_rows_are_run_and_described_once(sources, journal, tmp_path):
     assert collect(sources, journal, n_configurations=0, few=[20]).n_done == 0
     again = MetaBase.from_studies(journal).few_metafeatures(20)
     pd.testing.assert_frame_equal(again, few)
+
+
+def test_tables_of_words_have_a_list_of_their_own(sources, journal):
+    report = collect(sources[:1], journal, n_configurations=0, words=[20])
+    space = SearchSpace.for_kind(sources[0].kind)
+    expected = listed_configurations(space, target_of(sources[0].kind), WORDS)
+    assert report.counts == {"ok": len(expected)}
+    assert {key[1] for key in ids(journal)} == {c.id for c in expected}
 
 
 def _check_stored_runs(journal: str) -> None:

@@ -10,7 +10,9 @@ from sklearn.metrics import get_scorer
 
 from autometa.errors import DataError
 from autometa.evaluation import Protocol, Run, evaluate, make_splits
+from autometa.evaluation._protocol import Prepared
 from autometa.metrics import stored_metrics
+from autometa.pipelines import build_pipeline
 from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
 from autometa.task import Task
 
@@ -238,3 +240,30 @@ def test_a_score_that_cannot_be_had_fails_the_run_unless_it_is_not_required():
     run = evaluate(task, default("linear", "binary"), splits)
     assert (run.status, run.reason) == ("failed", "roc_auc is not finite")
     assert evaluate(task, default("linear", "binary"), splits, required=["log_loss"]).ok
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_prepared_before_gives_the_same_scores(kind):
+    task = make_task(kind)
+    words = np.random.default_rng(1).choice([f"level {i}" for i in range(30)], task.n_rows)
+    task = Task.from_frame(task.X.assign(words=words), task.y, kind=kind)
+    splits, prepared = make_splits(task, Protocol()), Prepared()
+    for name in ("linear", "extra_trees", "hist_gradient_boosting", "linear"):
+        alone = evaluate(task, default(name, kind), splits)
+        shared = evaluate(task, default(name, kind), splits, prepared=prepared)
+        assert shared.ok
+        for metric, score in alone.scores.items():
+            assert shared.scores[metric] == pytest.approx(score, abs=0.01)
+        assert shared.fit_seconds > 0
+
+
+def test_a_preparation_is_fitted_once_for_each_fold_and_its_seconds_count_each_time():
+    task = make_task()
+    (train, test), *_ = make_splits(task, Protocol())
+    prepared, y = Prepared(), task.y.to_numpy()
+    part = build_pipeline(default("linear", "binary"), task)[:-1]
+    first, again = (prepared(0, part, task.X.iloc[train], y[train], task.X.iloc[test]) for _ in range(2))
+    assert again[0][0] is first[0][0]
+    assert again[0][1] == first[0][1] > 0
+    other = prepared(1, part, task.X.iloc[train], y[train], task.X.iloc[test])
+    assert other[0][0] is not first[0][0]
