@@ -164,11 +164,11 @@ def train_without(families: set[str], folder: Path) -> None:
 def run_all(arguments: argparse.Namespace) -> None:
     """Run every method asked for on every table that lacks it."""
     catalog = pd.read_csv(arguments.directory / "catalog.csv")
+    catalog = catalog[catalog["family"].map(half_of).isin(arguments.halves)]
     if {"recommend", "tune"} & set(arguments.methods):
         train_without(set(catalog["family"]), arguments.metamodel)
     if arguments.tables:
         catalog = catalog[catalog["name"].isin(arguments.tables)]
-    catalog = catalog[catalog["family"].map(half_of).isin(arguments.halves)]
     results = pd.read_csv(arguments.output) if arguments.output.is_file() else pd.DataFrame(columns=["table"])
     for number, entry in enumerate(catalog.itertuples(), start=1):
         done = set(results.loc[results["table"] == entry.name, "method"]) if len(results) else set()
