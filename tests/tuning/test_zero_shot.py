@@ -17,8 +17,10 @@ from autometa.tuning._strategy import Entry
 from autometa.tuning._zero_shot import ZeroShot
 
 N_ROWS = 400
-SPACE = SearchSpace.for_kind("regression", ["linear", "knn", "lightgbm"])
-DEFAULTS = {name: SPACE[name].default_configuration() for name in SPACE.algorithms}
+SPACES = {
+    kind: SearchSpace.for_kind(kind, ["linear", "knn", "lightgbm"]) for kind in ("regression", "binary")
+}
+DEFAULTS = {a.name: a.default_configuration() for a in SPACES["regression"]}
 
 
 class Pretending:
@@ -67,14 +69,15 @@ def fitted(
     preparation: tuple[int, float] | None = None,
 ) -> tuple[ZeroShot, list[Job], float]:
     """Fit in a time that only pretends, after a first fit on some rows; return the weight of this first fit as well."""
-    clock, fitter = Clock(limit), FoldFitter(problem.task, [])
-    floor = fitter(Job(DEFAULTS["lightgbm"], None, floor_rows))
+    clock, fitter, space = Clock(limit), FoldFitter(problem.task, []), SPACES[problem.task.kind]
+    default = space["lightgbm"].default_configuration()
+    floor = fitter(Job(default, None, floor_rows))
     hands = Pretending(fitter, clock, seconds)
-    zero_shot = ZeroShot(problem, clock, 3, 1.0, floor)
-    entries = [Entry(c, "recommended", seconds=seconds[c.algorithm]) for c in DEFAULTS.values()]
-    zero_shot.fit(hands, entries, (), SPACE, None, preparation)
+    zero_shot = ZeroShot(problem, clock, 3, 1.0, default, floor)
+    entries = [Entry(a.default_configuration(), "recommended", seconds=seconds[a.name]) for a in space]
+    zero_shot.fit(hands, entries, (), space, None, preparation)
     weights = zero_shot._shares() if zero_shot.fits else []
-    return zero_shot, hands.jobs, sum(weight for fit, weight in weights if fit is floor)
+    return zero_shot, hands.jobs, sum(weight for fit, weight in weights if fit is zero_shot.floor)
 
 
 def test_what_has_seen_all_rows_needs_no_first_fit(problem):
@@ -112,7 +115,28 @@ def test_members_have_the_rows_that_there_is_time_for_and_count_for_as_many(prob
 
 def test_members_see_no_fewer_rows_than_the_first_fit_did(problem):
     _, jobs, _ = fitted(problem, dict.fromkeys(DEFAULTS, 5.0), 0.5, 300, preparation=(300, 0.4))
-    assert {job.max_rows for job in jobs} <= {300}
+    assert {job.max_rows for job in jobs if job.configuration != DEFAULTS["lightgbm"]} <= {300}
+
+
+def test_in_the_last_second_the_first_fit_grows_and_counts_for_a_third(problem):
+    zero_shot, _, weight = fitted(problem, dict.fromkeys(DEFAULTS, 0.01), 0.9, 100, preparation=(100, 0.01))
+    assert zero_shot.floor is not None
+    assert zero_shot.floor.n_train == N_ROWS
+    assert {fit.n_train for _, fit, _ in zero_shot.fits} == {N_ROWS}
+    assert weight == pytest.approx(1 / 3 * sum(w for _, w in zero_shot._shares()))
+
+
+def test_what_is_asked_about_labels_has_thresholds_of_its_own(problem):
+    y = pd.Series(np.where(problem.y > 0, "yes", "no"), name="y")
+    task = Task.from_frame(problem.task.X, y, metric="balanced_accuracy")
+    _, _, weight = fitted(
+        Problem(task, [], target_codes(task)),
+        dict.fromkeys(DEFAULTS, 0.01),
+        0.9,
+        100,
+        preparation=(100, 0.01),
+    )
+    assert weight == 0.0
 
 
 def test_boosting_that_was_cut_short_is_left_out(problem):
