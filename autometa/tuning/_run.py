@@ -294,16 +294,8 @@ class SearchRun:
         left = self._deadline.remaining
         # Where no folds were meant to be, the rows need not leave time for them, and words wait for more of it.
         is_last = left < LEAST_FOLD_SECONDS and self._floor is not None
-        if is_last:
-            self._characters = 0.0
-        first = self._default, self._floor
         zero_shot = ZeroShot(
-            self._problem,
-            self._deadline,
-            self._size,
-            self._slowness,
-            *first,
-            is_plain=is_last and self._size > 1,
+            self._problem, self._deadline, self._size, self._slowness, self._default, self._floor
         )
         rows = self._first_rows()
         if not math.isinf(left) and self._floor is not None and not is_last:
@@ -312,8 +304,7 @@ class SearchRun:
             seen = n_rows, seconds + self._cost_of_floor[1]
             most = self._schedule.rows_within(FIRST_SHARE * left, seen)
             rows = rows if most >= self._problem.n_rows else min(rows or most, most)
-        preparation = self._preparation if is_last else None
-        zero_shot.fit(self._hands, entries, self._recommendations, self._space, rows, preparation)
+        zero_shot.fit(self._hands, entries, self._recommendations, self._space, rows, is_last=is_last)
         self._preparations |= zero_shot.preparations
         self._failure = zero_shot.failure or self._failure
         self._zero_shot = zero_shot if zero_shot.fits else None

@@ -54,8 +54,6 @@ class ZeroShot:
         Of the first, cheap fit.
     floor : FoldFit, optional
         This fit. It stands in for what there was no time for.
-    is_plain : bool, default=False
-        Whether an ensemble does without what takes long to prepare, as the first fit did.
 
     Attributes
     ----------
@@ -77,7 +75,6 @@ class ZeroShot:
         slowness: float,
         default: Configuration,
         floor: FoldFit | None = None,
-        is_plain: bool = False,
     ) -> None:
         self._problem = problem
         self._deadline = deadline
@@ -85,9 +82,8 @@ class ZeroShot:
         self._slowness = slowness
         self._default = default
         self.floor = floor
-        self._is_plain = is_plain and size > 1
+        self._is_last = False
         self._threshold: float | None = None
-        self._least_share = 0.0
         self.fits: list[tuple[Configuration, FoldFit, float]] = []
         self.preparations: dict[str, bytes] = {}
         self.failure = ""
@@ -99,7 +95,8 @@ class ZeroShot:
         known: Sequence[Recommendation],
         space: SearchSpace,
         rows: int | None,
-        preparation: tuple[int, float] | None = None,
+        *,
+        is_last: bool = False,
     ) -> None:
         """Fit what should make the best mean, as far as the time goes.
 
@@ -112,17 +109,18 @@ class ZeroShot:
         space : SearchSpace
         rows : int or None
             To train on; None for all.
-        preparation : (int, float), optional
-            Rows, and the seconds that it takes to prepare them, where the time is too short for anything but this: the
-            rows to train on are as many as there is time for, and the first fit is made again on more.
+        is_last : bool, default=False
+            Whether the time is too short for anything but this. Then the rows to train on are as many as there is
+            time for, the first fit is made again on more of them, and like it an ensemble does without what takes
+            long to prepare.
         """
+        self._is_last = is_last
         n_rows = self._problem.task.n_rows
-        if preparation is not None:
-            self._least_share = 0.0 if self._problem.objective.is_about_labels else FLOOR_SHARE
+        if is_last:
             self._grow(hands, GROWTH_SHARE)
         members, size = self._chosen(entries, known, space)
-        if preparation is not None:
-            rows = self._affordable_rows([entry for entry, _ in members[:size]], *preparation)
+        if is_last:
+            rows = self._affordable_rows([entry for entry, _ in members[:size]])
         share = (rows or self._problem.n_rows) / n_rows
         for entry, weight in members:
             left = self._deadline.remaining
@@ -137,7 +135,7 @@ class ZeroShot:
                 BOOSTING_SHARE * left,
                 is_pipeline=self._size == 1,
                 table_rows=self._problem.table_rows,
-                is_plain=self._is_plain,
+                is_plain=self._is_last and self._size > 1,
             )
             hands.submit(entry.configuration, job, FIT_SHARE * left)
             for configuration, outcome, _ in hands.wait():
@@ -148,7 +146,7 @@ class ZeroShot:
                     self.preparations |= outcome.preparations
                 else:
                     self.failure = outcome.reason
-        if preparation is not None:
+        if is_last:
             self._grow(hands, LAST_SHARE)
 
     def _grow(self, hands: Hands, share: float) -> None:
@@ -166,7 +164,7 @@ class ZeroShot:
             None if rows == n_rows else rows,
             share * left,
             table_rows=self._problem.table_rows,
-            is_plain=self._is_plain,
+            is_plain=True,
         )
         hands.submit(self._default, job, (share + 1.0) / 2.0 * left)
         for _, outcome, _ in hands.wait():
@@ -174,8 +172,11 @@ class ZeroShot:
                 self.floor = outcome
                 self.preparations |= outcome.preparations
 
-    def _affordable_rows(self, members: Sequence[Entry], n_seen: int, seconds: float) -> int | None:
+    def _affordable_rows(self, members: Sequence[Entry]) -> int | None:
         """Return on how many rows all members should be fitted in time, as many as seen at least; None for all."""
+        if self.floor is None:
+            return None
+        n_seen, seconds = self.floor.n_train, self.floor.prepare_seconds
         n_rows, left = self._problem.n_rows, ALL_SHARE * self._deadline.remaining
         fits = self._slowness * sum(entry.seconds for entry in members if math.isfinite(entry.seconds))
         rows = n_rows
@@ -241,6 +242,7 @@ class ZeroShot:
         total = sum(weight for _, weight in seen)
         part = min(n_rows / most, 1.0)
         rest = sum(weight for _, weight in members) - total + missing * part
-        least = self._least_share * part
+        counts = self._is_last and not self._problem.objective.is_about_labels
+        least = FLOOR_SHARE * part if counts else 0.0
         rest = max(rest, least / (1.0 - least) * total)
         return [*seen, (self.floor, rest)] if rest > 0 else seen
