@@ -291,10 +291,12 @@ class SearchRun:
         return self._schedule.is_broad(self._problem.n_rows, n_folds, limit, self._cost_of_floor)
 
     def _fit_without_folds(self, entries: Sequence[Entry]) -> None:
-        zero_shot = ZeroShot(self._problem, self._deadline, self._size, self._slowness, self._floor)
         left = self._deadline.remaining
-        # Where no folds were meant to be, the rows need not leave time for them.
+        # Where no folds were meant to be, the rows need not leave time for them, and words wait for more of it.
         is_last = left < LEAST_FOLD_SECONDS and self._floor is not None
+        zero_shot = ZeroShot(
+            self._problem, self._deadline, self._size, self._slowness, self._default, self._floor
+        )
         rows = self._first_rows()
         if not math.isinf(left) and self._floor is not None and not is_last:
             # The first of them prepares the table, as the first fit did.
@@ -302,17 +304,11 @@ class SearchRun:
             seen = n_rows, seconds + self._cost_of_floor[1]
             most = self._schedule.rows_within(FIRST_SHARE * left, seen)
             rows = rows if most >= self._problem.n_rows else min(rows or most, most)
-        zero_shot.fit(
-            self._hands,
-            entries,
-            self._recommendations,
-            self._space,
-            rows,
-            self._preparation if is_last else None,
-        )
+        zero_shot.fit(self._hands, entries, self._recommendations, self._space, rows, is_last=is_last)
         self._preparations |= zero_shot.preparations
         self._failure = zero_shot.failure or self._failure
         self._zero_shot = zero_shot if zero_shot.fits else None
+        self._floor = zero_shot.floor
 
     # -- the model -------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,14 @@ ROWS_STEP: Final = 0.8
 # longer than expected must leave time for the others.
 BOOSTING_SHARE: Final = 0.6
 FIT_SHARE: Final = 0.7
+# The first fit is made again where it may have so many times the rows, in these shares of the time left, before the
+# members and after them. It need not come to all of its rounds: what is cut below half of them is left out.
+LEAST_GROWTH: Final = 1.25
+GROWTH_SHARE: Final = 0.6
+LAST_SHARE: Final = 0.8
+ENOUGH_ROUNDS: Final = 0.75
+# What it counts for at least, where it has seen as many rows as the members: docs/research/search.md, one second.
+FLOOR_SHARE: Final = 1 / 3
 
 
 class ZeroShot:
@@ -42,11 +50,15 @@ class ZeroShot:
         The most members; with 1, the model is a pipeline.
     slowness : float
         How many times longer than experience says a fit takes here.
+    default : Configuration
+        Of the first, cheap fit.
     floor : FoldFit, optional
-        The first, cheap fit. It stands in for what there was no time for.
+        This fit. It stands in for what there was no time for.
 
     Attributes
     ----------
+    floor : FoldFit or None
+        The first fit, or one on more rows.
     fits : list of (Configuration, FoldFit, float)
         What was fitted, with weights.
     preparations : dict of str to bytes
@@ -56,13 +68,21 @@ class ZeroShot:
     """
 
     def __init__(
-        self, problem: Problem, deadline: Deadline, size: int, slowness: float, floor: FoldFit | None = None
+        self,
+        problem: Problem,
+        deadline: Deadline,
+        size: int,
+        slowness: float,
+        default: Configuration,
+        floor: FoldFit | None = None,
     ) -> None:
         self._problem = problem
         self._deadline = deadline
         self._size = size
         self._slowness = slowness
-        self._floor = floor
+        self._default = default
+        self.floor = floor
+        self._is_last = False
         self._threshold: float | None = None
         self.fits: list[tuple[Configuration, FoldFit, float]] = []
         self.preparations: dict[str, bytes] = {}
@@ -75,7 +95,8 @@ class ZeroShot:
         known: Sequence[Recommendation],
         space: SearchSpace,
         rows: int | None,
-        preparation: tuple[int, float] | None = None,
+        *,
+        is_last: bool = False,
     ) -> None:
         """Fit what should make the best mean, as far as the time goes.
 
@@ -88,18 +109,23 @@ class ZeroShot:
         space : SearchSpace
         rows : int or None
             To train on; None for all.
-        preparation : (int, float), optional
-            Rows, and the seconds that it takes to prepare them: the rows to train on are as many as there is time for.
+        is_last : bool, default=False
+            Whether the time is too short for anything but this. Then the rows to train on are as many as there is
+            time for, the first fit is made again on more of them, and like it an ensemble does without what takes
+            long to prepare.
         """
+        self._is_last = is_last
         n_rows = self._problem.task.n_rows
+        if is_last:
+            self._grow(hands, GROWTH_SHARE)
         members, size = self._chosen(entries, known, space)
-        if preparation is not None:
-            rows = self._affordable_rows([entry for entry, _ in members[:size]], *preparation)
+        if is_last:
+            rows = self._affordable_rows([entry for entry, _ in members[:size]])
         share = (rows or self._problem.n_rows) / n_rows
         for entry, weight in members:
             left = self._deadline.remaining
             if len(self.fits) == size or left <= 0:
-                return
+                break
             if self._deadline.seconds is not None and self._slowness * entry.seconds * share > left:
                 continue
             job = Job(
@@ -109,19 +135,48 @@ class ZeroShot:
                 BOOSTING_SHARE * left,
                 is_pipeline=self._size == 1,
                 table_rows=self._problem.table_rows,
+                is_plain=self._is_last and self._size > 1,
             )
             hands.submit(entry.configuration, job, FIT_SHARE * left)
             for configuration, outcome, _ in hands.wait():
-                if isinstance(outcome, FoldFit) and outcome.is_cut and self._floor is not None:
+                if isinstance(outcome, FoldFit) and outcome.is_cut and self.floor is not None:
                     self.failure = "boosting had no time for half of its rounds"
                 elif isinstance(outcome, FoldFit):
                     self.fits.append((configuration, outcome, weight))
                     self.preparations |= outcome.preparations
                 else:
                     self.failure = outcome.reason
+        if is_last:
+            self._grow(hands, LAST_SHARE)
 
-    def _affordable_rows(self, members: Sequence[Entry], n_seen: int, seconds: float) -> int | None:
+    def _grow(self, hands: Hands, share: float) -> None:
+        """Make the first fit again on as many rows as this share of the time left allows, where they are more."""
+        floor, n_rows, left = self.floor, self._problem.n_rows, self._deadline.remaining
+        if floor is None or left <= 0 or self._size == 1:
+            return
+        spent = floor.prepare_seconds + ENOUGH_ROUNDS * (floor.fit_seconds - floor.prepare_seconds)
+        rows = min(int(floor.n_train * (share * left / max(spent, 1e-3)) ** (1 / BOOSTING_GROWTH)), n_rows)
+        if rows < LEAST_GROWTH * floor.n_train:
+            return
+        job = Job(
+            self._default,
+            None,
+            None if rows == n_rows else rows,
+            share * left,
+            table_rows=self._problem.table_rows,
+            is_plain=True,
+        )
+        hands.submit(self._default, job, (share + 1.0) / 2.0 * left)
+        for _, outcome, _ in hands.wait():
+            if isinstance(outcome, FoldFit) and not outcome.is_cut:
+                self.floor = outcome
+                self.preparations |= outcome.preparations
+
+    def _affordable_rows(self, members: Sequence[Entry]) -> int | None:
         """Return on how many rows all members should be fitted in time, as many as seen at least; None for all."""
+        if self.floor is None:
+            return None
+        n_seen, seconds = self.floor.n_train, self.floor.prepare_seconds
         n_rows, left = self._problem.n_rows, ALL_SHARE * self._deadline.remaining
         fits = self._slowness * sum(entry.seconds for entry in members if math.isfinite(entry.seconds))
         rows = n_rows
@@ -174,14 +229,20 @@ class ZeroShot:
         """Return the members with their weights.
 
         One that was fitted on a part of the rows of the first fit has this part of its weight. The rest, and the weight
-        of those that are missing, is for the first fit, or for a part of it where it has seen fewer rows.
+        of those that are missing, is for the first fit, or for a part of it where it has seen fewer rows. In the last
+        second it counts whatever the others are.
         """
         members = [(fit, weight) for _, fit, weight in self.fits]
-        if self._floor is None:
+        if self.floor is None:
             return members
-        n_rows = self._floor.n_train
+        n_rows = self.floor.n_train
         seen = [(fit, weight * min(fit.n_train / n_rows, 1.0)) for fit, weight in members]
         missing = max(1.0 - sum(weight for _, weight in members), 0.0)
         most = max(fit.n_train for fit, _ in members)
-        rest = sum(w for _, w in members) - sum(w for _, w in seen) + missing * min(n_rows / most, 1.0)
-        return [*seen, (self._floor, rest)] if rest > 0 else seen
+        total = sum(weight for _, weight in seen)
+        part = min(n_rows / most, 1.0)
+        rest = sum(weight for _, weight in members) - total + missing * part
+        counts = self._is_last and not self._problem.objective.is_about_labels
+        least = FLOOR_SHARE * part if counts else 0.0
+        rest = max(rest, least / (1.0 - least) * total)
+        return [*seen, (self.floor, rest)] if rest > 0 else seen

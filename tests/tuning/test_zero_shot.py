@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from autometa.tuning._strategy import Entry
 from autometa.tuning._zero_shot import ZeroShot
 
 N_ROWS = 400
-SPACE = SearchSpace.for_kind("regression", ["linear", "knn", "lightgbm"])
-DEFAULTS = {name: SPACE[name].default_configuration() for name in SPACE.algorithms}
+SPACES = {
+    kind: SearchSpace.for_kind(kind, ["linear", "knn", "lightgbm"]) for kind in ("regression", "binary")
+}
+DEFAULTS = {a.name: a.default_configuration() for a in SPACES["regression"]}
 
 
 class Pretending:
@@ -64,17 +67,19 @@ def fitted(
     seconds: dict[str, float],
     limit: float,
     floor_rows: int,
-    preparation: tuple[int, float] | None = None,
+    is_last: bool = False,
+    floor_seconds: float = 0.01,
 ) -> tuple[ZeroShot, list[Job], float]:
     """Fit in a time that only pretends, after a first fit on some rows; return the weight of this first fit as well."""
-    clock, fitter = Clock(limit), FoldFitter(problem.task, [])
-    floor = fitter(Job(DEFAULTS["lightgbm"], None, floor_rows))
+    clock, fitter, space = Clock(limit), FoldFitter(problem.task, []), SPACES[problem.task.kind]
+    default = space["lightgbm"].default_configuration()
+    floor = replace(fitter(Job(default, None, floor_rows)), fit_seconds=floor_seconds, prepare_seconds=0.0)
     hands = Pretending(fitter, clock, seconds)
-    zero_shot = ZeroShot(problem, clock, 3, 1.0, floor)
-    entries = [Entry(c, "recommended", seconds=seconds[c.algorithm]) for c in DEFAULTS.values()]
-    zero_shot.fit(hands, entries, (), SPACE, None, preparation)
+    zero_shot = ZeroShot(problem, clock, 3, 1.0, default, floor)
+    entries = [Entry(a.default_configuration(), "recommended", seconds=seconds[a.name]) for a in space]
+    zero_shot.fit(hands, entries, (), space, None, is_last=is_last)
     weights = zero_shot._shares() if zero_shot.fits else []
-    return zero_shot, hands.jobs, sum(weight for fit, weight in weights if fit is floor)
+    return zero_shot, hands.jobs, sum(weight for fit, weight in weights if fit is zero_shot.floor)
 
 
 def test_what_has_seen_all_rows_needs_no_first_fit(problem):
@@ -100,19 +105,45 @@ def test_a_first_fit_on_few_rows_has_less_of_it(problem):
 
 def test_members_have_the_rows_that_there_is_time_for_and_count_for_as_many(problem):
     slow = dict.fromkeys(DEFAULTS, 1.0)
-    zero_shot, jobs, weight = fitted(problem, slow, 2.0, N_ROWS, preparation=(100, 0.01))
+    zero_shot, jobs, weight = fitted(problem, slow, 2.0, 100, is_last=True, floor_seconds=3.0)
     rows = {job.max_rows for job in jobs}
     assert len(rows) == 1
     (n_rows,) = rows
     assert n_rows is not None
     assert 100 < n_rows < N_ROWS
+    shares = zero_shot._shares()
+    assert weight / sum(w for _, w in shares) >= 100 / n_rows / 3 - 1e-9
     members = sum(w for _, _, w in zero_shot.fits)
-    assert weight == pytest.approx(1 - members * n_rows / N_ROWS)
+    zero_shot.floor = FoldFitter(problem.task, [])(Job(DEFAULTS["lightgbm"], None))
+    *others, (first, _) = zero_shot._shares()
+    assert first is zero_shot.floor
+    assert sum(w for _, w in others) == pytest.approx(members * n_rows / N_ROWS)
 
 
 def test_members_see_no_fewer_rows_than_the_first_fit_did(problem):
-    _, jobs, _ = fitted(problem, dict.fromkeys(DEFAULTS, 5.0), 0.5, 300, preparation=(300, 0.4))
+    _, jobs, _ = fitted(problem, dict.fromkeys(DEFAULTS, 5.0), 0.5, 300, is_last=True, floor_seconds=2.0)
     assert {job.max_rows for job in jobs} <= {300}
+
+
+def test_in_the_last_second_the_first_fit_grows_and_counts_for_a_third(problem):
+    zero_shot, _, weight = fitted(problem, dict.fromkeys(DEFAULTS, 0.01), 0.9, 100, is_last=True)
+    assert zero_shot.floor is not None
+    assert zero_shot.floor.n_train == N_ROWS
+    assert {fit.n_train for _, fit, _ in zero_shot.fits} == {N_ROWS}
+    assert weight == pytest.approx(1 / 3 * sum(w for _, w in zero_shot._shares()))
+
+
+def test_what_is_asked_about_labels_has_thresholds_of_its_own(problem):
+    y = pd.Series(np.where(problem.y > 0, "yes", "no"), name="y")
+    task = Task.from_frame(problem.task.X, y, metric="balanced_accuracy")
+    _, _, weight = fitted(
+        Problem(task, [], target_codes(task)),
+        dict.fromkeys(DEFAULTS, 0.01),
+        0.9,
+        100,
+        is_last=True,
+    )
+    assert weight == 0.0
 
 
 def test_boosting_that_was_cut_short_is_left_out(problem):
