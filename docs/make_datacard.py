@@ -78,7 +78,9 @@ def _depth(base: MetaBase) -> str:
         runs.groupby(["task_id", runs["configuration_id"].map(algorithms)]).size().groupby("task_id").min()
     )
     counts = depth.value_counts().sort_index(ascending=False)
-    return ", ".join(f"{number} on {tasks:,} tasks" for number, tasks in counts.items())
+    # A list may hold no more than the default of an algorithm.
+    words = {number: "a list" if number == 1 else str(number) for number in counts.index}
+    return ", ".join(f"{words[number]} on {tasks:,} tasks" for number, tasks in counts.items())
 
 
 def _cpu_hours(runs: pd.DataFrame) -> float:
