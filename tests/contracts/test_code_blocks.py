@@ -110,7 +110,7 @@ def world(people, tmp_path, monkeypatch, visit, request):
         for _, text in BLOCKS[request.node.callspec.params["page"]]
     ):
         runs = request.getfixturevalue("runs")
-        for name in ("my_tasks", "DIR", "CHEAP"):
+        for name in ("my_tasks", "DIR", "CHEAP", "WORDS"):
             shutil.copytree(runs / "my_tasks", name)
         for name in ("runs.journal", "machine_1.journal", "machine_2.journal"):
             shutil.copy(runs / "runs.journal", name)
