@@ -20,6 +20,8 @@ Kind = Literal["binary", "multiclass", "regression"]
 KINDS: Final = ("binary", "multiclass", "regression")
 # From so many on, labels that are numbers must repeat more often to be taken for classes.
 MANY_CLASSES: Final = 50
+# The squares of larger targets, which losses and scores add up, come near the largest number that there is.
+_LARGEST: Final = 1e150
 
 
 def read_target(
@@ -228,12 +230,13 @@ def _check_target(y: pd.Series, kind: Kind, issues: list[DataIssue]) -> pd.Serie
     name = str(y.name) if y.name is not None else "y"
     if kind == "regression":
         y = y.astype("float64")
-        infinite = np.flatnonzero(np.isinf(y.to_numpy()))
+        infinite = np.flatnonzero(np.abs(y.to_numpy()) > _LARGEST)
         if len(infinite):
+            what = "infinite" if np.isinf(y.iloc[infinite[0]]) else f"beyond {_LARGEST:.0e}"
             raise DataError(
                 "AM108",
-                f"target {name!r} is infinite in {len(infinite)} of {len(y)} rows (first: row {infinite[0]}).",
-                "Drop these rows or cap the values.",
+                f"target {name!r} is {what} in {len(infinite)} of {len(y)} rows (first: row {infinite[0]}).",
+                "Drop these rows, cap the values or divide them.",
             )
         return y
     if pd.api.types.is_extension_array_dtype(y.dtype) and pd.api.types.is_numeric_dtype(y):
