@@ -50,6 +50,13 @@ DATES: Final[Reading] = ("to dates",)
 PERIODS: Final[Reading] = ("to text", *PERIODS_TO_DATES, "to dates")
 SPANS: Final[Reading] = ("to nanoseconds",)
 TRUTH: Final[Reading] = ("to text", "truth to numbers", *PLAIN)
+_PARTS: Final[Reading] = (
+    "fractions to parts",
+    "text to parts",
+    "parts to numbers",
+    "parts to their quotient",
+)
+FRACTIONS: Final[Reading] = ("to text", "truth to numbers", *_PARTS, "to numbers")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from autometa.tables._dates import CLOCKS, DAYS_IN_NUMBERS, SECONDS, THOUSANDTHS
 from autometa.tables.cells import (
     COLUMN_TYPES,
     DATES,
+    FRACTIONS,
     LEVELS,
     PERIODS,
     PLAIN,
@@ -369,7 +370,7 @@ def _look_at_typed_objects(
 def _look_at_number_objects(column: pd.Series, present: pd.Series) -> Column | None:
     """Decide about numbers and truth values of Python; None for whole numbers too large to be told apart."""
     has_fractions = bool(present.map(type).eq(Fraction).any())
-    reading: Reading = ("missing to NaN", "to numbers") if has_fractions else PLAIN
+    reading: Reading = FRACTIONS if has_fractions else PLAIN
     try:
         values = read_column(column, reading)
     except (OverflowError, TypeError):  # a whole number beyond what a float holds

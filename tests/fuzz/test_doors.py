@@ -168,8 +168,12 @@ def check_file(path, drawn):
     except UnicodeEncodeError:  # half characters
         return
     check_same_file(path.with_suffix(".csv"))
+    whole = X.assign(y=y)
+    objects = [column.dropna() for _, column in whole.select_dtypes("object").items()]
+    if any(len({type(value) for value in column}) > 1 for column in objects):
+        return  # values of many types, which Arrow does not hold, and which can end the process there
     try:
-        X.assign(y=y).to_parquet(path)
+        whole.to_parquet(path)
     except Exception:
         return  # what a file of that kind cannot hold
     command("describe", str(path), "--target", "y", "--json")
