@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
@@ -76,17 +77,26 @@ def read_as_fitted(y: Any, classes: Sequence[Any] | None) -> pd.Series:
 
 
 def _labels_as_given(given: pd.Series, read: pd.Series) -> dict[Any, Any]:
-    """Return the user's own label by the one that it was read as; none where two different ones are read as one."""
+    """Return the user's own label by the one that it was read as.
+
+    Of 1, 1.0 and "1", which are read as one, it is that of the type that most rows have, if each class has one of it;
+    there is none where two labels of one type are read as one.
+    """
     if given.dtype == read.dtype and given.dtype != object:
         return {}
     try:
         own_labels = given.tolist()
     except UnicodeDecodeError:  # pyarrow's text that is none
         return {}
-    pairs = set(zip(read.tolist(), map(_plain, own_labels), strict=True))
-    labels = dict(pairs)
-    if len(labels) < len(pairs):
-        return {}
+    own_labels = list(map(_plain, own_labels))
+    found = set(zip(read.tolist(), own_labels, map(type, own_labels), strict=True))
+    labels = {label: own for label, own, _ in found}
+    if len(labels) < len(found):
+        usual = Counter(map(type, own_labels)).most_common(1)[0][0]
+        found = {each for each in found if each[2] is usual}
+        if len(found) != len(labels) or len({label for label, _, _ in found}) < len(labels):
+            return {}
+        labels = {label: own for label, own, _ in found}
     # Half characters, which no file holds, stay as they are read.
     return {
         label: own
