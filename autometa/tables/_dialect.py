@@ -187,8 +187,8 @@ def _other_separator(lines: Sequence[str], separator: str) -> str | None:
 def _codes(lines: Sequence[str], separator: str, names: Sequence[str]) -> tuple[str, ...]:
     """Return the columns that hold numbers with zeros in front, which are codes: 00501 is no 501."""
     mark = " " if separator == _SPACES else separator
-    marks = (f"{mark}0", f'{mark}"0')
-    suspects = [line for line in lines if line.startswith(("0", '"0')) or any(mark in line for mark in marks)]
+    zeros = re.compile(rf'(?:^|{re.escape(mark)})[ "]*0\d+"?(?:\s|{re.escape(mark)}|$)')
+    suspects = [line for line in lines if zeros.search(line)]
     found: dict[str, None] = {}
     try:
         # Of spaces, any number is one separator.

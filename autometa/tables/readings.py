@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import operator
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,7 @@ def read_column(column: pd.Series, reading: Iterable[str]) -> pd.Series:
         codes, levels = pd.factorize(column)
         if len(levels) < len(column) / 2:
             # A missing value at the end, which the code -1 of the missing ones finds.
-            once = pd.Series([*levels, None], dtype=column.dtype)
+            once = pd.Series(levels, dtype=column.dtype).reindex(range(len(levels) + 1))
             return _read_column(once, reading).take(codes).set_axis(column.index).rename(column.name)
     return _read_column(column, reading).rename(column.name)
 
@@ -115,12 +116,13 @@ def read_texts(texts: Sequence[str], reading: Iterable[str]) -> list[str]:
 
 
 @functools.cache
-def _patterns(name: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+def _patterns(name: str) -> tuple[tuple[re.Pattern[str], Any], ...]:
     _, options = find_function(name)
     pairs = (
         options["regex"] if isinstance(options["regex"], dict) else {options["to_replace"]: options["value"]}
     )
-    return tuple((re.compile(pattern), value) for pattern, value in pairs.items())
+    # A function is quicker than a template.
+    return tuple((re.compile(p), operator.itemgetter(1) if v == r"\1" else v) for p, v in pairs.items())
 
 
 # Bytes as Python writes them; a half character as its number.

@@ -252,13 +252,13 @@ def _check_target(y: pd.Series, kind: Kind, issues: list[DataIssue]) -> pd.Serie
     if pd.api.types.is_extension_array_dtype(y.dtype) and pd.api.types.is_numeric_dtype(y):
         y = y.astype("bool" if pd.api.types.is_bool_dtype(y) else "int64" if _is_integral(y) else "float64")
     y = _as_labels(y, name, issues)
-    if y.nunique() < 2:
+    counts = y.value_counts()
+    if len(counts) < 2:
         raise DataError(
             "AM103",
             f"target {name!r} has one value ({_plain(y.iloc[0])!r}) in all {len(y)} rows, once its types are one.",
             "Give different classes different names.",
         )
-    counts = y.value_counts()
     rare = counts[counts < 3]
     if len(rare):
         issues.append(
