@@ -30,7 +30,7 @@ from autometa.tables.cells import (
     judge_unique,
     look_at_text,
 )
-from autometa.tables.frames import are_numbers
+from autometa.tables.frames import are_numbers, is_hashable
 from autometa.tables.readings import Reading, has_infinity, judge_numbers, read_column, spelling, unreadable
 
 _N_SHOWN: Final = 3
@@ -316,7 +316,7 @@ def _look_at_objects(column: pd.Series, wanted: ColumnType | None) -> Column:
         found = _look_at_typed_objects(column, present, kind, wanted)
         if found is not None:
             return found
-    if column.dtype == object and not all(_is_hashable(value) for value in present):
+    if column.dtype == object and not all(map(is_hashable, present)):
         return Column("ignored", "AM210")
     counts = present.value_counts(sort=False)
     counts = counts[counts > 0]
@@ -386,14 +386,6 @@ def _look_at_number_objects(column: pd.Series, present: pd.Series) -> Column | N
         if not code and values.nunique() < present.nunique() and present.map(type).eq(int).all():
             code = "AM217"
     return Column(judged, code, reading, values)
-
-
-def _is_hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
 
 
 def _as_text(value: Any) -> str:

@@ -367,8 +367,8 @@ def _plain_objects(y: pd.Series) -> pd.Series:
     present = y.dropna()
     if kind == "complex" or any(isinstance(value, complex) for value in present):
         raise _unusable(y, "complex numbers")
-    if any(isinstance(value, (list, dict, set, np.ndarray)) for value in present):
-        raise _unusable(y, "lists or mappings")
+    if not all(map(is_hashable, present)):
+        raise _unusable(y, "lists, mappings or the like")
     how = spelling(y)
     if how is None:
         raise _unusable(y, "text that cannot be stored (half characters, bytes) among other values")
@@ -385,6 +385,15 @@ def _plain_objects(y: pd.Series) -> pd.Series:
     if kind == "bytes":
         return y.astype("str")
     return y
+
+
+def is_hashable(value: Any) -> bool:
+    """Whether a value can be told from others by its hash; lists cannot, nor tuples of lists."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def are_numbers(values: Any) -> bool:
