@@ -136,9 +136,10 @@ def _skip_titles(lines: Sequence[str], start: int) -> int:
 
 
 def _is_title(cells: Sequence[str], line: str) -> bool:
-    """Whether a line has one cell; a name in quotes may go on in the next line."""
+    """Whether a line has one cell, or none; a name in quotes may go on in the next line."""
     n_words = sum(bool(cell.strip()) for cell in cells)
-    return n_words == 1 and (len(cells) == 1 or bool(cells[0].strip())) and line.count('"') % 2 == 0
+    is_first = len(cells) == 1 or bool(cells[0].strip()) or not n_words
+    return n_words <= 1 and is_first and line.count('"') % 2 == 0
 
 
 def _is_number(text: str) -> bool:
