@@ -55,8 +55,6 @@ def read(frame: pd.DataFrame, reading: Iterable[str]) -> pd.DataFrame:
 def read_column(column: pd.Series, reading: Iterable[str]) -> pd.Series:
     """Apply a reading to one column; what stands several times in text is read once."""
     reading = tuple(reading)
-    if any(step.startswith(_PARSERS) for step in reading):
-        column = _without_long_cells(column)
     if isinstance(column.dtype, pd.StringDtype) and len(column) > _WORTH_COUNTING:
         codes, levels = pd.factorize(column)
         if len(levels) < len(column) / 2:
@@ -67,6 +65,8 @@ def read_column(column: pd.Series, reading: Iterable[str]) -> pd.Series:
 
 
 def _read_column(column: pd.Series, reading: Reading) -> pd.Series:
+    if any(step.startswith(_PARSERS) for step in reading):
+        column = _without_long_cells(column)
     n_first = 0
     if isinstance(column.dtype, pd.StringDtype):
         # What pandas replaces goes through objects and back at every step.
