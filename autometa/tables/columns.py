@@ -31,7 +31,15 @@ from autometa.tables.cells import (
     look_at_text,
 )
 from autometa.tables.frames import are_numbers, is_hashable
-from autometa.tables.readings import Reading, has_infinity, judge_numbers, read_column, spelling, unreadable
+from autometa.tables.readings import (
+    Reading,
+    has_infinity,
+    judge_numbers,
+    read_column,
+    spelling,
+    unreadable,
+    written,
+)
 
 _N_SHOWN: Final = 3
 
@@ -375,7 +383,7 @@ def _look_at_number_objects(column: pd.Series, present: pd.Series) -> Column | N
         values = read_column(column, reading)
     except (OverflowError, TypeError):  # a whole number beyond what a float holds
         reading = ("to text", *PLAIN)
-        values = read_column(column.map(_as_text, na_action="ignore"), reading)
+        values = read_column(column.map(written, na_action="ignore"), reading)
     whole = column.infer_objects()
     if pd.api.types.is_integer_dtype(whole.dtype):
         judged, code = judge_numbers(whole)
@@ -386,13 +394,6 @@ def _look_at_number_objects(column: pd.Series, present: pd.Series) -> Column | N
         if not code and values.nunique() < present.nunique() and present.map(type).eq(int).all():
             code = "AM217"
     return Column(judged, code, reading, values)
-
-
-def _as_text(value: Any) -> str:
-    try:
-        return str(value)
-    except ValueError:  # more digits than Python writes
-        return "inf"
 
 
 def _as_levels(values: Any) -> pd.Series:

@@ -198,6 +198,14 @@ def has_infinity(column: pd.Series) -> bool:
     return bool(np.isinf(column.to_numpy(dtype="float64", na_value=np.nan)).any())
 
 
+def written(value: Any) -> str:
+    """Return a value as text; one of more digits than Python writes as infinite."""
+    try:
+        return str(value)
+    except ValueError:
+        return "inf"
+
+
 def unreadable(column: pd.Series, what: str) -> DataError:
     """Return the error of a column that cannot be read as the type asked for."""
     present = column.dropna()
