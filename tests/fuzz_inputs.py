@@ -192,7 +192,7 @@ def command(*arguments: str) -> tuple[int, str]:
     text = err.getvalue()
     assert code in (0, 1, 2), text
     assert "Traceback" not in text, text
-    assert "unexpected" not in text, text
+    assert "error: unexpected" not in text, text
     found = re.findall(r"^error: [^\n]* \[(AM\d{3})\]$", text, flags=re.MULTILINE)
     assert len(found) == (code != 0), text
     return code, found[0] if found else ""

@@ -345,7 +345,10 @@ RETURNED = {
 def test_labels_come_back_as_they_were_given(kind, form, tmp_path) -> None:
     X = pd.DataFrame({"a": [0.0, 1.0] * 20, "b": range(40)})
     labels = RETURNED[kind] * 20
-    model = classifier(n_trials=0, algorithms="linear", random_state=0).fit(X, form(labels))
+    size = 1 if form is pd.Series else 2
+    model = classifier(n_trials=0, algorithms="linear", ensemble_size=size, random_state=0).fit(
+        X, form(labels)
+    )
     save_model(tmp_path / "m.skops", model.model_, {"kind": "binary"})
     loaded, _ = load_model(tmp_path / "m.skops")
     for found in (model, model.model_, loaded):
@@ -354,6 +357,16 @@ def test_labels_come_back_as_they_were_given(kind, form, tmp_path) -> None:
         assert {type(label) for label in predicted} == {type(label) for label in pd.Series(labels)}
         assert set(pd.Series(found.classes_)) == set(labels)
     assert model.score(X, form(labels)) == 1
+
+
+def test_labels_that_are_read_as_one_come_back_as_most_of_them_are() -> None:
+    X = pd.DataFrame({"a": [0.0, 1.0] * 20, "b": range(40)})
+    mixed = pd.Series([0, 1, 0, 1, 0.0, "1", "0", 1.0] * 5, dtype=object)
+    model = classifier(n_trials=0, algorithms="linear", random_state=0).fit(X, mixed)
+    predicted = model.predict(X).tolist()
+    assert predicted == [0, 1] * 20
+    assert {type(label) for label in predicted} == {int}
+    assert model.score(X, mixed) == 1
 
 
 @pytest.mark.parametrize("label", [dt.timedelta(1), dt.datetime(2020, 1, 1, 3)])

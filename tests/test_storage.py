@@ -42,6 +42,7 @@ def test_a_name_that_is_neither_url_nor_journal_is_refused(name):
         "postgresql://me:secret@nowhere:port/db",
         "mysql://me:secret@nowhere/db",
         "nonsense://me:secret@nowhere/runs.journal",
+        "postgresql://me:a@b:secret@nowhere/db",  # half of the password is taken for a port
     ],
 )
 def test_a_storage_that_cannot_be_opened_is_one_line_without_the_password(address):

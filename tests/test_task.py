@@ -109,6 +109,7 @@ REFUSED = {
     "one class": ("AM103", X, pd.Series(["a"] * N)),
     "constant number": ("AM103", X, pd.Series([1.5] * N)),
     "infinite target": ("AM108", X, pd.Series([np.inf, *np.linspace(0, 1, N - 1)])),
+    "target whose squares are infinite": ("AM108", X, pd.Series(np.linspace(0, 1e200, N))),
     "two target columns": ("AM109", X, X[["a", "b"]]),
     "target of two dimensions": ("AM109", X, np.zeros((N, 2))),
     "table of one dimension": ("AM109", np.zeros(N), BINARY),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -99,20 +100,29 @@ def read_catalog(directory: str | Path) -> list[TaskSource]:
         AM111 when the catalog is missing, incomplete, or names a file that is not there.
     """
     catalog_path = Path(directory) / "catalog.csv"
-    if not catalog_path.is_file():
+    if not os.path.isfile(catalog_path):  # noqa: PTH113 (Path raises where a name is too long)
         raise DataError(
             "AM111", f"there is no {catalog_path}.", "Name a directory with a catalog.csv and Parquet files."
         )
     try:
+        with catalog_path.open(encoding="utf-8-sig") as file:
+            header = next(filter(str.strip, file), "")
         # A task may be called NA, so nothing is missing but what is empty.
         catalog = pd.read_csv(
-            catalog_path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig"
+            catalog_path,
+            sep=max(",;\t", key=header.count),
+            dtype=str,
+            index_col=False,
+            usecols=lambda name: True,  # rows may be longer than the header
+            keep_default_na=False,
+            skipinitialspace=True,
+            encoding="utf-8-sig",
         ).fillna("")
     except ValueError as error:
         raise DataError(
             "AM111", f"{catalog_path} cannot be read as CSV.", "Save it as UTF-8 text."
         ) from error
-    catalog.columns = catalog.columns.str.strip()
+    catalog.columns = catalog.columns.str.strip().str.lower()
     missing = [column for column in REQUIRED_COLUMNS if column not in catalog]
     if missing:
         raise DataError("AM111", f"{catalog_path} lacks the column(s) {', '.join(missing)}.", "Add them.")
@@ -127,12 +137,12 @@ def read_catalog(directory: str | Path) -> list[TaskSource]:
 
 
 def _source(directory: Path, row: dict[str, str]) -> TaskSource:
-    name = row["name"]
+    name = row["name"].removesuffix(".parquet")
     path = directory / f"{name}.parquet"
-    if path.parent != directory or not path.is_file():
+    if path.parent != directory or not os.path.isfile(path):  # noqa: PTH113
         raise DataError(
             "AM111",
-            f"the catalog names {name!r}, and there is no such Parquet file beside it.",
+            f"the catalog names {name[:100]!r}, and there is no such Parquet file beside it.",
             "Add the file or take the row out.",
         )
     kind = row["task_type"].lower()
@@ -144,7 +154,7 @@ def _source(directory: Path, row: dict[str, str]) -> TaskSource:
     if openml_id is None and row.get("openml_id", "").lower() not in ("", "na", "nan", "none", "-"):
         raise DataError(
             "AM111",
-            f"task {name!r} has openml_id {row['openml_id']!r}, which is no number.",
+            f"task {name!r} has openml_id {row['openml_id'][:40]!r}, which is no number.",
             "Leave the cell empty where there is none.",
         )
     properties = {

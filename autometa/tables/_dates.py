@@ -78,7 +78,7 @@ CLOCKS: Final[Reading] = ("to text", *_OF_CLOCKS, "clock to span", "to spans", "
 LAPS: Final[Reading] = ("to text", "laps to span", "to spans", "to nanoseconds")
 # As pandas writes spans, as ISO 8601 does, and as people do with more than one unit.
 _WRITTEN_SPAN: Final = re.compile(
-    r"^\s*[-+]?(?:\d+\s*days?,?\s*(?:[-+]?\d{1,2}:\d{2}:\d{2}(?:\.\d+)?)?"
+    r"^\s*[-+]?(?:\d+\s*days?,?\s*(?:[-+]?\d{1,2}:\d{2}:\d{2}(?:\.\d+)?)?|\d{1,2}:\d{2}:\d{2}(?:\.\d+)?"
     r"|P(?=[\dT])(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?"
     r"|\d{1,2}\s*[hH]\s*[0-5]?\d"
     r"|(?:\d+(?:\.\d+)?\s*(?:days?|d|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s)\s*,?){1,4})\s*$"
@@ -86,6 +86,7 @@ _WRITTEN_SPAN: Final = re.compile(
 _UNITS_OF_TIME: Final = re.compile(r"(?<=\d)\s*([a-z]+)")
 _MINUTES_AFTER_HOURS: Final = re.compile(r"(?<=\d)\s*[hH]\s*(\d{1,2})\s*$")
 _LETTERS_OF_SPANS: Final[Reading] = (
+    "ISO spans to letters",
     "minutes after hours",
     "days to words",
     "hours to letters",
@@ -345,10 +346,11 @@ def span_reading(levels: Sequence[str], weights: Any, *, least: float) -> Readin
     spelt = {_MINUTES_AFTER_HOURS.sub(r"h \1m", level) for level, _ in found}
     kinds = {" ".join(unit[0] for unit in _UNITS_OF_TIME.findall(level)) for level in spelt}
     is_iso = all(level.lstrip(" -+").startswith("P") for level, _ in found)
-    if not is_iso and not any(":" in level for level, _ in found) and kinds <= set("dhms"):
-        return None if len(kinds) == 1 else _spans(_LETTERS_OF_SPANS)
-    return _spans(() if is_iso else _LETTERS_OF_SPANS)
-
-
-def _spans(letters: Reading) -> Reading:
-    return ("to text", *letters, "to spans", "to nanoseconds")
+    if (
+        not is_iso
+        and not any(":" in level for level, _ in found)
+        and len(kinds) == 1
+        and kinds <= set("dhms")
+    ):
+        return None
+    return ("to text", *_LETTERS_OF_SPANS, "to spans", "to nanoseconds")

@@ -72,7 +72,9 @@ def _parse(stream: BinaryIO, dialect: Dialect, name: str, wanted: Wanted) -> Tab
     if codes := [column for column in dialect.codes if column in text]:
         shown["dtype"] = dict.fromkeys(codes, "str")
     target = wanted.target
-    if target in frame and not pd.api.types.is_numeric_dtype(frame[target]) and frame[target].hasnans:
+    # A column of nothing but NA is one of numbers to pandas.
+    has_gaps = target in frame and frame[target].hasnans
+    if has_gaps and (frame[target].isna().all() or not pd.api.types.is_numeric_dtype(frame[target])):
         frame, named = _with_named_classes(stream, dialect, options, name, frame, target)
         if named:
             again = {"usecols": [target], "dtype": "str", "keep_default_na": False}

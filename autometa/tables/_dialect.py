@@ -136,9 +136,10 @@ def _skip_titles(lines: Sequence[str], start: int) -> int:
 
 
 def _is_title(cells: Sequence[str], line: str) -> bool:
-    """Whether a line has one cell; a name in quotes may go on in the next line."""
+    """Whether a line has one cell, or none; a name in quotes may go on in the next line."""
     n_words = sum(bool(cell.strip()) for cell in cells)
-    return n_words == 1 and (len(cells) == 1 or bool(cells[0].strip())) and line.count('"') % 2 == 0
+    is_first = len(cells) == 1 or bool(cells[0].strip()) or not n_words
+    return n_words <= 1 and is_first and line.count('"') % 2 == 0
 
 
 def _is_number(text: str) -> bool:
@@ -187,8 +188,8 @@ def _other_separator(lines: Sequence[str], separator: str) -> str | None:
 def _codes(lines: Sequence[str], separator: str, names: Sequence[str]) -> tuple[str, ...]:
     """Return the columns that hold numbers with zeros in front, which are codes: 00501 is no 501."""
     mark = " " if separator == _SPACES else separator
-    marks = (f"{mark}0", f'{mark}"0')
-    suspects = [line for line in lines if line.startswith(("0", '"0')) or any(mark in line for mark in marks)]
+    zeros = re.compile(rf'(?:^|{re.escape(mark)})[ "]*0\d+"?(?:\s|{re.escape(mark)}|$)')
+    suspects = [line for line in lines if zeros.search(line)]
     found: dict[str, None] = {}
     try:
         # Of spaces, any number is one separator.

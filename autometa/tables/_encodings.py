@@ -45,6 +45,10 @@ _WESTERN: Final = frozenset("äöüßéèêëàâáãåæøçíîïñóòôõœ�
 # Within a word, only an apostrophe of English is a sign; on a Mac, these bytes are letters.
 _WITHIN_WORD: Final = re.compile(r"(?<=[^\W\d_])(?!’(?:s|t|ll|re|ve|d|m)\b)[^\w\s\x00-\x7f](?=[^\W\d_])")
 # Two letters of which the second is beyond ASCII and a small one follows; a small letter and one of another script.
+# What hardly stands in words: control characters, lines and blocks of DOS, signs between letters.
+_NO_WORD: Final = re.compile(
+    r"[\x80-\x84\x86-\x9f]|(?<=[^\W\d_])(?:[\u00f7\u2500-\u259f]|[\xa1-\xb6\xb8-\xbf\xd7](?=[^\W\d_]))"
+)
 _BESIDE: Final = re.compile(r"([^\W\d_])([^\W\d_A-Za-z])(?=[a-z])|([a-z])([^\W\d_\x00-\u024f])")
 
 
@@ -111,8 +115,12 @@ def _judge(text: bytes) -> str:
     names = [str(answer["encoding"] or "cp1252") for answer in answers]  # none where it looks like no text
     found = next((name for name in names if _are_words(text, name)), names[0])
     twin = _TWINS.get(found)
-    if twin and {c for c in text.decode(twin, errors="replace") if not c.isascii()} <= _SPANISH:
-        found = twin
+    if twin:
+        beyond = {c for c in text.decode(twin, errors="replace") if not c.isascii()}
+        # The usual a of the West is the rarest letter of Central Europe.
+        central = [c for c in text.decode(found, errors="replace") if not c.isascii()]
+        if beyond <= _SPANISH or central.count("ŕ") > 0.05 * len(central):
+            found = twin
     for name in (_WIDER.get(found, found), found):
         if _decodes(text, name):
             return name
@@ -124,6 +132,7 @@ def _are_words(text: bytes, encoding: str) -> bool:
     decoded = text.decode(encoding, errors="replace")
     found = _BESIDE.findall(decoded)
     n_odd = sum(bool(other) or (letter.isupper() and before.islower()) for before, letter, _, other in found)
+    n_odd += 5 * len(_NO_WORD.findall(decoded))
     return n_odd <= 0.1 * sum(not character.isascii() for character in decoded)
 
 

@@ -50,6 +50,13 @@ DATES: Final[Reading] = ("to dates",)
 PERIODS: Final[Reading] = ("to text", *PERIODS_TO_DATES, "to dates")
 SPANS: Final[Reading] = ("to nanoseconds",)
 TRUTH: Final[Reading] = ("to text", "truth to numbers", *PLAIN)
+_PARTS: Final[Reading] = (
+    "fractions to parts",
+    "text to parts",
+    "parts to numbers",
+    "parts to their quotient",
+)
+FRACTIONS: Final[Reading] = ("to text", "truth to numbers", *_PARTS, "to numbers")
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,7 @@ def _numbers_in_text(column: pd.Series, counts: pd.Series, *, is_asked_for: bool
         judged, code = judge_numbers(integers)
         if judged == "ignored":
             return Column(judged, code)
-    if not is_asked_for and not is_time and values.nunique() < 2 and len(counts) > 1:
+    if not is_asked_for and not is_time and len(counts) > 1 and values.min() == values.max():
         return None
     detail = _detail(column, values, unread, _shown_number, shows_example=not is_plain)
     if {"without bounds", "ranges to parts"} & set(reading):

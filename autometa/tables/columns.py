@@ -19,6 +19,7 @@ from autometa.tables._dates import CLOCKS, DAYS_IN_NUMBERS, SECONDS, THOUSANDTHS
 from autometa.tables.cells import (
     COLUMN_TYPES,
     DATES,
+    FRACTIONS,
     LEVELS,
     PERIODS,
     PLAIN,
@@ -29,8 +30,16 @@ from autometa.tables.cells import (
     judge_unique,
     look_at_text,
 )
-from autometa.tables.frames import are_numbers
-from autometa.tables.readings import Reading, has_infinity, judge_numbers, read_column, spelling, unreadable
+from autometa.tables.frames import are_numbers, is_hashable
+from autometa.tables.readings import (
+    Reading,
+    has_infinity,
+    judge_numbers,
+    read_column,
+    spelling,
+    unreadable,
+    written,
+)
 
 _N_SHOWN: Final = 3
 
@@ -315,7 +324,7 @@ def _look_at_objects(column: pd.Series, wanted: ColumnType | None) -> Column:
         found = _look_at_typed_objects(column, present, kind, wanted)
         if found is not None:
             return found
-    if column.dtype == object and not all(_is_hashable(value) for value in present):
+    if column.dtype == object and not all(map(is_hashable, present)):
         return Column("ignored", "AM210")
     counts = present.value_counts(sort=False)
     counts = counts[counts > 0]
@@ -369,12 +378,12 @@ def _look_at_typed_objects(
 def _look_at_number_objects(column: pd.Series, present: pd.Series) -> Column | None:
     """Decide about numbers and truth values of Python; None for whole numbers too large to be told apart."""
     has_fractions = bool(present.map(type).eq(Fraction).any())
-    reading: Reading = ("missing to NaN", "to numbers") if has_fractions else PLAIN
+    reading: Reading = FRACTIONS if has_fractions else PLAIN
     try:
         values = read_column(column, reading)
     except (OverflowError, TypeError):  # a whole number beyond what a float holds
         reading = ("to text", *PLAIN)
-        values = read_column(column.map(_as_text, na_action="ignore"), reading)
+        values = read_column(column.map(written, na_action="ignore"), reading)
     whole = column.infer_objects()
     if pd.api.types.is_integer_dtype(whole.dtype):
         judged, code = judge_numbers(whole)
@@ -385,21 +394,6 @@ def _look_at_number_objects(column: pd.Series, present: pd.Series) -> Column | N
         if not code and values.nunique() < present.nunique() and present.map(type).eq(int).all():
             code = "AM217"
     return Column(judged, code, reading, values)
-
-
-def _is_hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
-
-
-def _as_text(value: Any) -> str:
-    try:
-        return str(value)
-    except ValueError:  # more digits than Python writes
-        return "inf"
 
 
 def _as_levels(values: Any) -> pd.Series:

@@ -157,10 +157,9 @@ def _as_pandas(X: Any) -> pd.DataFrame:
     try:
         frame = X.to_pandas()
     except pa.ArrowException as error:  # categories that are no UTF-8, for one
+        what = " ".join(str(error).split())[:150]
         raise DataError(
-            "AM109",
-            f"X cannot be turned into a pandas DataFrame: {' '.join(str(error).split())[:150]}.",
-            "Pass one.",
+            "AM109", f"X cannot be turned into a pandas DataFrame: {what}.", "Pass one."
         ) from error
     if isinstance(frame, pd.Series):
         raise DataError("AM109", "X must be two-dimensional, got 1 dimension(s).", _HOW_MANY_DIMENSIONS)
@@ -175,11 +174,8 @@ def _from_columns(X: Any) -> pd.DataFrame:
     try:
         return pd.DataFrame(dict(X) if isinstance(X, Mapping) else X)
     except (ValueError, TypeError) as error:
-        raise DataError(
-            "AM109",
-            f"the columns of X do not make a table: {' '.join(str(error).split())[:150]}.",
-            "Pass columns of one length.",
-        ) from error
+        what = f"the columns of X do not make a table: {' '.join(str(error).split())[:150]}."
+        raise DataError("AM109", what, "Pass columns of one length.") from error
 
 
 def _from_values(X: Any) -> pd.DataFrame:
@@ -191,11 +187,8 @@ def _from_values(X: Any) -> pd.DataFrame:
         except ValueError:  # rows of different lengths
             values = np.zeros(0)
     if values.ndim != 2:
-        raise DataError(
-            "AM109",
-            f"X must be two-dimensional, got {values.ndim} dimension(s).",
-            _HOW_MANY_DIMENSIONS,
-        )
+        what = f"X must be two-dimensional, got {values.ndim} dimension(s)."
+        raise DataError("AM109", what, _HOW_MANY_DIMENSIONS)
     if values.dtype.kind == "S":
         values = values.astype(object)
     if values.dtype.kind in "US" and isinstance(X, (list, tuple)):
@@ -367,8 +360,8 @@ def _plain_objects(y: pd.Series) -> pd.Series:
     present = y.dropna()
     if kind == "complex" or any(isinstance(value, complex) for value in present):
         raise _unusable(y, "complex numbers")
-    if any(isinstance(value, (list, dict, set, np.ndarray)) for value in present):
-        raise _unusable(y, "lists or mappings")
+    if not all(map(is_hashable, present)):
+        raise _unusable(y, "lists, mappings or the like")
     how = spelling(y)
     if how is None:
         raise _unusable(y, "text that cannot be stored (half characters, bytes) among other values")
@@ -385,6 +378,15 @@ def _plain_objects(y: pd.Series) -> pd.Series:
     if kind == "bytes":
         return y.astype("str")
     return y
+
+
+def is_hashable(value: Any) -> bool:
+    """Whether a value can be told from others by its hash; lists cannot, nor tuples of lists."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def are_numbers(values: Any) -> bool:

@@ -110,7 +110,6 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "to objects": (pd.DataFrame.astype, {"dtype": "object"}),
         "to text": (pd.DataFrame.astype, {"dtype": "str"}),
         "to numbers": (pd.DataFrame.astype, {"dtype": "float64"}),
-        "missing to NaN": (pd.DataFrame.fillna, {"value": math.nan}),
         "text to numbers": (pd.DataFrame.apply, {"func": pd.to_numeric, "errors": "coerce"}),
         # Numbers as people write them: each makes one habit into what to_numeric reads.
         "without invisible marks": _replace(f"[{_INVISIBLE}]", ""),
@@ -155,6 +154,11 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
             {"func": functools.partial(pd.to_numeric, errors="coerce"), "na_action": "ignore"},
         ),
         "parts to their middle": (pd.DataFrame.map, {"func": np.mean, "na_action": "ignore"}),
+        # A fraction is a number over another that is not nought.
+        "fractions to parts": _replace_all(
+            {r"^\s*(-?\d{1,300})\s*/\s*0{0,9}([1-9]\d{0,299})\s*$": r"\1 \2", r"^\s*$": "nan"}
+        ),
+        "parts to their quotient": (pd.DataFrame.map, {"func": np.true_divide.reduce, "na_action": "ignore"}),
         "feet and inches to feet": _replace_all(_feet()),
         "without tolerance": _replace(
             r"(?<=\d)\s*\(?\s{0,2}(?:\u00b1|\+/-)\s*\d[\d.,]{0,20}(?!\d)(?:\s{0,2}\))?", ""
@@ -357,6 +361,8 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "laps to span": _replace(r"^\s*([-+]?)(\d{1,3}:\d{2}(?:\.\d{1,9})?)\s*$", r"\g<1>00:\2"),
         "minutes after hours": _replace(r"(?<=\d)\s*[hH]\s*(\d{1,2})\s*$", r"h \1m"),
         "clock to span": _replace(r"^\s*([-+]?\d{1,3}:\d{2})\s*$", r"\1:00"),
+        # pandas reads two digits of each part of ISO 8601.
+        "ISO spans to letters": _replace_all({r"^\s*([-+]?)P(?=[\dT])": r"\1", r"T(?=\d)": " "}),
         "days to words": _replace(r"(?<=\d)\s*(?i:days?|d)(?![a-z])", " days "),
         "hours to letters": _replace(r"(?<=\d)\s*(?i:hours?|hrs?|h)(?![a-z])", "h "),
         "minutes to letters": _replace(r"(?<=\d)\s*(?i:minutes?|mins?|m)(?![a-z])", "m "),

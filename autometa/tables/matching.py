@@ -12,7 +12,15 @@ import pandas as pd
 from autometa.errors import DataError, DataIssue, listed
 from autometa.tables.cells import DATES, LEVELS, MAX_SHARE_UNREAD, PERIODS, PLAIN
 from autometa.tables.numbers import is_no_value, is_word_for_missing
-from autometa.tables.readings import OF_BYTES, OF_HALVES, Reading, has_infinity, read_column, spelling
+from autometa.tables.readings import (
+    OF_BYTES,
+    OF_HALVES,
+    Reading,
+    has_infinity,
+    read_column,
+    spelling,
+    written,
+)
 
 
 def match_columns(
@@ -164,7 +172,7 @@ def _as_fitted_values(
         values = read_column(cells, reading)
     except (TypeError, ValueError, OverflowError):
         safe = ("to dates",) if fitted["type"] == "date" else PLAIN
-        values = read_column(column.map(_as_text, na_action="ignore").astype("object"), safe)
+        values = read_column(column.map(written, na_action="ignore").astype("object"), safe)
     unread = column[values.isna() & column.notna()]
     known = set(fitted.get("unread", ()))
     unread = unread[~unread.map(lambda value: _says_nothing(value, known))]
@@ -186,10 +194,3 @@ def _as_fitted_values(
 def _says_nothing(value: Any, known: set[str]) -> bool:
     """Whether a cell is missing without more ado: by a word for it, or by one that was so at fitting."""
     return value in (np.inf, -np.inf) or is_no_value(str(value)) or str(value) in known
-
-
-def _as_text(value: Any) -> str:
-    try:
-        return str(value)
-    except ValueError:  # more digits than Python writes
-        return "inf"

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import operator
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -54,18 +55,18 @@ def read(frame: pd.DataFrame, reading: Iterable[str]) -> pd.DataFrame:
 def read_column(column: pd.Series, reading: Iterable[str]) -> pd.Series:
     """Apply a reading to one column; what stands several times in text is read once."""
     reading = tuple(reading)
-    if any(step.startswith(_PARSERS) for step in reading):
-        column = _without_long_cells(column)
     if isinstance(column.dtype, pd.StringDtype) and len(column) > _WORTH_COUNTING:
         codes, levels = pd.factorize(column)
         if len(levels) < len(column) / 2:
             # A missing value at the end, which the code -1 of the missing ones finds.
-            once = pd.Series([*levels, None], dtype=column.dtype)
+            once = pd.Series(levels, dtype=column.dtype).reindex(range(len(levels) + 1))
             return _read_column(once, reading).take(codes).set_axis(column.index).rename(column.name)
     return _read_column(column, reading).rename(column.name)
 
 
 def _read_column(column: pd.Series, reading: Reading) -> pd.Series:
+    if any(step.startswith(_PARSERS) for step in reading):
+        column = _without_long_cells(column)
     n_first = 0
     if isinstance(column.dtype, pd.StringDtype):
         # What pandas replaces goes through objects and back at every step.
@@ -115,12 +116,13 @@ def read_texts(texts: Sequence[str], reading: Iterable[str]) -> list[str]:
 
 
 @functools.cache
-def _patterns(name: str) -> tuple[tuple[re.Pattern[str], str], ...]:
+def _patterns(name: str) -> tuple[tuple[re.Pattern[str], Any], ...]:
     _, options = find_function(name)
     pairs = (
         options["regex"] if isinstance(options["regex"], dict) else {options["to_replace"]: options["value"]}
     )
-    return tuple((re.compile(pattern), value) for pattern, value in pairs.items())
+    # A function is quicker than a template.
+    return tuple((re.compile(p), operator.itemgetter(1) if v == r"\1" else v) for p, v in pairs.items())
 
 
 # Bytes as Python writes them; a half character as its number.
@@ -194,6 +196,14 @@ def has_infinity(column: pd.Series) -> bool:
     if not pd.api.types.is_float_dtype(column.dtype):
         return False
     return bool(np.isinf(column.to_numpy(dtype="float64", na_value=np.nan)).any())
+
+
+def written(value: Any) -> str:
+    """Return a value as text; one of more digits than Python writes as infinite."""
+    try:
+        return str(value)
+    except ValueError:
+        return "inf"
 
 
 def unreadable(column: pd.Series, what: str) -> DataError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
@@ -20,6 +21,8 @@ Kind = Literal["binary", "multiclass", "regression"]
 KINDS: Final = ("binary", "multiclass", "regression")
 # From so many on, labels that are numbers must repeat more often to be taken for classes.
 MANY_CLASSES: Final = 50
+# The squares of larger targets, which losses and scores add up, come near the largest number that there is.
+_LARGEST: Final = 1e150
 
 
 def read_target(
@@ -74,17 +77,26 @@ def read_as_fitted(y: Any, classes: Sequence[Any] | None) -> pd.Series:
 
 
 def _labels_as_given(given: pd.Series, read: pd.Series) -> dict[Any, Any]:
-    """Return the user's own label by the one that it was read as; none where two different ones are read as one."""
+    """Return the user's own label by the one that it was read as.
+
+    Of 1, 1.0 and "1", which are read as one, it is that of the type that most rows have, if each class has one of it;
+    there is none where two labels of one type are read as one.
+    """
     if given.dtype == read.dtype and given.dtype != object:
         return {}
     try:
         own_labels = given.tolist()
     except UnicodeDecodeError:  # pyarrow's text that is none
         return {}
-    pairs = set(zip(read.tolist(), map(_plain, own_labels), strict=True))
-    labels = dict(pairs)
-    if len(labels) < len(pairs):
-        return {}
+    own_labels = list(map(_plain, own_labels))
+    found = set(zip(read.tolist(), own_labels, map(type, own_labels), strict=True))
+    labels = {label: own for label, own, _ in found}
+    if len(labels) < len(found):
+        usual = Counter(map(type, own_labels)).most_common(1)[0][0]
+        found = {each for each in found if each[2] is usual}
+        if len(found) != len(labels) or len({label for label, _, _ in found}) < len(labels):
+            return {}
+        labels = {label: own for label, own, _ in found}
     # Half characters, which no file holds, stay as they are read.
     return {
         label: own
@@ -228,24 +240,25 @@ def _check_target(y: pd.Series, kind: Kind, issues: list[DataIssue]) -> pd.Serie
     name = str(y.name) if y.name is not None else "y"
     if kind == "regression":
         y = y.astype("float64")
-        infinite = np.flatnonzero(np.isinf(y.to_numpy()))
+        infinite = np.flatnonzero(np.abs(y.to_numpy()) > _LARGEST)
         if len(infinite):
+            what = "infinite" if np.isinf(y.iloc[infinite[0]]) else f"beyond {_LARGEST:.0e}"
             raise DataError(
                 "AM108",
-                f"target {name!r} is infinite in {len(infinite)} of {len(y)} rows (first: row {infinite[0]}).",
-                "Drop these rows or cap the values.",
+                f"target {name!r} is {what} in {len(infinite)} of {len(y)} rows (first: row {infinite[0]}).",
+                "Drop these rows, cap the values or divide them.",
             )
         return y
     if pd.api.types.is_extension_array_dtype(y.dtype) and pd.api.types.is_numeric_dtype(y):
         y = y.astype("bool" if pd.api.types.is_bool_dtype(y) else "int64" if _is_integral(y) else "float64")
     y = _as_labels(y, name, issues)
-    if y.nunique() < 2:
+    counts = y.value_counts()
+    if len(counts) < 2:
         raise DataError(
             "AM103",
             f"target {name!r} has one value ({_plain(y.iloc[0])!r}) in all {len(y)} rows, once its types are one.",
             "Give different classes different names.",
         )
-    counts = y.value_counts()
     rare = counts[counts < 3]
     if len(rare):
         issues.append(

@@ -51,7 +51,7 @@ class TuneResult:
     ----------
     model : EnsembleClassifier, EnsembleRegressor or Pipeline
         What to use: it takes the user's table and gives the user's labels. A weighted mean of models of the folds, or
-        with ``ensemble_size=1`` one pipeline, fitted on all rows.
+        with ``ensemble_size=1`` one pipeline, fitted on all rows; an ensemble of one for labels such as dates.
     leaderboard : DataFrame
         A row per trial: rank (1 is the best by `expected`), trial, algorithm, params, score (mean over folds, in
         natural units of the metric), std (over folds), expected (the score to be expected, see
@@ -119,7 +119,10 @@ class TuneResult:
 
     @cached_property
     def best_pipeline(self) -> Pipeline:
-        """The best single pipeline, fitted on all rows when it is first asked for."""
+        """The best single pipeline, fitted on all rows when it is first asked for.
+
+        Labels of which scikit-learn learns no classes, such as dates, are text; ``task.given_labels`` has the own ones.
+        """
         if isinstance(self.model, Pipeline):
             return self.model
         with config_context(enable_metadata_routing=False):
@@ -134,7 +137,8 @@ class TuneResult:
     def refitted(self) -> Any:
         """Return the members as one scikit-learn estimator, each fitted once on all rows.
 
-        A second layer is no part of it: its weight goes in equal shares to the members that it reads.
+        A second layer is no part of it: its weight goes in equal shares to the members that it reads. Its labels are
+        those of :attr:`best_pipeline`.
 
         Returns
         -------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -29,6 +28,7 @@ from autometa.tuning._assembly import (
     out_of_fold,
     predict_limit,
     single_members,
+    single_model,
 )
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._deadline import Deadline
@@ -370,8 +370,9 @@ class SearchRun:
         """Return the model, the best single configuration, and a word about what there was no time for."""
         if assembly is not None:
             best = self._best_single(assembly, leaderboard)
-            if self._size == 1 and (fit := self._refit(best, is_pipeline=True)) is not None:
-                return pickle.loads(fit.model), best.configuration, ""
+            is_pipeline = self._size == 1 and not self._task.given_labels
+            if self._size == 1 and (fit := self._refit(best, is_pipeline=is_pipeline)) is not None:
+                return single_model(self._problem, fit, self._preparations), best.configuration, ""
             note = "" if self._size > 1 else "no time was left to fit the best pipeline on all rows."
             fits, layer = self._fits(assembly, limit) if self._size > 1 else (bag(best, 1.0), [])
             if assembly.depth < len(self._problem.splits) and not self._is_broad:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from autometa.evaluation import FoldFit, Job
 from autometa.recommendation import Recommendation, Recommendations
 from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
-from autometa.tuning._assembly import build_model
+from autometa.tuning._assembly import build_model, single_model
 from autometa.tuning._candidate import Problem
 from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Hands
@@ -133,7 +132,7 @@ class ZeroShot:
                 None,
                 rows,
                 BOOSTING_SHARE * left,
-                is_pipeline=self._size == 1,
+                is_pipeline=self._size == 1 and not self._problem.task.given_labels,
                 table_rows=self._problem.table_rows,
                 is_plain=self._is_last and self._size > 1,
             )
@@ -218,7 +217,7 @@ class ZeroShot:
     def model(self, preparations: Mapping[str, bytes]) -> Any:
         """Put the model together, with the preparations of all fits: the mean, or the only pipeline."""
         if self._size == 1:
-            return pickle.loads(self.fits[0][1].model)
+            return single_model(self._problem, self.fits[0][1], preparations)
         model = build_model(self._problem, self._shares(), preparations)
         if self._threshold is not None:
             # The second class is predicted from this probability on.

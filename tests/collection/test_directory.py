@@ -139,13 +139,23 @@ def test_a_catalog_written_by_hand(tmp_path):
     assert sources["NA"].load().kind == "regression"
 
 
+def test_a_catalog_of_a_spreadsheet(tmp_path):
+    pd.DataFrame({"a": range(4), "y": range(4)}).to_parquet(tmp_path / "t.parquet")
+    for text in (
+        "\nName;Task_type;Target\nt.parquet;regression;y;;\n;;\n",
+        "name\ttask_type\ttarget\nt\tregression\ty\n",
+    ):
+        (tmp_path / "catalog.csv").write_text(text, encoding="utf-8")
+        assert [(source.task_id, source.target) for source in read_catalog(tmp_path)] == [("t", "y")]
+
+
 def test_an_id_that_is_a_word_is_named(tmp_path):
     write(tmp_path, [{"name": "one", "task_type": "regression", "target": "y", "openml_id": "abc"}])
     with refused(DataError, "AM111", match=r"task 'one'.*'abc'"):
         read_catalog(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["../elsewhere", "/tmp/elsewhere", "sub/elsewhere"])
+@pytest.mark.parametrize("name", ["../elsewhere", "/tmp/elsewhere", "sub/elsewhere", "x" * 9_999])
 def test_a_catalog_names_files_beside_it_alone(tmp_path, name):
     (tmp_path / "here" / "sub").mkdir(parents=True)
     for place in (tmp_path, tmp_path / "here" / "sub"):

@@ -62,7 +62,9 @@ class Faults:
             self.kinds[kind] = (n + 1, example)
 
     def __repr__(self):
-        lines = [f"{n} x {kind}\n{example!r}"[:3000] for kind, (n, example) in self.kinds.items()]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pandas warns of some floats that it prints
+            lines = [f"{n} x {kind}\n{example!r}"[:3000] for kind, (n, example) in self.kinds.items()]
         return f"of {self.n_inputs} inputs:\n" + "\n".join(lines)
 
 
@@ -94,11 +96,11 @@ def check_reading(drawn):
         rows = X if task.is_positional else X.set_axis(list(task.X.columns), axis=1)
         # Fitted on what was read, or on the user's own rows: both must do.
         pipeline = build_pipeline(configuration, task).fit(task.X if len(X) % 2 else rows, task.y)
-        matched, _ = match_columns(rows, task.schema())
+        matched, _ = match_columns(as_frame(rows), task.schema())
         found = pipeline.predict(matched)
         assert len(found) == len(X)
         assert (pd.Series(found) == pd.Series(pipeline.predict(task.X))).all()
-        one, _ = match_columns(rows.iloc[[0]], task.schema())
+        one, _ = match_columns(as_frame(rows.iloc[[0]]), task.schema())
         answer = pipeline.predict if task.kind == "regression" else pipeline.predict_proba
         # Sums of other order differ in the last digits, and so may the class where two are as likely.
         np.testing.assert_allclose(answer(one)[0], answer(matched)[0], rtol=1e-9, atol=1e-12)
@@ -166,8 +168,12 @@ def check_file(path, drawn):
     except UnicodeEncodeError:  # half characters
         return
     check_same_file(path.with_suffix(".csv"))
+    whole = X.assign(y=y)
+    objects = [column.dropna() for _, column in whole.select_dtypes("object").items()]
+    if any(len({type(value) for value in column}) > 1 for column in objects):
+        return  # values of many types, which Arrow does not hold, and which can end the process there
     try:
-        X.assign(y=y).to_parquet(path)
+        whole.to_parquet(path)
     except Exception:
         return  # what a file of that kind cannot hold
     command("describe", str(path), "--target", "y", "--json")

@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from autometa.cli import main
 from autometa.errors import StorageError
 from autometa.persistence import INFO_MEMBER, load_model, save_model, version_mismatches
 from autometa.persistence.audit import ALLOWED
@@ -66,6 +67,17 @@ def test_every_algorithm_predicts_the_same_after_a_round_trip(
         loaded, info = load_model(tmp_path / "m.skops")
         np.testing.assert_array_equal(outputs(pipeline, each.X), outputs(loaded, each.X))
         assert info["target"] == "target"
+
+
+def test_what_shows_only_in_use_is_one_line(tmp_path, make_mixed, capsys):
+    frame = make_mixed(60)[["number", "with_inf"]]
+    task = Task.from_frame(frame, frame["number"] > 0)
+    pipeline = fit(SearchSpace.for_kind("binary")["knn"].default_configuration(), task)
+    columns = [{"name": "number", "type": "numeric", "dtype": "float64"}]  # of the two that it was fitted on
+    save_model(tmp_path / "m.skops", pipeline, {**INFO, "columns": columns})
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    assert main(["predict", str(tmp_path / "m.skops"), str(tmp_path / "rows.csv")]) == 1
+    assert "[AM613]" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("labels", [[0, 1], [False, True], ["-1", "1"], [1.0, 2.0], [10**12, -3]], ids=str)

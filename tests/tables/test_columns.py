@@ -261,6 +261,22 @@ def test_spans_of_time_are_read_whatever_the_habit(name):
     assert exact == [s - s % 60 * (name in WHOLE_MINUTES) for s in SECONDS]
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda s: f"PT{s // 60}M{s % 60}S",
+        lambda s: f"-PT{s}.5S",
+        lambda s: str(dt.timedelta(seconds=300 * s - 99_999)),
+    ],
+    ids=["minutes beyond 99", "seconds alone", "around a day"],
+)
+def test_spans_of_any_length_are_read(write):
+    found = look([write(s) for s in SECONDS])
+    assert found.type == "numeric"
+    assert_read_once(found)
+    assert found.values.notna().all()
+
+
 def test_full_hours_of_half_days_are_times():
     assert look(["9am", "1 pm", "12 AM", "12pm"] * 15).values.dt.total_seconds().tolist()[:4] == [
         9 * 3600, 13 * 3600, 0, 12 * 3600
@@ -630,6 +646,26 @@ def test_a_word_or_two_among_numbers_is_missing_and_told():
     assert read["age"].isna().sum() == 2
     assert [(issue.code, issue.columns) for issue in issues] == [("AM410", ("age",))]
     assert "'old' in row 38" in str(issues[0])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda i: Fraction(i * i + 1, i % 7 + 1),
+        lambda i: Decimal(i) / 8,
+        lambda i: dt.timedelta(seconds=977 * i - 9_000),
+        lambda i: dt.time(i % 24, i),
+        lambda i: dt.date(2024, 1, 1) + dt.timedelta(days=i),
+    ],
+    ids=["fractions", "decimals", "spans", "times", "dates"],
+)
+def test_objects_of_python_are_the_same_as_the_text_of_a_file(make):
+    frame = pd.DataFrame({"c": pd.Series([make(i) for i in ROWS], dtype=object), "x": np.sin(ROWS)})
+    task = Task.from_frame(frame, np.cos(ROWS))
+    assert task.column_types["c"] in ("numeric", "date")
+    read, issues = match_columns(frame.assign(c=frame["c"].map(str)), task.schema())
+    assert issues == ()
+    assert read["c"].tolist() == match_columns(frame, task.schema())[0]["c"].tolist()
 
 
 @pytest.mark.parametrize("unit", [10**3, 10**6, 10**9])

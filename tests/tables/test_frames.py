@@ -103,7 +103,9 @@ def test_targets_of_any_form(name):
     ] or name == "objects"
 
 
-@pytest.mark.parametrize("y", [[1j, 2, 3], np.array([1j, 2, 3]), [[1], [2, 3], [4]], [{"a": 1}] * 3])
+@pytest.mark.parametrize(
+    "y", [[1j, 2, 3], np.array([1j, 2, 3]), [[1], [2, 3], [4]], [{"a": 1}] * 3, [(1, [2])] * 3]
+)
 def test_targets_that_cannot_be_used(y):
     with pytest.raises(DataError) as caught:
         as_series(y)

@@ -90,6 +90,15 @@ def test_no_cell_keeps_the_judgement_of_a_column_busy():
         look_at(pd.Series([cell, "1", "2", "x"] * 9, name="c"))
 
 
+@pytest.mark.parametrize("pattern", ["$1{},000", "{}10:30", "5{}kg", "{}5%"])
+def test_what_is_longer_than_people_write_is_neither_number_nor_date(pattern):
+    filling = ",000" if "," in pattern else "1" if "%" in pattern else " "
+    for n, kind in ((1, "numeric"), (64, "categorical")):
+        cell = pattern.format(filling * n)
+        other = cell.replace("1", "2").replace("5", "6")
+        assert look_at(pd.Series([cell, other] * 20, name="c")).type == kind
+
+
 @pytest.mark.parametrize(
     ("cell", "reading"),
     [

@@ -321,6 +321,11 @@ def test_a_header_may_begin_like_a_comment(write):
     assert list(read_table(write("#id,b\n1,2\n3,4\n")).frame) == ["#id", "b"]
 
 
+def test_words_for_missing_are_names_of_classes_where_there_are_no_others(write):
+    path = write("a,y\n" + lines(lambda i: f"{i},{['NA', 'None'][i % 2]}"))
+    assert read_table(path, target="y").frame["y"].tolist()[:2] == ["NA", "None"]
+
+
 @pytest.mark.parametrize("word", ["NA", "None", "null"])
 def test_words_for_missing_are_names_of_classes_in_the_target(write, word):
     text = "a,y\n" + lines(lambda i: f"{'NA' if i == 5 else i * 1.5},{[word, 'DE', 'ZA'][i % 3]}")
@@ -595,6 +600,19 @@ def test_other_encodings_are_told_apart_by_their_letters(write, encoding):
 
 
 @pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("cp1252", ["größer", "Zürich", "Köln", "5 €"]),
+        ("cp1252", ["à", "où", "garçon", "cœur", "déjà", "côté"]),
+        ("iso8859-2", ["přílíš", "žluťoučký", "ďábelské", "Žďár", "kůň", "úpěl"]),
+    ],
+)
+def test_signs_within_words_and_letters_of_elsewhere_are_no_reading(write, encoding, words):
+    text = "a,n\n" + lines(lambda i: f"{words[i % len(words)]},{i}")
+    assert read_table(write(text.encode(encoding))).frame["a"].tolist()[:3] == words[:3]
+
+
+@pytest.mark.parametrize(
     "text", ["{} €", "{} °C", "£{}", "{} µg", "“good” {}", "Müller {}", "São {}", "{} m³", "España {}"]
 )
 def test_signs_among_digits_are_western(write, text):
@@ -617,7 +635,7 @@ def test_spaces_behind_separators_are_none_of_the_cells(write):
 
 
 def test_lines_about_the_table_above_the_header_are_left_out(write):
-    for above in ("Report: sales\nDate: 2024-01-01\n\n", "Sales,,\nof 2024,,\n"):
+    for above in ("Report: sales\nDate: 2024-01-01\n\n", "Sales,,\nof 2024,,\n", "Sales 2024,,\n,,\n"):
         table = read_table(write(above + "a,b,y\n1,2,no\n3,4,yes\n"))
         assert list(table.frame.columns) == ["a", "b", "y"]
         assert codes(table) == {"AM306"}
