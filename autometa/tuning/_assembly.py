@@ -355,20 +355,10 @@ def build_model(
 
 
 def single_model(problem: Problem, fit: FoldFit, preparations: Mapping[str, bytes]) -> Any:
-    """Return one fit as a model: a pipeline, or an ensemble of one for labels such as dates, which no pipeline knows.
-
-    Parameters
-    ----------
-    problem : Problem
-    fit : FoldFit
-        A pipeline, unless the labels are not those that are learned.
-    preparations : mapping of str to bytes
-    """
-    return (
-        build_model(problem, [(fit, 1.0)], preparations)
-        if problem.task.given_labels
-        else pickle.loads(fit.model)
-    )
+    """Return one fit as a model: a pipeline, or an ensemble of one for labels such as dates, which no pipeline knows."""
+    if problem.task.given_labels:
+        return build_model(problem, [(fit, 1.0)], preparations)
+    return pickle.loads(fit.model)
 
 
 def predict_limit(
