@@ -355,7 +355,7 @@ def build_model(
 
 
 def single_model(problem: Problem, fit: FoldFit, preparations: Mapping[str, bytes]) -> Any:
-    """Return one fit as a model: a pipeline, or an ensemble of one for labels such as dates, which no pipeline knows."""
+    """Return one fit as a model: a pipeline, or an ensemble of one for labels such as dates, which no pipeline has."""
     if problem.task.given_labels:
         return build_model(problem, [(fit, 1.0)], preparations)
     return pickle.loads(fit.model)
