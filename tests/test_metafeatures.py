@@ -542,9 +542,9 @@ def test_odd_columns(column, kind):
 
 
 @pytest.mark.parametrize("y", [
-    np.random.default_rng(0).normal(size=N) * 1e300,
+    np.random.default_rng(0).normal(size=N) * 1e149,
     np.random.default_rng(0).random(N) * 1e-310,
-    np.where(np.arange(N) % 2 == 0, 1, -1) * np.finfo("float64").max,
+    np.where(np.arange(N) % 2 == 0, 1, -1) * 1e150,
     1e16 + 2.0 * np.arange(N),
     1 + np.arange(N) % 2 * 2.3e-16,
     np.r_[1.0, np.zeros(N - 1)],

@@ -99,6 +99,9 @@ def _render(value: Any, imports: dict[str, set[str]], depth: int) -> str:
     if getattr(value, "__module__", "") == "numpy" or isinstance(value, np.ufunc):
         imports["numpy as np"] = set()
         return f"np.{value.__name__}"
+    if isinstance(owner := getattr(value, "__self__", None), np.ufunc):
+        imports["numpy as np"] = set()
+        return f"np.{owner.__name__}.{value.__name__}"
     if isinstance(value, type) and value.__module__ == "builtins":
         return value.__name__
     if isinstance(value, (types.FunctionType, type)):

@@ -51,6 +51,7 @@ MORE: dict[str, set[str]] = {
         "--predictions",
         "--grown",
         "--few",
+        "--words",
     },
     "describe": {"--metamodel"},
     "train": {"--merge"},
