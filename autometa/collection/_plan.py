@@ -9,8 +9,7 @@ from typing import Final
 import numpy as np
 
 from autometa.evaluation import Protocol
-from autometa.space import Configuration, SearchSpace
-from autometa.space.grown import grown_configurations
+from autometa.space import Configuration, SearchSpace, grown_configurations
 
 # Numbers of training rows that are closer say the same.
 LEAST_STEP: Final = 1.25

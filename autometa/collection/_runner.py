@@ -119,7 +119,7 @@ def collect(
         smaller one is left out for that task. Above the protocol's own, a fold tests on up to twice as many rows.
     grown : iterable of int, default=()
         Numbers of training rows at which the boosted models whose rounds early stopping finds are run as well; see
-        :func:`autometa.space.grown.grown_configurations`.
+        :func:`autometa.space.grown_configurations`.
     few : iterable of int, default=()
         Numbers of training rows, a few hundred at most, at which a list of some twenty configurations is run, and with
         which the task is described once more: what such small tables look like.

@@ -18,8 +18,7 @@ from autometa.errors import DataError
 from autometa.evaluation._rounds import fit_by_halves
 from autometa.metrics import align_probabilities, score_predictions, stored_metrics
 from autometa.pipelines import build_pipeline, split_preparation
-from autometa.space import Configuration
-from autometa.space.grown import finds_rounds
+from autometa.space import Configuration, finds_rounds
 from autometa.task import Task
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from autometa.errors import StorageError
 from autometa.metabase import DENSE_ORIGINS, LEAST_LEVEL, MAX_REGRET, MetaBase
 from autometa.metamodel.belief import TaskMixture, fill_rows
-from autometa.metamodel.costs import PowerLaw
 from autometa.metamodel.forest import ProximityForest, weighted_mean
 from autometa.metamodel.similarity import Similarity
-from autometa.metamodel.sizes import Larger, Smaller, larger_fidelities, learn_law, training_rows
+from autometa.metamodel.sizes import Larger, PowerLaw, Smaller, larger_fidelities, learn_law, training_rows
 from autometa.metrics import stored_metrics
 from autometa.space import Configuration
 

@@ -17,8 +17,7 @@ from sklearn import config_context
 from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, calibrate
 from autometa.evaluation import MANY_ROWS, FoldFit
 from autometa.space import Configuration
-from autometa.tuning._candidate import Candidate, Problem
-from autometa.tuning._objective import Objective
+from autometa.tuning._candidate import Candidate, Objective, Problem
 from autometa.tuning._selection import MAX_ROWS, choose_calibration, lean, select
 
 Array = NDArray[np.float64]

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from autometa.space import Configuration
-from autometa.space.grown import LARGER
+from autometa.space import LARGER, Configuration
 
 # Rows of the first, cheap fit that there is something to return after. A default LightGBM takes a tenth of a second.
 FLOOR_ROWS: Final = 2_000

@@ -8,7 +8,7 @@ import pytest
 
 from autometa.collection import collect, read_catalog
 from autometa.metabase import MetaBase
-from autometa.space.grown import CHOSEN, grown_configurations
+from autometa.space import CHOSEN, grown_configurations
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -9,8 +9,7 @@ import pytest
 from autometa.evaluation import evaluate
 from autometa.evaluation._rounds import fit_by_halves
 from autometa.pipelines import build_pipeline
-from autometa.space import SearchSpace
-from autometa.space.grown import finds_rounds, grown_configurations
+from autometa.space import SearchSpace, finds_rounds, grown_configurations
 from autometa.task import Task
 
 

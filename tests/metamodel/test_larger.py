@@ -14,8 +14,7 @@ from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel, Neighbourhood
 from autometa.metamodel.sizes import LEAST_TASKS
 from autometa.metrics import as_gain, stored_metrics
-from autometa.space import SearchSpace
-from autometa.space.grown import finds_rounds, grown_configurations
+from autometa.space import SearchSpace, finds_rounds, grown_configurations
 
 USUAL, LARGE = 667, 8000
 

@@ -14,7 +14,7 @@ from simulation import simulate_metabase
 from autometa.errors import StorageError, UsageError
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
-from autometa.metamodel.costs import PowerLaw
+from autometa.metamodel.sizes import PowerLaw
 from autometa.metrics import CLASSIFICATION_METRICS
 from autometa.space import SearchSpace
 
