@@ -41,17 +41,17 @@ from autometa.evaluation import Failure, FoldFitter, Job, Split, target_codes
 from autometa.space import Configuration, SearchSpace
 from autometa.storage import quiet_optuna
 from autometa.task import Task
+from autometa.tuning import open_study
 from autometa.tuning._assembly import choose
 from autometa.tuning._candidate import Candidate, Problem
-from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Here
 from autometa.tuning._result import TuneResult
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Schedule
 from autometa.tuning._search import Search
 from autometa.tuning._selection import _SHARES, Present, select
+from autometa.tuning._splits import Deadline
 from autometa.tuning._strategy import DEFAULT_SHARE, QUICK_SHARE, Allows, Entry
-from autometa.tuning._tune import open_study
 
 RESULTS: Final = Path(__file__).parent / "results"
 # Seconds that the way of a fit to a child and back takes, and those before the first candidate.

@@ -29,8 +29,8 @@ import pandas as pd
 import psutil
 from scipy.stats import kendalltau
 
-from autometa import space
-from autometa.collection import CollectionReport, Source, _runner, collect, read_catalog
+from autometa import collection, space
+from autometa.collection import CollectionReport, Source, collect, read_catalog
 from autometa.collection._ledger import Ledger
 from autometa.collection._station import Station
 from autometa.evaluation import Protocol, Run, evaluate, make_splits
@@ -156,7 +156,7 @@ def kills(arguments: argparse.Namespace) -> None:
     """
     keep_quick_algorithms()
     if not arguments.workers:
-        _runner.Station = Here
+        collection.Station = Here
     rng = np.random.default_rng(arguments.seed)
     context = get_context("fork")
     counts = Counter(kills=0, lost=0, duplicates=0, unreadable=0)

@@ -334,7 +334,7 @@ class Recommendations(Sequence[Recommendation]):
 
 def code_of(estimator: Any, task: Task, target: str | None, data: str, read: str) -> str:
     """Return a Python script that builds, scores and fits an estimator for a task without autometa."""
-    from autometa.pipelines.scripts import pipeline_code
+    from autometa.pipelines import pipeline_code
 
     scorer = task.metric.scorer
     name = target or (str(task.y.name) if task.y.name is not None else "target")

@@ -21,8 +21,8 @@ from autometa.evaluation import Failure, FoldFit, Job
 from autometa.evaluation._cluster import LOST, answer, connect, is_living, prepare
 from autometa.evaluation._worker import packed
 from autometa.parcel import Parcel
-from autometa.tuning._deadline import Deadline
 from autometa.tuning._hands import Children, Fitter, Hands, Here, Outcome
+from autometa.tuning._splits import Deadline
 
 # Seconds between two looks at how many threads the cluster has, and whether it is there at all.
 _LOOK_SECONDS: Final = 1.0

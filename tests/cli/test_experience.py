@@ -77,12 +77,12 @@ def test_what_is_known_is_not_run_again(run, journal):
 
 
 def test_an_interrupted_collection_says_that_runs_are_kept(run, catalog, monkeypatch):
-    from autometa.collection import _runner
+    from autometa import collection
 
     def interrupted(futures, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_runner, "wait", interrupted)
+    monkeypatch.setattr(collection, "wait", interrupted)
     outcome = run(*COLLECT)
     assert outcome.code == 130
     assert "finished runs are kept" in outcome.err

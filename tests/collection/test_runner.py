@@ -14,8 +14,9 @@ import optuna
 import pandas as pd
 import pytest
 
-from autometa.collection import _runner, collect
-from autometa.collection._plan import FEW_ROWS, WORDS, listed_configurations
+from autometa import collection
+from autometa.collection import collect
+from autometa.collection._station import FEW_ROWS, WORDS, listed_configurations
 from autometa.evaluation import Protocol, Run
 from autometa.metabase import TUNED, MetaBase
 from autometa.metrics import stored_metrics
@@ -224,14 +225,14 @@ class InstantStation:
         pass
 
 
-REAL_STATION = _runner.Station
+REAL_STATION = collection.Station
 
 
 @pytest.fixture
 def made(monkeypatch):
     """Return the runs that are made, without making them."""
     monkeypatch.setattr(InstantStation, "made", [], raising=False)
-    monkeypatch.setattr(_runner, "Station", InstantStation)
+    monkeypatch.setattr(collection, "Station", InstantStation)
     return InstantStation.made
 
 

@@ -17,8 +17,7 @@ from sklearn.model_selection import KFold
 from autometa.collection import collect
 from autometa.errors import UsageError
 from autometa.persistence import load_model, save_model
-from autometa.pipelines import build_pipeline
-from autometa.pipelines.scripts import pipeline_code
+from autometa.pipelines import build_pipeline, pipeline_code
 from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
 from autometa.space.encoders import (
     Encoder,

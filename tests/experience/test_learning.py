@@ -12,8 +12,18 @@ from refusals import refused
 
 from autometa import learn, recommend
 from autometa.errors import StorageError, UsageError
-from autometa.experience import compare, forget, load_experienced_metamodel, load_metamodel, newest, read
-from autometa.experience._learning import DEFAULT_IMPORTANCE, IMPORTANCES, MIN_JUDGED, _choose
+from autometa.experience import (
+    DEFAULT_IMPORTANCE,
+    IMPORTANCES,
+    MIN_JUDGED,
+    _choose,
+    compare,
+    forget,
+    load_experienced_metamodel,
+    load_metamodel,
+    newest,
+    read,
+)
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
 

@@ -11,8 +11,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from sklearn.base import clone
 
-from autometa.pipelines import build_pipeline, build_plain_pipeline, characters_of_a_row, is_supervised
-from autometa.pipelines.scripts import pipeline_code
+from autometa.pipelines import (
+    build_pipeline,
+    build_plain_pipeline,
+    characters_of_a_row,
+    is_supervised,
+    pipeline_code,
+)
 from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
 from autometa.task import Task
 

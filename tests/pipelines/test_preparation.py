@@ -9,9 +9,8 @@ from hypothesis import given, settings, strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from autometa.pipelines import build_pipeline
+from autometa.pipelines import build_pipeline, pipeline_code
 from autometa.pipelines.preparation import FUNCTIONS, MAX_WHOLE, apply, find_function, name_function
-from autometa.pipelines.scripts import pipeline_code
 from autometa.space import SearchSpace
 from autometa.space.algorithms import Configuration
 from autometa.space.encoders import MAX_COMPONENTS, N_LETTER_HASHES, N_PAIR_HASHES

@@ -17,10 +17,10 @@ from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.tuning._assembly import choose
 from autometa.tuning._candidate import Candidate, Problem
-from autometa.tuning._deadline import Pace
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Schedule
 from autometa.tuning._search import Search
+from autometa.tuning._splits import Pace
 
 N_ROWS = 400
 UNREFITTED = Schedule(refit_below=0)

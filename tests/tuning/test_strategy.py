@@ -13,8 +13,8 @@ from stand_in import tune
 
 from autometa.space import SearchSpace
 from autometa.storage import open_storage
+from autometa.tuning import seed_of
 from autometa.tuning._strategy import Entry, Listed, is_mine, tried
-from autometa.tuning._tune import seed_of
 
 SPACE = SearchSpace.for_kind("multiclass", ["linear", "knn"])
 DESIGN = list(dict.fromkeys(SPACE.design(6)))
