@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
 from autometa.errors import UsageError
-from autometa.metafeatures import information, labels, landmarkers, simple, statistical, structure
-from autometa.metafeatures.summary import MAX_ROWS, MetaFeature, Summary
+from autometa.metafeatures import landmarkers, measures
+from autometa.metafeatures.summary import MAX_ROWS, Summary
 from autometa.notebook import render_metafeatures_card
 from autometa.task import Task
 
@@ -34,6 +36,36 @@ METAFEATURES_VERSION: Final = 1
 
 
 @dataclass(frozen=True)
+class MetaFeature:
+    """The definition of one meta-feature.
+
+    Attributes
+    ----------
+    name : str
+    definition : str
+        One line.
+    range : tuple of float
+        Closed interval of possible values.
+    undefined : str, default=""
+        When the value is NaN by design; empty if never.
+    source : str, default=""
+        Paper or book of the definition; empty if it is our own.
+    is_scale_invariant : bool, default=True
+        Whether a positive factor on a numeric column leaves the value as it is.
+    words : str
+        What it says of a table, as the end of "What speaks for it: ...".
+    """
+
+    name: str
+    definition: str
+    range: tuple[float, float]
+    undefined: str = ""
+    source: str = ""
+    is_scale_invariant: bool = True
+    words: str = field(kw_only=True)
+
+
+@dataclass(frozen=True)
 class Group:
     """Meta-features that are computed together.
 
@@ -45,7 +77,7 @@ class Group:
     features : tuple of MetaFeature
         In the order in which they are reported.
     compute : callable
-        Pure function of the summary that returns a value for each feature.
+        Pure function of the summary; features that it returns no value for are undefined.
     """
 
     name: str
@@ -54,25 +86,35 @@ class Group:
     compute: Callable[[Summary], dict[str, float]]
 
 
+def _read_catalogue() -> dict[str, tuple[MetaFeature, ...]]:
+    """Return the definitions of the meta-features, by group, in the order in which they are reported."""
+    found: dict[str, list[MetaFeature]] = {}
+    with Path(__file__).with_name("catalogue.csv").open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines):
+            feature = MetaFeature(
+                row["name"],
+                row["definition"],
+                (float(row["low"]), float(row["high"])),
+                row["undefined"],
+                row["source"],
+                row["scale"] == "free",
+                words=row["words"],
+            )
+            found.setdefault(row["group"], []).append(feature)
+    return {group: tuple(features) for group, features in found.items()}
+
+
+_CATALOGUE: Final = _read_catalogue()
 GROUPS: Final[Mapping[str, Group]] = MappingProxyType(
     {
-        group.name: group
-        for group in (
-            Group("simple", "size and types of columns", simple.FEATURES, simple.compute),
-            Group(
-                "structure", "missing values, categories, duplicates", structure.FEATURES, structure.compute
-            ),
-            Group("statistical", "distribution of the numbers", statistical.FEATURES, statistical.compute),
-            Group(
-                "information",
-                "what single columns tell of the target",
-                information.FEATURES,
-                information.compute,
-            ),
-            Group("target", "distribution of the target", labels.FEATURES, labels.compute),
-            Group(
-                "landmarkers", "scores of cheap models on few rows", landmarkers.FEATURES, landmarkers.compute
-            ),
+        compute.__name__: Group(compute.__name__, title, _CATALOGUE[compute.__name__], compute)
+        for title, compute in (
+            ("size and types of columns", measures.simple),
+            ("missing values, categories, duplicates", measures.structure),
+            ("distribution of the numbers", measures.statistical),
+            ("what single columns tell of the target", measures.information),
+            ("distribution of the target", measures.target),
+            ("scores of cheap models on few rows", landmarkers.landmarkers),
         )
     }
 )

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autometa.metafeatures._sampling import FloatArray, IntArray, rank_columns
-from autometa.metafeatures.summary import MetaFeature, Summary
+from autometa.metafeatures.summary import Summary
 
 # Rows that the cheap models see: some of them cost the square or the cube of the rows.
 MAX_LANDMARK_ROWS: Final = 500
@@ -21,152 +21,22 @@ MIN_LANDMARK_ROWS: Final = 10
 _MAX_ENCODED: Final = 100
 # In standard deviations; one outlier should not decide all distances.
 _CLIP: Final = 4.0
-_INF: Final = float("inf")
 _NAN: Final = float("nan")
-_FEW: Final = f"fewer than {MIN_LANDMARK_ROWS} rows, or the sampled target is constant"
-_PFAHRINGER: Final = "Pfahringer et al. (2000)"
-# Ranges in which values lie by definition: of a skill, and of a difference of two.
-_SKILL: Final = (-1.0, 1.0)
-_GAIN: Final = (-2.0, 2.0)
-
-# Each cheap model that is a meta-feature: what it is, what its skill says, and where it comes from.
-_SKILLS: Final = {
-    "stump": ("a tree with one split", "how well a single split predicts it", _PFAHRINGER),
-    "tree": (
-        "a tree of depth 4 with at least 5 rows per leaf",
-        "how well a small tree predicts it",
-        _PFAHRINGER,
-    ),
-    "deep_tree": ("a fully grown tree", "how well a full tree predicts it", _PFAHRINGER),
-    "forest": (
-        "8 fully grown trees with random splits in a third of the columns",
-        "how well a small forest predicts it",
-        "",
-    ),
-    "knn1": ("the nearest neighbour", "how well the nearest row predicts it", _PFAHRINGER),
-    "knn5": ("the mean of 5 nearest neighbours", "how well the five nearest rows predict it", ""),
-    "naive_bayes": (
-        "Gaussian naive Bayes on classes, or on tenths of a numeric target",
-        "how well naive Bayes predicts it",
-        _PFAHRINGER,
-    ),
-    "linear": (
-        "ridge regression on the response, penalty by generalised cross-validation, predictions kept within "
-        "the range of the training rows",
-        "how well a linear model predicts it",
-        "Golub, Heath and Wahba (1979)",
-    ),
-    "kernel": (
-        "kernel ridge regression, Gaussian kernel of median width, penalty 0.5",
-        "how well a smooth kernel predicts it",
-        "",
-    ),
-}
-# Differences of two skills, what they say, and what stands behind their definition.
-_DIFFERENCES: Final = {
-    "tree_over_linear": ("tree", "linear", "how a small tree does beside a linear model", ""),
-    "forest_over_tree": ("forest", "tree", "how a forest does beside a single tree", ""),
-    "forest_over_linear": ("forest", "linear", "how a forest does beside a linear model", ""),
-    "kernel_over_linear": ("kernel", "linear", "how a smooth kernel does beside a linear model", ""),
-    "kernel_over_forest": ("kernel", "forest", "how a smooth kernel does beside a forest", ""),
-    "knn5_over_knn1": (
-        "knn5",
-        "knn1",
-        "how noisy its neighbourhoods are",
-        ": large where the target is noisy",
-    ),
-    "knn15_over_knn5": ("knn15", "knn5", "how wide a neighbourhood pays", ""),
-    "tree_over_stump": ("tree", "stump", "how much more than one split pays", ""),
-    "tree_over_deep_tree": (
-        "tree",
-        "deep_tree",
-        "how much deep trees overfit it",
-        ": large where deep trees overfit",
-    ),
-    "naive_bayes_over_linear": ("naive_bayes", "linear", "how naive Bayes does beside a linear model", ""),
-}
-_GROWTH: Final = {
-    "linear": "how much a linear model gains from more rows",
-    "knn5": "how much neighbours gain from more rows",
-}
-_RANKING: Final = {
-    "tree": ("the tree", "how well a small tree puts its rows in order"),
-    "forest": ("the forest", "how well a small forest puts its rows in order"),
-    "linear": ("the ridge regression", "how well a linear model puts its rows in order"),
-    "kernel": ("the kernel ridge regression", "how well a smooth kernel puts its rows in order"),
-}
-# Nothing but a difference tells of it.
-_FIFTEEN: Final = {"knn15": "skill of the mean of 15 nearest neighbours"}
-
-FEATURES: Final = (
-    *(
-        MetaFeature(f"landmark_{name}", f"skill of {what}", _SKILL, _FEW, source, words=words)
-        for name, (what, words, source) in _SKILLS.items()
-    ),
-    MetaFeature(
-        "landmark_best",
-        "skill of the best of these models",
-        _SKILL,
-        _FEW,
-        words="how well the best of some quick models predicts it",
-    ),
-    MetaFeature(
-        "landmark_spread",
-        "standard deviation of the skills of these models",
-        (0, 1),
-        _FEW,
-        words="how much quick models differ on it",
-    ),
-    *(
-        MetaFeature(
-            name,
-            f"{_FIFTEEN.get(first, f'landmark_{first}')} less landmark_{second}{note}",
-            _GAIN,
-            _FEW,
-            words=words,
-        )
-        for name, (first, second, words, note) in _DIFFERENCES.items()
-    ),
-    *(
-        MetaFeature(
-            f"{name}_growth",
-            f"landmark_{name} less its mean skill with a quarter of the training rows",
-            _GAIN,
-            _FEW,
-            "Leite and Brazdil (2005)",
-            words=words,
-        )
-        for name, words in _GROWTH.items()
-    ),
-    *(
-        MetaFeature(f"ranking_{name}", f"ranking skill of {what}", _SKILL, _FEW, words=words)
-        for name, (what, words) in _RANKING.items()
-    ),
-    MetaFeature(
-        "linear_freedom",
-        "effective degrees of freedom of the ridge regression, per encoded column",
-        (0, 1),
-        _FEW,
-        words="how strongly a linear model must be held back",
-    ),
-    MetaFeature(
-        "log_intrinsic_dimension",
-        "log10 of the dimension that distances to the two nearest neighbours tell",
-        (-_INF, _INF),
-        f"{_FEW}, or no such distances",
-        "Facco et al. (2017)",
-        words="how many dimensions its rows really fill",
-    ),
-    MetaFeature(
-        "distance_variation",
-        "standard deviation over mean of the distances between rows of the two halves: near 0 where all "
-        "are equally far",
-        (0, _INF),
-        f"{_FEW}, or all rows are equal",
-        "Beyer et al. (1999)",
-        words="how much distances between rows differ",
-    ),
+# Meta-features that are the difference of two skills, the gain of a skill from more rows, and the skill to rank.
+_DIFFERENCES: Final = (
+    "tree_over_linear",
+    "forest_over_tree",
+    "forest_over_linear",
+    "kernel_over_linear",
+    "kernel_over_forest",
+    "knn5_over_knn1",
+    "knn15_over_knn5",
+    "tree_over_stump",
+    "tree_over_deep_tree",
+    "naive_bayes_over_linear",
 )
+_GROWTH: Final = ("linear", "knn5")
+_RANKING: Final = ("tree", "forest", "linear", "kernel")
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,25 +94,27 @@ class _Bench:
 _Learner = Callable[[_Bench, IntArray, IntArray], FloatArray]
 
 
-def compute(summary: Summary) -> dict[str, float]:
-    """Compute the group, see ``FEATURES``.
+def landmarkers(summary: Summary) -> dict[str, float]:
+    """Scores of cheap models on few rows.
 
     Every model is trained on one half of at most 500 rows and judged on the other, then the other way round. Its
     *skill* is the share of the response's variance around the mean of the training rows that it explains, at least -1.
     Its *ranking skill* is the covariance of its ranks with the response's (with each class: 2 AUC - 1, averaged),
     over that of a perfect ranking.
     """
-    values = {feature.name: _NAN for feature in FEATURES}
     if summary.n_sampled < MIN_LANDMARK_ROWS or summary.is_target_constant:
-        return values
+        return {}
     bench = _Bench.from_summary(summary)
     predictions = {name: _cross_predict(learner, bench) for name, learner in _LEARNERS.items()}
     dummy = _cross_predict(_predict_mean, bench)
     skills = {name: _skill(predicted, dummy, bench) for name, predicted in predictions.items()}
-    values |= {f"landmark_{name}": skill for name, skill in skills.items() if f"landmark_{name}" in values}
+    # Of fifteen neighbours nothing but a difference tells.
+    values = {f"landmark_{name}": skill for name, skill in skills.items() if name != "knn15"}
     values["landmark_best"] = max(skills.values())
     values["landmark_spread"] = float(np.std(list(skills.values())))
-    values |= {name: skills[first] - skills[second] for name, (first, second, *_) in _DIFFERENCES.items()}
+    for name in _DIFFERENCES:
+        first, _, second = name.partition("_over_")
+        values[name] = skills[first] - skills[second]
     for name in _GROWTH:
         by_quarter = [_skill(_cross_predict(_LEARNERS[name], bench, i), dummy, bench) for i in range(4)]
         values[f"{name}_growth"] = skills[name] - float(np.mean(by_quarter))
@@ -412,7 +284,7 @@ def _geometry(bench: _Bench) -> dict[str, float]:
 
 # Of ridge regression, per row: the best by generalised cross-validation is taken.
 _PENALTIES: Final = np.logspace(-4, 1, 6)
-# Of kernel ridge regression, as its definition above says.
+# Of kernel ridge regression, as its definition says.
 _KERNEL_PENALTY: Final = 0.5
 _LEARNERS: Final[Mapping[str, _Learner]] = MappingProxyType(
     {

@@ -8,7 +8,7 @@ from it, floating-point sums and random splits included, is the same for every s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, get_args
 
@@ -36,36 +36,6 @@ MAX_ROWS: Final = 3000
 MAX_CLASSES: Final = 20
 # In standard deviations of the target.
 _CLIP: Final = 4.0
-
-
-@dataclass(frozen=True)
-class MetaFeature:
-    """The definition of one meta-feature.
-
-    Attributes
-    ----------
-    name : str
-    definition : str
-        One line.
-    range : tuple of float
-        Closed interval of possible values.
-    undefined : str, default=""
-        When the value is NaN by design; empty if never.
-    source : str, default=""
-        Paper or book of the definition; empty if it is our own.
-    is_scale_invariant : bool, default=True
-        Whether a positive factor on a numeric column leaves the value as it is.
-    words : str
-        What it says of a table, as the end of "What speaks for it: ...".
-    """
-
-    name: str
-    definition: str
-    range: tuple[float, float]
-    undefined: str = ""
-    source: str = ""
-    is_scale_invariant: bool = True
-    words: str = field(kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)
