@@ -30,9 +30,9 @@ from autometa.experience import DEFAULT_IMPORTANCE
 from autometa.experience._extension import Addition
 from autometa.metabase import MetaBase
 from autometa.metamodel import MetaModel
-from autometa.metamodel.forest import ProximityForest
+from autometa.metamodel.forest import ProximityForest, fill_with_column_means
 from autometa.metamodel.known import KnownTasks
-from autometa.metamodel.portfolio import fill_with_column_means, greedy_portfolio
+from autometa.metamodel.neighbourhood import greedy_portfolio
 from autometa.metamodel.similarity import Similarity
 
 N_TASKS = 20

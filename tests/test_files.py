@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from autometa.errors import StorageError
-from autometa.files import FORMULA_MARKS, is_stream, one_process, to_csv, write_file, write_rows
+from autometa.storage import FORMULA_MARKS, is_stream, one_process, to_csv, write_file, write_rows
 
 posix = pytest.mark.skipif(os.name != "posix", reason="devices, pipes and links of POSIX")
 
@@ -158,7 +158,7 @@ def test_rows_go_through_a_pipe_that_stays_one(tmp_path):
 @posix
 @pytest.mark.parametrize("redirected", ["| cat > out.csv", "> out.csv", ">> out.csv"])
 def test_the_path_of_standard_output_is_standard_output(tmp_path, redirected):
-    code = "from autometa.files import write_rows; write_rows('/dev/stdout', '1\\n'); print(2)"
+    code = "from autometa.storage import write_rows; write_rows('/dev/stdout', '1\\n'); print(2)"
     (tmp_path / "out.csv").write_text("0\n", encoding="utf-8")
     subprocess.run(f'"{sys.executable}" -c "{code}" {redirected}', shell=True, cwd=tmp_path, check=True)
     kept = "0\n" if ">>" in redirected else ""

@@ -12,7 +12,7 @@ from autometa.evaluation import evaluate
 from autometa.metabase import MetaBase
 from autometa.space import SearchSpace
 from autometa.task import KINDS
-from autometa.verification import SPLIT, simulate_task, verify
+from autometa.training import SPLIT, simulate_task, verify
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_small_fits_use_one_thread(base, tmp_path, monkeypatch):
         return evaluate(*args)
 
     base.save(tmp_path)
-    monkeypatch.setattr("autometa.verification.evaluate", look)
+    monkeypatch.setattr("autometa.training.evaluate", look)
     with threadpool_limits(2):
         verify(tmp_path)
     assert threads == {1}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from autometa.cli._terminal import detail, say
 from autometa.errors import DataIssue, UsageError
-from autometa.files import regular_target
+from autometa.storage import regular_target
 
 if TYPE_CHECKING:
     from autometa.tables import Table

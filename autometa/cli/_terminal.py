@@ -1,10 +1,12 @@
-"""How text is shown: colours per stream, aligned tables, and how much is told beside the result."""
+"""How results are shown: in words, in colours per stream, in aligned tables, and how much is told beside them."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
+import shlex
 import shutil
 import sys
 import textwrap
@@ -12,8 +14,16 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from autometa.errors import DataIssue, with_code
+from autometa.report import Section
+from autometa.wording import counted, direction, number
+
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from autometa.metrics import Metric
     from autometa.report import Section
+    from autometa.task import Task
 
 _STYLES: Final = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 _FALLBACK_WIDTH: Final = 100  # where nothing says how wide the output is, as in a pipe
@@ -21,6 +31,12 @@ _LEAST_WIDTH: Final = 24  # narrower columns break every other word
 _LEAST_COLUMNS: Final = 3  # beside each other, however narrow a terminal is
 _GAP: Final = "  "
 _WRAPPING: Final[dict[str, Any]] = {"break_on_hyphens": False, "break_long_words": False}
+
+_NOVELTIES: Final = (
+    (0.25, "much like tables that are known"),
+    (0.5, "somewhat like tables that are known"),
+    (1.01, "unlike the tables that are known; trust a search more than this ranking"),
+)
 
 
 def has_colour(stream: TextIO) -> bool:
@@ -93,8 +109,8 @@ def show(text: str = "") -> None:
 
 def show_sections(sections: Sequence[Section]) -> None:
     """Print the parts of a result, with the same content as in a report."""
-    for number, section in enumerate(sections):
-        if number:
+    for place, section in enumerate(sections):
+        if place:
             show()
         show(paint(one_line(section.heading), "bold", sys.stdout))
         _show_lines(section.lines)
@@ -188,3 +204,61 @@ def _cells(text: str) -> int:
 
 def _width() -> int:
     return shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns
+
+
+def describe_data(task: Task, name: str) -> str:
+    """Return size, target and metric in a sentence."""
+    if task.kind == "regression":
+        target = f"from {number(float(task.y.min()))} to {number(float(task.y.max()))}"
+    else:
+        counts = task.y.value_counts()
+        shown = [f"{label} {count}" for label, count in counts.head(4).items()]
+        target = ", ".join(shown) + (f" and {len(counts) - 4} more classes" if len(counts) > 4 else "")
+    size = f"{counted(task.n_rows, 'row')}, {counted(task.X.shape[1], 'column')}"
+    metric = f"metric {task.metric.name} ({direction(task.metric)} is better)"
+    name = "standard input" if name == "-" else name
+    return f"{name}: {size}; {task.kind} target {task.y.name!r} ({target}); {metric}."
+
+
+def score_title(name: str, metric: Metric) -> str:
+    """Return the title of a column of scores: the metric, and an arrow that points to better."""
+    arrow = symbol("\u2191", "(higher)") if metric.greater_is_better else symbol("\u2193", "(lower)")
+    return f"{name} {arrow}"
+
+
+def similar_section(novelty: float, similar: pd.DataFrame) -> Section:
+    """Return the nearest known tasks and what the distance to them means."""
+    words = next((text for limit, text in _NOVELTIES if novelty < limit), _NOVELTIES[-1][1])
+    rows = [
+        (str(row["name"]), _openml(row["openml_id"]), number(float(row["distance"]), 3))
+        for row in similar.head(5).to_dict("records")
+    ]
+    line = f"This table is {words} (novelty {novelty:.2f} of 1)."
+    if not rows:
+        return Section("Nearest known tasks", [line])
+    return Section("Nearest known tasks", [line], ("task", "OpenML", "distance"), rows, "<>>")
+
+
+def _openml(value: Any) -> str:
+    return str(int(value)) if isinstance(value, (int, float)) and value == value else "-"
+
+
+def issue_sections(issues: Sequence[DataIssue]) -> list[Section]:
+    """Return what was noticed, if anything."""
+    return [Section("Noticed", [with_code(issue) for issue in issues])] if issues else []
+
+
+def next_command(args: argparse.Namespace, command: str, *more: str) -> Section:
+    """Return the command that goes on from here with the same data."""
+    words = ["autometa", command, args.data, "--target", args.target]
+    if args.kind != "auto":
+        words += ["--kind", args.kind]
+    if args.metric:
+        words += ["--metric", args.metric]
+    if getattr(args, "algorithms", None):
+        words += ["--algorithms", ",".join(args.algorithms)]
+    if args.metamodel:
+        words += ["--metamodel", args.metamodel]
+    for column_type in args.column_type:
+        words += ["--column-type", column_type]
+    return Section("Next", [shlex.join([*words, *more])])

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from autometa.cli._inputs import seconds, whole_number
 from autometa.cli._terminal import is_quiet, note, say, show_sections
-from autometa.cli._wording import counted
 from autometa.progress import Bar
 from autometa.report import Section
+from autometa.wording import counted
 
 if TYPE_CHECKING:
     from autometa.collection import CollectionReport, PredictionReport, Source

@@ -14,9 +14,16 @@ from autometa.cli._inputs import (
     all_issues,
     load_task,
 )
-from autometa.cli._terminal import show_json, show_sections
-from autometa.cli._wording import describe_data, issue_sections, next_command, number, similar_section
+from autometa.cli._terminal import (
+    describe_data,
+    issue_sections,
+    next_command,
+    show_json,
+    show_sections,
+    similar_section,
+)
 from autometa.report import Section
+from autometa.wording import number
 
 if TYPE_CHECKING:
     import pandas as pd

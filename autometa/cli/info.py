@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from autometa.cli._inputs import add_json_argument
 from autometa.cli._terminal import is_quiet, say, show_json, show_sections
-from autometa.cli._wording import counted
 from autometa.progress import Bar
 from autometa.report import Section
+from autometa.wording import counted
 
 if TYPE_CHECKING:
-    from autometa.verification import Verification
+    from autometa.training import Verification
 
 _SECONDS_BETWEEN_LINES: Final = (
     15.0  # of a log, where no line can be drawn over: a minute of checks makes four
@@ -86,7 +86,7 @@ def _own_base() -> dict[str, Any] | None:
 
 
 def _verify(path: str | None) -> Verification:
-    from autometa.verification import verify
+    from autometa.training import verify
 
     with Bar(False if is_quiet() else None, every=_SECONDS_BETWEEN_LINES, tell=say) as bar:
         return verify(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from autometa.cli._inputs import add_column_type_argument, add_json_argument, add_kind_argument, load_task
 from autometa.cli._terminal import note, say, show_json, show_sections
-from autometa.cli._wording import counted, number
 from autometa.errors import UsageError
 from autometa.report import Section
+from autometa.wording import counted, number
 
 if TYPE_CHECKING:
     from autometa.experience import LearnReport

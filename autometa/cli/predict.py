@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from autometa.cli._inputs import check_writable
 from autometa.cli._terminal import note, say
-from autometa.cli._wording import counted
 from autometa.errors import DataIssue, StorageError, UsageError, with_code
-from autometa.files import is_stream, to_csv, write_rows
+from autometa.storage import is_stream, to_csv, write_rows
+from autometa.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,19 +16,19 @@ from autometa.cli._inputs import (
     seconds,
     whole_number,
 )
-from autometa.cli._terminal import say, show_json, show_sections
-from autometa.cli._wording import (
-    brief_params,
-    brief_seconds,
+from autometa.cli._terminal import (
     describe_data,
     issue_sections,
     next_command,
-    number,
+    say,
     score_title,
+    show_json,
+    show_sections,
     similar_section,
 )
-from autometa.files import write_file
 from autometa.report import Section
+from autometa.storage import write_file
+from autometa.wording import brief_params, brief_seconds, number
 
 if TYPE_CHECKING:
     from autometa.recommendation import Recommendations

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from autometa.cli._terminal import say, show
-from autometa.cli._wording import counted
 from autometa.errors import StorageError
-from autometa.files import write_file
+from autometa.storage import write_file
+from autometa.wording import counted
 
 EXAMPLES: Final = (
     ("a meta-model of your own runs", "autometa train --storage runs.journal --output mine"),

@@ -17,11 +17,21 @@ from autometa.cli._inputs import (
     seconds,
     whole_number,
 )
-from autometa.cli._terminal import detail, is_quiet, note, say, show_json, show_sections, symbol
-from autometa.cli._wording import brief_params, brief_seconds, counted, describe_data, number, score_title
+from autometa.cli._terminal import (
+    describe_data,
+    detail,
+    is_quiet,
+    note,
+    say,
+    score_title,
+    show_json,
+    show_sections,
+    symbol,
+)
 from autometa.errors import UsageError, with_code
 from autometa.progress import is_watched
 from autometa.report import Section
+from autometa.wording import brief_params, brief_seconds, counted, number
 
 if TYPE_CHECKING:
     from autometa.metamodel import MetaModel

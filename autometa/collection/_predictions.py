@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from autometa.collection._station import RECORDED, Source, Station
 from autometa.errors import AutometaError, DataError, EvaluationError
 from autometa.evaluation import Failure, FoldFit, Split, make_splits
-from autometa.files import write_file
 from autometa.space import Configuration
+from autometa.storage import write_file
 from autometa.task import Task
 
 # A number of a fold that has none, such as rounds where nothing was boosted.

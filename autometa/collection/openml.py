@@ -17,8 +17,8 @@ from typing import Any, Final
 from autometa.collection.directory import mixed
 from autometa.errors import DataError, DependencyError, StorageError, how_to_install
 from autometa.evaluation import Split
-from autometa.files import one_process, write_file
 from autometa.space import target_of
+from autometa.storage import one_process, write_file
 from autometa.tables.frames import split_target
 from autometa.task import Task
 

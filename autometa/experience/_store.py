@@ -27,7 +27,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autometa.errors import AutometaError, DataIssue, StorageError, UsageError
 from autometa.experience._extension import Addition
-from autometa.files import one_process
 from autometa.metabase import (
     RUN_COLUMNS,
     MetaBase,
@@ -40,6 +39,7 @@ from autometa.metabase import (
 from autometa.metafeatures import METAFEATURES_VERSION
 from autometa.metamodel import MetaModel
 from autometa.space import VALID_SPACES, Algorithm, Configuration, SearchSpace, built_in_algorithms
+from autometa.storage import one_process
 from autometa.task import Task
 
 HOME_VARIABLE: Final = "AUTOMETA_HOME"

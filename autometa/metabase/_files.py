@@ -17,11 +17,10 @@ import numpy as np
 import pandas as pd
 
 from autometa.errors import StorageError
-from autometa.files import write_file
 from autometa.metafeatures import METAFEATURES_VERSION, describe_task
 from autometa.metrics import CLASSIFICATION_METRICS, REGRESSION_METRICS, baseline_scores
 from autometa.space import CHOSEN, SPACE_VERSION, Configuration, SearchSpace, target_of
-from autometa.storage import open_storage
+from autometa.storage import open_storage, write_file
 from autometa.task import Task
 
 TASK_COLUMNS: Final = (

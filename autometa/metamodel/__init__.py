@@ -16,8 +16,7 @@ from autometa.errors import DataIssue, StorageError, UsageError
 from autometa.metabase import MetaBase, metabase_directory, read_manifest, write_manifest
 from autometa.metamodel.forest import ProximityForest
 from autometa.metamodel.known import KnownTasks, TunedRuns
-from autometa.metamodel.neighbourhood import Neighbourhood, PastRuns, Prediction
-from autometa.metamodel.portfolio import greedy_portfolio
+from autometa.metamodel.neighbourhood import Neighbourhood, PastRuns, Prediction, greedy_portfolio
 from autometa.metamodel.selector import AlgorithmSelector
 from autometa.metamodel.similarity import Similarity
 from autometa.metamodel.sizes import (

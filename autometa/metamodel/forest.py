@@ -18,8 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autometa.metamodel.portfolio import fill_with_column_means
-
 FloatArray = NDArray[np.float64]
 
 
@@ -319,3 +317,15 @@ def principal_components(table: FloatArray, n_components: int) -> FloatArray:
         return centred
     left, values, _ = np.linalg.svd(centred, full_matrices=False)
     return np.asarray(left[:, :n_components] * values[:n_components])
+
+
+def fill_with_column_means(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fill NaN with the mean of the column, and columns without any value with the mean of all."""
+    known = np.isfinite(table)
+    if known.all():
+        return table
+    counts = known.sum(axis=0)
+    sums = np.where(known, table, 0.0).sum(axis=0)
+    overall = sums.sum() / max(counts.sum(), 1)
+    means = np.divide(sums, counts, out=np.full(table.shape[1], overall), where=counts > 0)
+    return np.where(known, table, means)

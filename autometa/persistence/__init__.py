@@ -29,7 +29,6 @@ import numpy as np
 import pandas as pd
 
 from autometa.errors import StorageError, without_passwords
-from autometa.files import write_file
 from autometa.persistence.audit import (
     MAX_BYTES,
     OURS,
@@ -40,6 +39,7 @@ from autometa.persistence.audit import (
     refuse,
 )
 from autometa.persistence.boosters import audit_lightgbm_model, lightgbm_text
+from autometa.storage import write_file
 
 MODEL_SCHEMA: Final = "autometa/model/2"
 INFO_MEMBER: Final = "autometa.json"

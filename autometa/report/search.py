@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from autometa.files import write_file
 from autometa.report._charts import bars, draw, intervals, require_charts
 from autometa.report._course import (
     SearchReport,
@@ -37,6 +36,7 @@ from autometa.report._page import (
 from autometa.report._predictions import describe_predictions
 from autometa.report._table import describe_table
 from autometa.report.recommendations import TaskMap, describe_known
+from autometa.storage import write_file
 from autometa.wording import (
     SECOND_LAYER,
     algorithm_name,

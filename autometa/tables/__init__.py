@@ -2,7 +2,7 @@
 
 The way of a table through this folder:
 
-- here and in ``_content``, ``_encodings``, ``_delimited``, ``_dialect``, ``_formats``: a file becomes a DataFrame;
+- here and in ``_content``, ``_delimited``, ``_formats``: a file becomes a DataFrame;
 - ``frames``: so does whatever people hold in memory;
 - ``columns``: what each column means, by what its ``cells`` hold: ``numbers``, ``_dates``, words;
 - ``readings``: how cells are read, by names from a closed list of ``functions`` that pipelines and model files hold;
@@ -29,8 +29,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from autometa.errors import DataError, without_passwords
 from autometa.tables._content import Table, listed_names, reason, shown, too_wide
-from autometa.tables._delimited import read_text
-from autometa.tables._dialect import Wanted
+from autometa.tables._delimited import Wanted, read_text
 from autometa.tables._formats import READERS
 
 __all__ = ["Table", "read_table"]

@@ -9,8 +9,7 @@ from typing import Any, BinaryIO, Final
 import pandas as pd
 
 from autometa.errors import DataError, DataIssue, DependencyError, how_to_install
-from autometa.tables._content import Table, check_unique, duplicate, encoding_of, reason
-from autometa.tables._encodings import guess_encoding
+from autometa.tables._content import Table, check_unique, duplicate, encoding_of, guess_encoding, reason
 from autometa.tables.frames import with_decoded_text
 
 # As floats they take 4 GB, which is the limit of other files.

@@ -27,9 +27,9 @@ from autometa.recommendation.mixture import build_ensemble, fit_weighted
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.tuning._candidate import Candidate
+from autometa.tuning._selection import INTERRUPTED
 from autometa.tuning._splits import TimeReport
 from autometa.tuning._strategy import origin_of
-from autometa.tuning._tried import INTERRUPTED
 from autometa.wording import SECOND_LAYER
 
 # Recommendations come with an interval that holds 80 % of a Gaussian.

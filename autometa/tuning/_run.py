@@ -36,10 +36,9 @@ from autometa.tuning._result import TuneResult, baselines_of, best_by_cv, make_l
 from autometa.tuning._sampler import MetaSampler, sampler_seed
 from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, SHORT_SECONDS, Schedule, cells_of_a_row
 from autometa.tuning._search import Search
-from autometa.tuning._selection import second_layer
+from autometa.tuning._selection import Callback, second_layer
 from autometa.tuning._splits import Deadline
 from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, entries_of, finished_trials
-from autometa.tuning._tried import Callback
 from autometa.tuning._zero_shot import ZeroShot
 
 _LEAST_FIT_BUDGET: Final = 1e-3

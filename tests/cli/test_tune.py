@@ -65,7 +65,7 @@ def test_json_holds_every_trial_and_the_best(run, data):
 
 
 def test_an_interrupted_search_saves_what_there_is(run, data, monkeypatch):
-    from autometa.tuning._tried import Reporter
+    from autometa.tuning._selection import Reporter
 
     original = Reporter.tell
 

@@ -21,7 +21,7 @@ from openml_server import bundled
 
 from autometa import MetaBase
 from autometa.cli import build_parser, main
-from autometa.files import write_file
+from autometa.storage import write_file
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

@@ -8,13 +8,8 @@ import numpy as np
 from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
-from autometa.metamodel.portfolio import (
-    RIVAL_PLACE,
-    SAFE_PLACE,
-    fill_with_column_means,
-    greedy_portfolio,
-    safe_portfolio,
-)
+from autometa.metamodel.forest import fill_with_column_means
+from autometa.metamodel.neighbourhood import RIVAL_PLACE, SAFE_PLACE, greedy_portfolio, safe_portfolio
 
 tables = arrays(
     "float64", st.tuples(st.integers(1, 6), st.integers(1, 7)), elements=st.floats(0, 2, width=32)
