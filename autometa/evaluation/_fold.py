@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from autometa.ensemble import side_by_side
-from autometa.evaluation._protocol import Split, fit_pipeline
+from autometa.evaluation._protocol import Split, as_pipelines_see_it, fit_pipeline
 from autometa.pipelines import build_pipeline, build_plain_pipeline, is_supervised, split_preparation
 from autometa.space import Configuration
 from autometa.task import Task
@@ -164,7 +164,7 @@ class FoldFitter:
         coded = pd.Series(self.y, index=task.y.index, name=task.y.name)
         self._original = task
         self._task = replace(task, y=coded)
-        self._frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
+        self._frame = as_pipelines_see_it(task)
         self._order = nested_order(self.y, task.kind, random_state)
         # Shared preparations with the whole table as they give it, and those of the last fold alone.
         self._shared: dict[str, tuple[Any, Any]] = {}

@@ -1,27 +1,30 @@
-"""The protocol of an evaluation: which rows train, which rows test, and what comes out."""
+"""The protocol of an evaluation: which rows train, which test, how many rounds of boosting, and what comes out."""
 
 from __future__ import annotations
 
 import pickle
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from autometa.ensemble import side_by_side
 from autometa.errors import DataError
-from autometa.evaluation._rounds import fit_by_halves
 from autometa.metrics import align_probabilities, score_predictions, stored_metrics
 from autometa.pipelines import build_pipeline, split_preparation
 from autometa.space import Configuration, finds_rounds
 from autometa.task import Task
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+# After so many CPU seconds boosting ends with the rounds that it has: slower models are of no use to a search.
+MOST_SECONDS: Final = 6.0
 
 
 @dataclass(frozen=True)
@@ -224,12 +227,7 @@ def evaluate(
     configuration: Configuration,
     splits: Sequence[Split],
     *,
-    scorer: Callable[..., float] | None = None,
-    required: Sequence[str] | None = None,
-    sample_weight: NDArray[Any] | None = None,
-    on_fold: Callable[[int, dict[str, float]], None] | None = None,
     random_state: int = 0,
-    n_jobs: int = 1,
     prepared: Prepared | None = None,
 ) -> Run:
     """Fit and score one configuration on each split.
@@ -239,56 +237,34 @@ def evaluate(
     task : Task
     configuration : Configuration
     splits : sequence of (train rows, test rows)
-    scorer : callable, optional
-        A scikit-learn scorer; its mean is added to the scores as ``"scorer"``, greater is better.
-    required : sequence of str, optional
-        Scores without which the run has failed; every stored metric by default. A test fold of one class, for
-        example, has no area under its curve.
-    sample_weight : ndarray of shape (n_rows,), optional
-        Passed to the fit of the model.
-    on_fold : callable, optional
-        Called with the fold's number and scores after each fold; may raise to stop.
     random_state : int, default=0
-    n_jobs : int, default=1
     prepared : Prepared, optional
-        Of earlier configurations on the same task and splits. Not with a scorer, which asks a whole pipeline.
+        Of earlier configurations on the same task and splits.
 
     Returns
     -------
     Run
         With status ``failed`` or ``memory`` and its reason if a fold raised.
     """
-    folds: list[dict[str, float]] = []
-    seconds: list[tuple[float, float]] = []
-    rounds: list[float] = []
     n_train = round(float(np.mean([len(train) for train, _ in splits])))
-    for number, (train, test) in enumerate(splits):
-        try:
-            scores, spent, kept = _evaluate_fold(
-                task,
-                configuration,
-                (number, train, test),
-                scorer,
-                sample_weight,
-                random_state,
-                n_jobs,
-                prepared,
-            )
-        except MemoryError as error:
-            reason = f"out of memory: {error}".replace("\n", " ")[:200]
-            return Run(configuration, "memory", n_train=n_train, reason=reason)
-        except Exception as error:
-            # What a library raises on odd data is a result of the experiment: it is recorded with its reason.
-            reason = f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
-            return Run(configuration, "failed", n_train=n_train, reason=reason)
-        folds.append(scores)
-        seconds.append(spent)
-        rounds.append(kept)
-        if on_fold is not None:
-            on_fold(number, scores)
-    values = {name: np.array([fold[name] for fold in folds]) for name in folds[0]}
-    needed = stored_metrics(task.kind) if required is None else required
-    broken = [name for name in needed if not np.isfinite(values[name]).all()]
+    try:
+        with warnings.catch_warnings():
+            # Convergence and rank warnings are not the user's concern; failures are raised.
+            warnings.simplefilter("ignore")
+            folds = [
+                _evaluate_fold(task, configuration, number, split, random_state, prepared)
+                for number, split in enumerate(splits)
+            ]
+    except MemoryError as error:
+        reason = f"out of memory: {error}".replace("\n", " ")[:200]
+        return Run(configuration, "memory", n_train=n_train, reason=reason)
+    except Exception as error:
+        # What a library raises on odd data is a result of the experiment: it is recorded with its reason.
+        reason = f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
+        return Run(configuration, "failed", n_train=n_train, reason=reason)
+    scores, fit_seconds, predict_seconds, rounds = zip(*folds, strict=True)
+    values = {name: np.array([fold[name] for fold in scores]) for name in scores[0]}
+    broken = [name for name in stored_metrics(task.kind) if not np.isfinite(values[name]).all()]
     if broken:
         return Run(configuration, "failed", n_train=n_train, reason=f"{broken[0]} is not finite")
     return Run(
@@ -297,12 +273,46 @@ def evaluate(
         scores={name: float(v.mean()) for name, v in values.items()},
         spread={name: float(v.std()) for name, v in values.items()},
         folds={name: tuple(v.tolist()) for name, v in values.items()},
-        fit_seconds=float(np.mean([fit for fit, _ in seconds])),
-        predict_seconds=float(np.mean([predict for _, predict in seconds])),
+        fit_seconds=float(np.mean(fit_seconds)),
+        predict_seconds=float(np.mean(predict_seconds)),
         rounds=float(np.mean(rounds)),
         n_train=n_train,
         n_folds=len(folds),
     )
+
+
+def _evaluate_fold(
+    task: Task, configuration: Configuration, fold: int, split: Split, seed: int, prepared: Prepared | None
+) -> tuple[dict[str, float], float, float, float]:
+    """Return the scores, the CPU seconds to fit and to predict, and the rounds that early stopping kept."""
+    (train, test), y = split, task.y.to_numpy()
+    classes = None if task.kind == "regression" else np.unique(y[np.concatenate([train, test])])
+    rounds, in_train, in_test = float("nan"), 0.0, 0.0
+    start = time.process_time()
+    model: Any = build_pipeline(configuration, task, random_state=seed)
+    frame = as_pipelines_see_it(task)
+    X_train, X_test = frame.iloc[train], frame.iloc[test]
+    if finds_rounds(configuration):
+        prediction, rounds = fit_by_halves(model, (X_train, y[train]), (X_test, y[test]), seed=seed)
+        fitted = time.process_time()
+    else:
+        if prepared is not None:
+            preparation, model = model[:-1], model[-1]
+            (X_train, in_train), (X_test, in_test) = prepared(fold, preparation, X_train, y[train], X_test)
+            start = time.process_time()
+        model.fit(X_train, y[train])
+        fitted = time.process_time()
+        prediction = (model.predict if classes is None else model.predict_proba)(X_test)
+    if classes is not None:
+        prediction = align_probabilities(prediction, model.classes_, classes)
+    done = time.process_time()
+    scores = score_predictions(task.kind, y[test], prediction, classes)
+    return scores, in_train + fitted - start, in_test + done - fitted, rounds
+
+
+def as_pipelines_see_it(task: Task) -> pd.DataFrame:
+    """Return the table; columns without names for the user have none: pipelines then take arrays without a warning."""
+    return task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
 
 
 def fit_pipeline(
@@ -312,81 +322,101 @@ def fit_pipeline(
     *,
     sample_weight: NDArray[Any] | None = None,
     random_state: int = 0,
-    n_jobs: int = 1,
     rounds: int | None = None,
 ) -> Pipeline:
     """Build the pipeline of a configuration and fit it on some rows (positions), or on all.
 
-    Columns that had no names for the user have none for the pipeline: it then takes arrays without a warning.
     Rounds that early stopping found take the place of those of the configuration.
     """
     chosen = np.arange(task.n_rows) if rows is None else rows
-    frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
-    pipeline = build_pipeline(configuration, task, random_state=random_state, n_jobs=n_jobs)
+    pipeline = build_pipeline(configuration, task, random_state=random_state)
     if rounds is not None and "n_estimators" in pipeline[-1].get_params():
         pipeline[-1].set_params(n_estimators=rounds)
     fit_params = {} if sample_weight is None else {"model__sample_weight": sample_weight[chosen]}
     with warnings.catch_warnings():
-        # Convergence and rank warnings are not the user's concern; failures are raised.
         warnings.simplefilter("ignore")
-        return pipeline.fit(frame.iloc[chosen], task.y.to_numpy()[chosen], **fit_params)
+        return pipeline.fit(as_pipelines_see_it(task).iloc[chosen], task.y.to_numpy()[chosen], **fit_params)
 
 
-def _evaluate_fold(
-    task: Task,
-    configuration: Configuration,
-    split: tuple[int, NDArray[np.intp], NDArray[np.intp]],
-    scorer: Callable[..., float] | None,
-    sample_weight: NDArray[Any] | None,
-    random_state: int,
-    n_jobs: int,
-    prepared: Prepared | None,
-) -> tuple[dict[str, float], tuple[float, float], float]:
-    """Return the scores, the CPU seconds to fit and to predict, and the rounds that early stopping kept."""
-    fold, train, test = split
-    y = task.y.to_numpy()
-    classes = None if task.kind == "regression" else np.unique(y[np.concatenate([train, test])])
-    rounds, before = float("nan"), (0.0, 0.0)
+def patience_of(rate: float) -> int:
+    """Return after how many rounds without a gain boosting ends: a small rate needs longer to show it."""
+    return int(np.clip(3.0 / rate, 30, 100))
+
+
+def fit_by_halves(
+    pipeline: Pipeline,
+    train: tuple[Any, NDArray[Any]],
+    test: tuple[Any, NDArray[Any]],
+    sample_weight: NDArray[Any] | None = None,
+    *,
+    seed: int = 0,
+) -> tuple[NDArray[Any], float]:
+    """Fit boosting, and predict each half of the rows left out with the rounds at which the other half is best.
+
+    No row has a say in how many rounds its own prediction is made with, so that early stopping does not flatter.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        With LightGBM as its last step; fitted in place.
+    train, test : (X, y)
+    sample_weight : ndarray of shape (n_train,), optional
+    seed : int, default=0
+        Deals the rows left out into halves.
+
+    Returns
+    -------
+    prediction : ndarray of shape (n_test,) or (n_test, n_classes)
+    rounds : float
+        Mean of the two numbers of rounds.
+    """
+    model, prepare = pipeline[-1], pipeline[:-1]
+    (X_train, y_train), (X_test, y_test) = train, test
+    ready, left_out = prepare.fit_transform(X_train, y_train), prepare.transform(X_test)
+    is_first = np.random.default_rng(seed).permutation(len(y_test)) % 2 == 0
+    is_classifier = hasattr(model, "predict_proba")
+    is_known = np.isin(y_test, np.unique(y_train)) if is_classifier else np.ones(len(y_test), dtype=bool)
+    halves = [is_first & is_known, ~is_first & is_known]
+    watch = _Watch(patience_of(model.learning_rate), time.process_time() + MOST_SECONDS)
+    balanced = getattr(model, "class_weight", None) == "balanced"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        start = time.process_time()
-        if scorer is None and (prepared is not None or finds_rounds(configuration)):
-            pipeline: Any = build_pipeline(configuration, task, random_state=random_state, n_jobs=n_jobs)
-            frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
-            weights = None if sample_weight is None else sample_weight[train]
-        if finds_rounds(configuration) and scorer is None:
-            prediction, rounds = fit_by_halves(
-                pipeline,
-                (frame.iloc[train], y[train]),
-                (frame.iloc[test], y[test]),
-                weights,
-                seed=random_state,
-            )
-            fitted = time.process_time()
-        elif prepared is not None and scorer is None:
-            (X_train, in_train), (X_test, in_test) = prepared(
-                fold, pipeline[:-1], frame.iloc[train], y[train], frame.iloc[test]
-            )
-            before, start, pipeline = (in_train, in_test), time.process_time(), pipeline[-1]
-            pipeline.fit(X_train, y[train], **({} if weights is None else {"sample_weight": weights}))
-            fitted = time.process_time()
-            prediction = (pipeline.predict if classes is None else pipeline.predict_proba)(X_test)
-        else:
-            pipeline = fit_pipeline(
-                task,
-                configuration,
-                train,
-                sample_weight=sample_weight,
-                random_state=random_state,
-                n_jobs=n_jobs,
-            )
-            fitted = time.process_time()
-            predict = pipeline.predict if classes is None else pipeline.predict_proba
-            prediction = predict(task.X.iloc[test])
-        if classes is not None:
-            prediction = align_probabilities(prediction, pipeline.classes_, classes)
-        done = time.process_time()
-        scores = score_predictions(task.kind, y[test], prediction, classes)
-        if scorer is not None:
-            scores["scorer"] = float(scorer(pipeline, task.X.iloc[test], y[test]))
-    return scores, (before[0] + fitted - start, before[1] + done - fitted), rounds
+        # LightGBM 4.7 calls eval_set deprecated; those before know no other name.
+        warnings.simplefilter("ignore", FutureWarning)
+        model.fit(
+            ready,
+            y_train,
+            eval_set=[(left_out[half], y_test[half]) for half in halves],
+            callbacks=[watch],
+            **({"eval_class_weight": ["balanced"] * 2} if balanced else {}),
+            **({} if sample_weight is None else {"sample_weight": sample_weight}),
+        )
+    predict = model.predict_proba if is_classifier else model.predict
+    first, second = (np.asarray(predict(left_out, num_iteration=n)) for n in watch.rounds)
+    chosen = is_first if first.ndim == 1 else is_first[:, None]
+    return np.where(chosen, second, first), float(np.mean(watch.rounds))
+
+
+class _Watch:
+    """Ends boosting when neither half gains any more, or the time is up."""
+
+    order = 40
+    before_iteration = False
+
+    def __init__(self, patience: int, end: float) -> None:
+        self._patience = patience
+        self._end = end
+        self._best = [np.inf, np.inf]
+        self._is_done = [False, False]
+        self.rounds = [1, 1]
+
+    def __call__(self, env: Any) -> None:
+        from lightgbm import EarlyStopException
+
+        made = env.iteration + 1
+        for number, entry in enumerate(env.evaluation_result_list):
+            # A half that has waited long enough has chosen, however long the other one takes.
+            if not self._is_done[number] and entry[2] < self._best[number]:
+                self._best[number], self.rounds[number] = entry[2], made
+            self._is_done[number] |= made - self.rounds[number] >= self._patience
+        if (all(self._is_done) or time.process_time() >= self._end) and made < env.end_iteration:
+            raise EarlyStopException(env.iteration, env.evaluation_result_list)

@@ -48,12 +48,11 @@ class Evaluation:
 
     task: Task
     splits: list[Split]
-    options: dict[str, Any] = field(default_factory=dict)
     prepared: Prepared = field(default_factory=Prepared)
 
     def __call__(self, configuration: Configuration) -> Run:
         """Evaluate."""
-        return evaluate(self.task, configuration, self.splits, prepared=self.prepared, **self.options)
+        return evaluate(self.task, configuration, self.splits, prepared=self.prepared)
 
 
 class Died:
@@ -104,9 +103,9 @@ class Worker:
         elif self._process is not None:
             self._send(packed(problem))
 
-    def set_task(self, task: Task, splits: list[Split], **options: Any) -> None:
-        """Hand over the task of the coming runs, with the options of :func:`evaluate`."""
-        self.set_problem(Evaluation(task, splits, options))
+    def set_task(self, task: Task, splits: list[Split]) -> None:
+        """Hand over the task of the coming runs."""
+        self.set_problem(Evaluation(task, splits))
 
     def submit(self, message: Any) -> None:
         """Send a message; the reply comes by :meth:`result`, or to the queue of replies."""

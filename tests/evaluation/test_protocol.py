@@ -9,11 +9,18 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 
 from autometa.errors import DataError
-from autometa.evaluation import Protocol, Run, evaluate, make_splits
-from autometa.evaluation._protocol import Prepared
+from autometa.evaluation import Protocol, Run, evaluate, fit_pipeline, make_splits
+from autometa.evaluation._protocol import Prepared, fit_by_halves
 from autometa.metrics import stored_metrics
 from autometa.pipelines import build_pipeline
-from autometa.space import Algorithm, Configuration, SearchSpace, register_algorithm
+from autometa.space import (
+    Algorithm,
+    Configuration,
+    SearchSpace,
+    finds_rounds,
+    grown_configurations,
+    register_algorithm,
+)
 from autometa.task import Task
 
 
@@ -161,9 +168,15 @@ def test_a_run_holds_every_stored_metric_its_spread_and_seconds(kind):
 @pytest.mark.parametrize(("kind", "metric"), [("binary", "neg_log_loss"), ("regression", "r2")])
 def test_scores_are_means_over_folds_of_what_scikit_learn_says(kind, metric):
     task = make_task(kind)
-    run = evaluate(task, default("linear", kind), make_splits(task, Protocol()), scorer=get_scorer(metric))
+    splits, scorer = make_splits(task, Protocol()), get_scorer(metric)
+    fitted = [fit_pipeline(task, default("linear", kind), train) for train, _ in splits]
+    scored = [
+        scorer(model, task.X.iloc[test], task.y.iloc[test])
+        for model, (_, test) in zip(fitted, splits, strict=True)
+    ]
+    run = evaluate(task, default("linear", kind), splits)
     sign = -1 if metric.startswith("neg_") else 1
-    assert run.scores["scorer"] == pytest.approx(sign * run.scores[metric.removeprefix("neg_")])
+    assert np.mean(scored) == pytest.approx(sign * run.scores[metric.removeprefix("neg_")])
 
 
 def test_the_same_run_twice_gives_the_same_scores():
@@ -175,27 +188,13 @@ def test_the_same_run_twice_gives_the_same_scores():
 
 def test_weights_reach_the_model():
     task = make_task("regression")
-    splits = make_splits(task, Protocol())
-    weight = np.where(task.X["b"] > 0, 1000.0, 1.0)
-    plain = evaluate(task, default("linear", "regression"), splits)
-    weighted = evaluate(task, default("linear", "regression"), splits, sample_weight=weight)
-    same = evaluate(task, default("linear", "regression"), splits, sample_weight=np.ones(task.n_rows))
-    assert weighted.scores != plain.scores
-    assert same.scores == pytest.approx(plain.scores)
-
-
-def test_after_each_fold_the_caller_may_stop():
-    task = make_task()
-    seen = []
-
-    def stop(fold: int, scores: dict[str, float]) -> None:
-        seen.append((fold, set(scores)))
-        if fold == 1:
-            raise StopAsyncIteration
-
-    with pytest.raises(StopAsyncIteration):
-        evaluate(task, default("linear", "binary"), make_splits(task, Protocol()), on_fold=stop)
-    assert seen == [(0, set(stored_metrics("binary"))), (1, set(stored_metrics("binary")))]
+    weights = (None, np.where(task.X["b"] > 0, 1000.0, 1.0), np.ones(task.n_rows))
+    plain, weighted, same = (
+        fit_pipeline(task, default("linear", "regression"), sample_weight=weight).predict(task.X)
+        for weight in weights
+    )
+    assert not np.allclose(weighted, plain)
+    np.testing.assert_allclose(same, plain)
 
 
 class Failing(ClassifierMixin, BaseEstimator):
@@ -233,13 +232,12 @@ def test_whatever_a_model_does_is_a_run_with_its_reason(error, answer, status, r
     assert run.n_train == 80
 
 
-def test_a_score_that_cannot_be_had_fails_the_run_unless_it_is_not_required():
+def test_a_score_that_cannot_be_had_fails_the_run():
     task = make_task()
     one_class = np.flatnonzero(task.y == 1)[:5]
     splits = [(np.setdiff1d(np.arange(task.n_rows), one_class), one_class)]
     run = evaluate(task, default("linear", "binary"), splits)
     assert (run.status, run.reason) == ("failed", "roc_auc is not finite")
-    assert evaluate(task, default("linear", "binary"), splits, required=["log_loss"]).ok
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -267,3 +265,54 @@ def test_a_preparation_is_fitted_once_for_each_fold_and_its_seconds_count_each_t
     assert again[0][1] == first[0][1] > 0
     other = prepared(1, part, task.X.iloc[train], y[train], task.X.iloc[test])
     assert other[0][0] is not first[0][0]
+
+
+def make_table_of_products(kind: str, n_rows: int = 600) -> Task:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(n_rows, 4)), columns=list("abcd"))
+    y = X["a"] * X["b"] + np.sin(2 * X["c"]) + 0.5 * rng.normal(size=n_rows)
+    return Task.from_frame(X, y if kind == "regression" else pd.qcut(y, 3, labels=False))
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "regression"])
+def test_no_row_has_a_say_in_its_own_prediction(kind):
+    task = make_table_of_products(kind)
+    y = task.y.to_numpy()
+    train, test = np.arange(400), np.arange(400, 600)
+    configuration = grown_configurations("regression" if kind == "regression" else "classification")[0]
+
+    def predict(labels):
+        pipeline = build_pipeline(configuration, task)
+        return fit_by_halves(pipeline, (task.X.iloc[train], y[train]), (task.X.iloc[test], labels))
+
+    honest, rounds = predict(y[test])
+    is_first = np.random.default_rng(0).permutation(len(test)) % 2 == 0
+    for half in (is_first, ~is_first):
+        shuffled = y[test].copy()
+        shuffled[half] = np.random.default_rng(1).permutation(shuffled[half])
+        changed, fewer = predict(shuffled)
+        np.testing.assert_array_equal(honest[half], changed[half])
+        # Labels that mean nothing are best foretold by few rounds.
+        assert fewer < rounds
+
+
+def test_a_run_tells_the_rounds_where_they_were_found():
+    task = make_table_of_products("regression")
+    splits = [(np.arange(400), np.arange(400, 600))]
+    found = evaluate(task, grown_configurations("regression")[0], splits)
+    assert found.ok
+    assert 1 <= found.rounds < 2000
+    assert found.to_record()["rounds"] == found.rounds
+    fixed = evaluate(task, SearchSpace.for_kind("regression")["lightgbm"].default_configuration(), splits)
+    assert np.isnan(fixed.rounds)
+    assert fixed.scores["r2"] > 0.3
+    assert found.scores["r2"] == pytest.approx(fixed.scores["r2"], abs=0.15)
+
+
+@pytest.mark.parametrize("target", ["classification", "regression"])
+def test_grown_configurations_are_of_the_space_and_differ(target):
+    space, found = SearchSpace.for_kind(target), grown_configurations(target)
+    assert len({c.id for c in found}) == len(found)
+    for configuration in found:
+        assert space.problems(configuration) == []
+        assert finds_rounds(configuration)
