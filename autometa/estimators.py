@@ -185,28 +185,10 @@ class _AutoMeta(BaseEstimator):
         task = Task.from_frame(
             frame, target, kind=self._kind, metric=self.metric, column_types=self.column_types
         )
-        result = tune(
-            task,
-            None,
-            n_trials=self.n_trials,
-            timeout=self.timeout,
-            cv=self.cv,
-            groups=groups,
-            sample_weight=sample_weight,
-            n_jobs=self.n_jobs,
-            cluster=self.cluster,
-            random_state=self.random_state,
-            ensemble_size=self.ensemble_size,
-            algorithms=self.algorithms,
-            metamodel=self.metamodel,
-            memory_limit=self.memory_limit,
-            max_predict_seconds=self.max_predict_seconds,
-            storage=self.storage,
-            study_name=self.study_name,
-            callbacks=self.callbacks,
-            schedule=self.schedule,
-            progress=self.progress,
-        )
+        options = self.get_params(deep=False)
+        # The task has them.
+        del options["metric"], options["column_types"]
+        result = tune(task, None, groups=groups, sample_weight=sample_weight, **options)
         self.columns_ = frame.columns.tolist()
         self._has_names = _has_names(X) and not (isinstance(X, pd.DataFrame) and _are_numbered(X.columns))
         self._schema = task.schema()

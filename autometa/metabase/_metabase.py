@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.errors import StorageError, UsageError
-from autometa.metabase._checks import find_problems, find_twins
 from autometa.metabase._files import (
     CONFIGURATION_COLUMNS,
     FEW_PREFIX,
@@ -35,7 +34,7 @@ from autometa.metabase._files import (
     write_manifest,
     write_parquet,
 )
-from autometa.metabase._scores import Cells, levels_of, of_kind
+from autometa.metabase._scores import Cells, find_problems, find_twins, levels_of, of_kind
 from autometa.metrics import as_gain, stored_metrics
 from autometa.space import Configuration, target_of
 

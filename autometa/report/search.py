@@ -33,8 +33,7 @@ from autometa.report._page import (
     make_tile,
     name_table,
 )
-from autometa.report._predictions import describe_predictions
-from autometa.report._table import describe_table
+from autometa.report._table import describe_predictions, describe_table
 from autometa.report.recommendations import TaskMap, describe_known
 from autometa.storage import write_file
 from autometa.wording import (

@@ -7,20 +7,24 @@ function leaves alone what has been read before.
 from __future__ import annotations
 
 import contextlib
+import csv
 import functools
 import math
 import operator
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from autometa.tables._calendar import MONTHS, WEEKDAYS
-
+# Words that stand in dates: of months full names, in the forms that dates have, and usual abbreviations, in languages
+# of Europe; of weekdays those of the west, none that is a month as well.
+with Path(__file__).with_name("calendar.csv").open(encoding="utf-8", newline="") as _lines:
+    _WORDS_OF: Final = {row["name"]: row["words"].split() for row in csv.DictReader(_lines)}
 _BEHIND_TIME: Final = r"(?:(?<=[\d:])|(?<=[apAP][mM]))"
 _MINUTES: Final = r"(:[0-5]\d(?::[0-5]\d)?)"
 # The usual meaning of letters that stand for several zones; RFC 2822 has the American ones.
@@ -230,22 +234,18 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
             pd.DataFrame.apply,
             {"func": pd.to_datetime, "errors": "coerce", "format": "ISO8601", "utc": True},
         ),
-        "seconds to dates": (
-            pd.DataFrame.apply,
-            {"func": pd.to_datetime, "errors": "coerce", "unit": "s", "utc": True},
-        ),
-        "thousandths of seconds to dates": (
-            pd.DataFrame.apply,
-            {"func": pd.to_datetime, "errors": "coerce", "unit": "ms", "utc": True},
-        ),
-        "millionths of seconds to dates": (
-            pd.DataFrame.apply,
-            {"func": pd.to_datetime, "errors": "coerce", "unit": "us", "utc": True},
-        ),
-        "billionths of seconds to dates": (
-            pd.DataFrame.apply,
-            {"func": pd.to_datetime, "errors": "coerce", "unit": "ns", "utc": True},
-        ),
+        **{
+            f"{part}seconds to dates": (
+                pd.DataFrame.apply,
+                {"func": pd.to_datetime, "errors": "coerce", "unit": unit, "utc": True},
+            )
+            for part, unit in {
+                "": "s",
+                "thousandths of ": "ms",
+                "millionths of ": "us",
+                "billionths of ": "ns",
+            }.items()
+        },
         # Dates as they are taken for periods already pass.
         "start of period": (pd.DataFrame.apply, {"func": operator.methodcaller("astype", "datetime64[s]")}),
         "half years and months to months": _replace_all(
@@ -297,13 +297,14 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         ),
         "months to English": _replace_all(
             {
-                rf"(?i)(?<![^\W\d_])(?:{'|'.join(sorted(words.split(), key=len, reverse=True))})(?![^\W\d_])\.?": month
-                for month, words in MONTHS.items()
+                rf"(?i)(?<![^\W\d_])(?:{'|'.join(sorted(words, key=len, reverse=True))})(?![^\W\d_])\.?": month
+                for month, words in _WORDS_OF.items()
+                if month != "weekday"
             }
         ),
         "without words in dates": _replace_all(
             {
-                rf"(?i)^\s*(?:{'|'.join(WEEKDAYS.split())})\.?,?\s+(?:den\s+|de\s+)?(?=\d)": "",
+                rf"(?i)^\s*(?:{'|'.join(_WORDS_OF['weekday'])})\.?,?\s+(?:den\s+|de\s+)?(?=\d)": "",
                 r"(?i)(?<=[\d.])(?:st|nd|rd|th)?\s+(?:of|de|di|d[eo]l|d')\s+(?=[^\W\d_]{3})": " ",
                 r"(?i)(?<=[^\W\d_])[.]?,?\s+(?:de|del|di|do|of|\u0433\u043e\u0434\u0430)\s+(?=\d{4})": " ",
                 r"(?i)(?<=\d{4})\s*(?:r|\u0433|\u0440)\.?(?=,?\s|$)": "",

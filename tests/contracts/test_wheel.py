@@ -54,7 +54,8 @@ def test_the_wheel_holds_the_package_and_the_metadata_base(root, wheel):
         for path in (root / "metadata").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    expected = sources | data | {"autometa/py.typed", "autometa/metafeatures/catalogue.csv"}
+    lists = {"autometa/metafeatures/catalogue.csv", "autometa/tables/calendar.csv"}
+    expected = sources | data | lists | {"autometa/py.typed"}
     assert {name for name in wheel if ".dist-info/" not in name} == expected
     assert {"tasks.parquet", "configurations.parquet", "runs.parquet", "manifest.json", "README.md"} <= {
         name.removeprefix("autometa/metadata/") for name in data
