@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from inspect import cleandoc
+from inspect import cleandoc, signature
 from typing import Any, Final, Self, TypeVar
 
 import numpy as np
@@ -24,6 +24,10 @@ from autometa.task import Task
 from autometa.tuning import Callback, Schedule, tune
 
 _Class = TypeVar("_Class", bound=type)
+# Of a search: all but what the rows and the task say.
+_OPTIONS: Final = signature(tune).parameters.keys() - {
+    *("X", "y", "groups", "sample_weight", "kind", "metric", "column_types"),
+}
 # What both estimators take and have, once.
 _PARAMETERS: Final = """
 Parameters
@@ -185,9 +189,7 @@ class _AutoMeta(BaseEstimator):
         task = Task.from_frame(
             frame, target, kind=self._kind, metric=self.metric, column_types=self.column_types
         )
-        options = self.get_params(deep=False)
-        # The task has them.
-        del options["metric"], options["column_types"]
+        options = {name: getattr(self, name) for name in _OPTIONS}
         result = tune(task, None, groups=groups, sample_weight=sample_weight, **options)
         self.columns_ = frame.columns.tolist()
         self._has_names = _has_names(X) and not (isinstance(X, pd.DataFrame) and _are_numbered(X.columns))

@@ -53,30 +53,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="also with so many training rows, on larger tables, N configurations of each algorithm",
     )
-    parser.add_argument(
-        "--grown",
-        metavar="ROWS",
-        nargs="+",
-        type=whole_number,
-        default=[],
-        help="with so many training rows also boosted models whose rounds early stopping finds",
-    )
-    parser.add_argument(
-        "--few",
-        metavar="ROWS",
-        nargs="+",
-        type=whole_number,
-        default=[],
-        help="with so few training rows, on larger tables, what was recommended for so few; describe these rows",
-    )
-    parser.add_argument(
-        "--words",
-        metavar="ROWS",
-        nargs="+",
-        type=whole_number,
-        default=[],
-        help="with so many training rows, what was recommended for tables of words",
-    )
+    for name, text in (
+        ("--grown", "with so many training rows also boosted models whose rounds early stopping finds"),
+        (
+            "--few",
+            "with so few training rows, on larger tables, what was recommended for so few; describe these rows",
+        ),
+        ("--words", "with so many training rows, what was recommended for tables of words"),
+    ):
+        parser.add_argument(name, metavar="ROWS", nargs="+", type=whole_number, default=[], help=text)
     parser.add_argument(
         "--tuned",
         metavar="N",

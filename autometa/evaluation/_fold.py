@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from autometa.ensemble import side_by_side
-from autometa.evaluation._protocol import Split, as_pipelines_see_it, fit_pipeline
+from autometa.evaluation._protocol import Split, as_pipelines_see_it, fit_pipeline, patience_of
 from autometa.pipelines import build_pipeline, build_plain_pipeline, is_supervised, split_preparation
 from autometa.space import Configuration
 from autometa.task import Task
@@ -362,8 +362,6 @@ class FoldFitter:
         ):
             model.fit(X, y, callbacks=[_stop_at(end, rest)], **weights)
             return None
-        # A small rate needs longer to show that nothing comes any more.
-        patience = int(np.clip(3.0 / model.learning_rate, 30, 100))
         import lightgbm
 
         is_known = np.isin(self.y[test], np.unique(y)) if self._task.kind != "regression" else slice(None)
@@ -374,7 +372,10 @@ class FoldFitter:
             y,
             eval_set=[(X_test[is_known], self.y[test][is_known])],
             **({"eval_class_weight": ["balanced"]} if balanced else {}),
-            callbacks=[lightgbm.early_stopping(patience, verbose=False), _stop_at(end, rest)],
+            callbacks=[
+                lightgbm.early_stopping(patience_of(model.learning_rate), verbose=False),
+                _stop_at(end, rest),
+            ],
             **weights,
         )
         rounds = int(model.best_iteration_ or model.n_estimators_)

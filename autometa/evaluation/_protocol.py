@@ -347,7 +347,6 @@ def fit_by_halves(
     pipeline: Pipeline,
     train: tuple[Any, NDArray[Any]],
     test: tuple[Any, NDArray[Any]],
-    sample_weight: NDArray[Any] | None = None,
     *,
     seed: int = 0,
 ) -> tuple[NDArray[Any], float]:
@@ -360,7 +359,6 @@ def fit_by_halves(
     pipeline : Pipeline
         With LightGBM as its last step; fitted in place.
     train, test : (X, y)
-    sample_weight : ndarray of shape (n_train,), optional
     seed : int, default=0
         Deals the rows left out into halves.
 
@@ -388,7 +386,6 @@ def fit_by_halves(
             eval_set=[(left_out[half], y_test[half]) for half in halves],
             callbacks=[watch],
             **({"eval_class_weight": ["balanced"] * 2} if balanced else {}),
-            **({} if sample_weight is None else {"sample_weight": sample_weight}),
         )
     predict = model.predict_proba if is_classifier else model.predict
     first, second = (np.asarray(predict(left_out, num_iteration=n)) for n in watch.rounds)

@@ -32,9 +32,7 @@ from autometa.space.encoders import Words, choose_encoding, encodings
 from autometa.task import ColumnType, Task
 
 
-def build_pipeline(
-    configuration: Configuration, task: Task, *, random_state: int | None = 0, n_jobs: int = 1
-) -> Pipeline:
+def build_pipeline(configuration: Configuration, task: Task, *, random_state: int | None = 0) -> Pipeline:
     """Build the unfitted pipeline of a configuration for the columns of a task.
 
     Parameters
@@ -45,8 +43,6 @@ def build_pipeline(
     task : Task
         Its column types decide the preprocessing.
     random_state : int or None, default=0
-    n_jobs : int, default=1
-        Threads of the estimator, where it has any.
 
     Returns
     -------
@@ -66,7 +62,7 @@ def build_pipeline(
         extra["categorical_features"] = list(range(len(encoding.levels)))
     if params.get("class_weight") == "balanced" and algorithm.name in ("random_forest", "extra_trees"):
         params["class_weight"] = _forest_class_weight(task)
-    model = _make_estimator(algorithm, {**extra, **params}, random_state, n_jobs)
+    model = _make_estimator(algorithm, {**extra, **params}, random_state)
     model = _complete_model(model, algorithm, task)
     preparation = make_preparation(algorithm, task, scaler, encoding)
     steps: list[tuple[str, Any]] = [("prepare", preparation), ("model", model)]
@@ -76,7 +72,7 @@ def build_pipeline(
 
 
 def build_plain_pipeline(
-    configuration: Configuration, task: Task, *, random_state: int | None = 0, n_jobs: int = 1
+    configuration: Configuration, task: Task, *, random_state: int | None = 0
 ) -> Pipeline:
     """Build a pipeline that is quick to prepare: text is left out, and categories are no more than their levels.
 
@@ -84,10 +80,10 @@ def build_plain_pipeline(
     """
     types = {name: "ignored" if kind == "text" else kind for name, kind in task.column_types.items()}
     if set(types.values()) == {"ignored"}:
-        return build_pipeline(configuration, task, random_state=random_state, n_jobs=n_jobs)
+        return build_pipeline(configuration, task, random_state=random_state)
     levels = Configuration(configuration.algorithm, {**configuration.params, "categories": "levels"})
     plain = replace(task, column_types=cast("dict[str, ColumnType]", types))
-    return build_pipeline(levels, plain, random_state=random_state, n_jobs=n_jobs)
+    return build_pipeline(levels, plain, random_state=random_state)
 
 
 def characters_of_a_row(task: Task) -> float:
@@ -105,7 +101,7 @@ def takes_weights(algorithm: Algorithm) -> bool:
     chosen = {name: value for name, value in algorithm.default.items() if name != "scaler"}
     params = chosen if algorithm.translate is None else algorithm.translate(chosen)
     return bool(
-        has_fit_parameter(_make_estimator(algorithm, {**algorithm.fixed, **params}, 0, 1), "sample_weight")
+        has_fit_parameter(_make_estimator(algorithm, {**algorithm.fixed, **params}, 0), "sample_weight")
     )
 
 
@@ -175,9 +171,7 @@ def _words(task: Task, asked: Mapping[str, str]) -> Words:
     )
 
 
-def _make_estimator(
-    algorithm: Algorithm, params: dict[str, Any], random_state: int | None, n_jobs: int
-) -> Any:
+def _make_estimator(algorithm: Algorithm, params: dict[str, Any], random_state: int | None) -> Any:
     if isinstance(algorithm.estimator, str):
         module, _, name = algorithm.estimator.partition(":")
         factory = getattr(importlib.import_module(module), name)
@@ -187,7 +181,7 @@ def _make_estimator(
     if "random_state" in accepted:
         params.setdefault("random_state", random_state)
     if "n_jobs" in accepted and algorithm.takes_n_jobs:
-        params.setdefault("n_jobs", n_jobs)
+        params.setdefault("n_jobs", 1)
     return factory(**params)
 
 
