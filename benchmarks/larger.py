@@ -26,12 +26,18 @@ from sklearn.model_selection import train_test_split
 
 from autometa import MetaBase
 from autometa.collection import read_catalog
-from autometa.evaluation import fit_pipeline, score_predictions
+from autometa.evaluation import fit_pipeline
 from autometa.metabase import level_of
 from autometa.metafeatures import describe_task
 from autometa.metamodel import MetaModel, Neighbourhood
 from autometa.metamodel.known import KnownTasks
-from autometa.metrics import align_probabilities, baseline_scores, perfect_score, stored_metrics
+from autometa.metrics import (
+    align_probabilities,
+    baseline_scores,
+    perfect_score,
+    score_predictions,
+    stored_metrics,
+)
 from autometa.space import Configuration, SearchSpace
 from autometa.training._report import DEPTHS, clustered_error
 

@@ -49,8 +49,8 @@ from autometa import MetaBase, MetaModel
 from autometa.collection import read_catalog
 from autometa.collection.directory import TaskSource
 from autometa.errors import AutometaError
-from autometa.evaluation import Protocol, Run, evaluate, make_splits, score_predictions
-from autometa.metrics import as_gain, baseline_scores, perfect_score, resolve_metric
+from autometa.evaluation import Protocol, Run, evaluate, make_splits
+from autometa.metrics import as_gain, baseline_scores, perfect_score, resolve_metric, score_predictions
 from autometa.recommendation import Recommendations, recommend_for_task
 from autometa.space import Configuration, SearchSpace
 from autometa.task import KINDS, Task

@@ -41,9 +41,8 @@ from autometa import MetaModel
 from autometa.collection import read_catalog
 from autometa.collection.directory import TaskSource
 from autometa.errors import AutometaError
-from autometa.evaluation import score_predictions
 from autometa.experience import load_metamodel
-from autometa.metrics import as_gain, resolve_metric
+from autometa.metrics import as_gain, resolve_metric, score_predictions
 from autometa.pipelines import build_pipeline
 from autometa.recommendation import recommend_for_task
 from autometa.space import SearchSpace

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from autometa.evaluation import score_predictions
-from autometa.metrics import align_probabilities, stored_metrics
+from autometa.metrics import align_probabilities, score_predictions, stored_metrics
 
 EXPECTED = {
     "accuracy": lambda y, proba, classes: metrics.accuracy_score(y, classes[proba.argmax(axis=1)]),

@@ -13,7 +13,6 @@ from autometa.evaluation._fold import (
 )
 from autometa.evaluation._protocol import Protocol, Run, Split, evaluate, fit_pipeline, make_splits
 from autometa.evaluation._worker import WORKER_DIED, Died, Replies, Worker
-from autometa.metrics import area_under_curve, f1_macro, score_predictions
 
 __all__ = [
     "EARLY_STOPPING_ROWS",
@@ -29,13 +28,10 @@ __all__ = [
     "Run",
     "Split",
     "Worker",
-    "area_under_curve",
     "evaluate",
-    "f1_macro",
     "fit_pipeline",
     "make_splits",
     "nested_order",
     "nested_rows",
-    "score_predictions",
     "target_codes",
 ]

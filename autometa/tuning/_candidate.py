@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from optuna.trial import Trial
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-from autometa.evaluation import FoldFit, Split, area_under_curve, nested_order, nested_rows, score_predictions
-from autometa.metrics import Metric, stored_metrics
+from autometa.evaluation import FoldFit, Split, nested_order, nested_rows
+from autometa.metrics import Metric, area_under_curve, score_predictions, stored_metrics
 from autometa.space import Configuration
 from autometa.task import Task
 

@@ -109,7 +109,6 @@ class Search:
         self.preparations: dict[str, bytes] = {}
         self.history: list[tuple[float, Candidate, float]] = []
         self.interrupted = False
-        self.ended_early = False
 
     def run(self) -> None:
         """Run; an interruption from the keyboard ends the search early and is noted, not raised.
@@ -235,7 +234,6 @@ class Search:
         if self._n_left < 1:
             return None
         if self._deadline.seconds is not None and self._n_idle_proposals >= self._schedule.patience:
-            self.ended_early = True
             return None
         candidate = next(self._asked(), None)
         if candidate is not None:
