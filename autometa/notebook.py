@@ -172,15 +172,6 @@ def render_search_card(result: Any) -> str:
     )
 
 
-def _notes(suggestion: Any) -> list[str]:
-    """Return what was changed and why; the parameters that the user does not search stand together."""
-    lacking = [change.name for change in suggestion.changes if change.action == "unknown"]
-    notes = [str(change) for change in suggestion.changes if change.action != "unknown"]
-    if lacking:
-        notes.append(f"not in the search space: {', '.join(lacking)}")
-    return [*notes, *([suggestion.reason] if suggestion.reason else [])]
-
-
 def render_warm_start_card(n_enqueued: int, suggestions: Sequence[Any], text: str) -> str:
     """Return what a warm start did as HTML.
 
@@ -192,7 +183,7 @@ def render_warm_start_card(n_enqueued: int, suggestions: Sequence[Any], text: st
         The same in plain text.
     """
     has_run = any(s.trial_number is not None for s in suggestions)
-    notes = ["; ".join(_notes(s)) for s in suggestions]
+    notes = [s.notes for s in suggestions]
     facts = ["Only configurations enter the study, never a score of another table."]
     # What holds of every suggestion is said once.
     has_notes = len(set(notes)) > 1

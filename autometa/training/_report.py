@@ -14,9 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.metamodel import MetaModel, Neighbourhood, greedy_portfolio
-from autometa.metamodel.forest import principal_components
 from autometa.metamodel.known import KnownTasks
 from autometa.report import Dot, Point, Section, render_report
+from autometa.report.recommendations import TaskMap
 
 IntArray = NDArray[np.intp]
 Ranker = Callable[[KnownTasks, int, str, IntArray], list[int]]
@@ -362,7 +362,7 @@ def render_training_report(report: TrainingReport, model: MetaModel | None = Non
     if own := report.own_lines():
         sections.insert(1, Section(own[0].strip(), [line.strip() for line in own[1:]]))
     if model is not None:
-        sections += [_map(target, part) for target, part in model.parts.items()]
+        sections += [_map(target, model) for target in model.parts]
     return render_report("What the meta-model learned", sections)
 
 
@@ -382,30 +382,16 @@ def _sections(report: TrainingReport) -> Iterator[Section]:
         yield Section(heading, lines, _TITLES, rows, "<" + ">" * (len(_TITLES) - 1), dots)
 
 
-def _map(target: str, part: KnownTasks) -> Section:
+def _map(target: str, model: MetaModel) -> Section:
     about = (
         "Each circle is a task, placed by the ranks of all configurations under all metrics: where two are near, "
         "configurations come in the same order. Its colour is the algorithm of the configuration that is best over all "
         "metrics."
     )
-    names = [
-        task if pd.isna(name) else name
-        for task, name in zip(part.tasks["task_id"], part.tasks["name"], strict=True)
-    ]
-    ranks = [_centred_ranks(levels) for _, levels in part.filled.values()]
-    algorithms = [c.algorithm for c in part.configurations.values()]
-    best = [algorithms[i] for i in np.mean(ranks, axis=0).argmax(axis=1)]
-    places = principal_components(np.hstack(ranks), 2)[:, :2]
-    table = zip(names, places.tolist(), best, strict=True)
+    known = TaskMap.of(model, target)
+    table = zip(known.names, known.coordinates.tolist(), known.best_algorithms, strict=True)
     points = [Point(f"{name}: {best}", x, y, best) for name, (x, y), best in table]
     return Section(f"{target}: a map of the known tasks", [about], points=points)
-
-
-def _centred_ranks(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks of each row's values, mean rank for ties, centred and of unit length: products are rank correlations."""
-    ranks = pd.DataFrame(table).rank(axis=1).to_numpy()
-    ranks = ranks - ranks.mean(axis=1, keepdims=True)
-    return np.asarray(ranks / np.maximum(np.linalg.norm(ranks, axis=1, keepdims=True), 1e-12))
 
 
 def _label(row: pd.Series) -> str:

@@ -62,13 +62,17 @@ class Suggestion:
     position: int | None = None
     ignored: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
+    @property
+    def notes(self) -> str:
+        """What was changed and why; the parameters that the user does not search stand together."""
         lacking = [change.name for change in self.changes if change.action == "unknown"]
-        others = [str(change) for change in self.changes if change.action != "unknown"]
+        notes = [str(change) for change in self.changes if change.action != "unknown"]
         if lacking:
-            others.append(f"not in the search space: {', '.join(lacking)}")
-        notes = "; ".join([*others, *([self.reason] if self.reason else [])])
-        line = f"{self.rank:>3}  {self.status:<9} {self.algorithm:<23} {notes}".rstrip()
+            notes.append(f"not in the search space: {', '.join(lacking)}")
+        return "; ".join([*notes, *([self.reason] if self.reason else [])])
+
+    def __str__(self) -> str:
+        line = f"{self.rank:>3}  {self.status:<9} {self.algorithm:<23} {self.notes}".rstrip()
         if self.trial_number is None:
             return line
         score = "" if self.score is None else f", score {self.score:.6g} (rank {self.position})"
