@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # Where a cell begins with one of these, spreadsheets take it for a formula, or drop what is before one
 # (OWASP, "CSV Injection").
 FORMULA_MARKS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-
 # Seconds after which the lock on a journal is that of a process that was killed: an append takes milliseconds.
 LOCK_SECONDS: Final = 10
 _POSTGRESQL: Final = "postgresql://"

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from autometa.metrics import Metric
-    from autometa.report import Section
     from autometa.task import Task
 
 _STYLES: Final = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
@@ -31,7 +30,6 @@ _LEAST_WIDTH: Final = 24  # narrower columns break every other word
 _LEAST_COLUMNS: Final = 3  # beside each other, however narrow a terminal is
 _GAP: Final = "  "
 _WRAPPING: Final[dict[str, Any]] = {"break_on_hyphens": False, "break_long_words": False}
-
 _NOVELTIES: Final = (
     (0.25, "much like tables that are known"),
     (0.5, "somewhat like tables that are known"),

@@ -39,7 +39,6 @@ __all__ = [
     "read_catalog",
 ]
 
-
 # Runs that one worker takes in a row: enough that loading the table counts little, few enough to share at the end.
 CHUNK: Final = 16
 # Seconds to wait for the runs of others, and between looks at the workers.

@@ -87,7 +87,6 @@ WORDS: Final[Places] = {
         "random_forest": (8,),
     },
 }
-
 _ATTEMPTS: Final = 3  # of a run whose process was killed from outside: what kills it thrice is the run itself
 # The folds that predictions are recorded in: those of a search on a table of fewer than 8,000 rows, on all its rows.
 RECORDED: Final = Protocol(5, max_train_rows=100_000, max_test_rows=10_000, enough_test_rows=2**62)

@@ -46,7 +46,6 @@ __all__ = [
     "read",
 ]
 
-
 FloatArray = NDArray[np.float64]
 # The first pick, and what one look at a list takes in.
 DEPTHS: Final = (1, 5)

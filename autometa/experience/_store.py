@@ -47,7 +47,6 @@ _PREFIX: Final = "metabase-"
 # The newest, and the one before, which another process may be reading.
 _KEPT: Final = 2
 _CURE: Final = "Remove it with autometa learn --forget, then learn again."
-
 JOINT: Final = "*"
 # What tune notes on its studies; with the folds alike, scores of one table compare.
 _SEARCH: Final = "autometa:search"

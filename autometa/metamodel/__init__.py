@@ -32,8 +32,6 @@ from autometa.space import Configuration, target_of
 
 __all__ = ["AlgorithmSelector", "MetaModel", "Neighbourhood", "PastRuns", "Prediction", "greedy_portfolio"]
 
-
-FloatArray = NDArray[np.float64]
 MODEL_SCHEMA: Final = 4
 # The last schema without larger training sets, which is read as well.
 OLDEST_SCHEMA: Final = 3

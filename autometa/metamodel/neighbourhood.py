@@ -24,13 +24,13 @@ from autometa.metamodel.known import KnownTasks, TunedRuns
 from autometa.space import Configuration
 from autometa.wording import N_SIMILAR, NEAR_BEST, explain_choice, explain_place
 
+FloatArray = NDArray[np.float64]
+
 # The README promises a library default among the first five; it costs no regret that could be measured.
 SAFE_PLACE: Final = 5
 # With a rival, on large tables: best of the first 3, 5 and 10 for classification -.014 +- .015, -.014 +- .008 and
 # -.008 +- .005 with 8,000 training rows, where the best default there would cost .028 +- .028 after three.
 RIVAL_PLACE: Final = 3
-
-FloatArray = NDArray[np.float64]
 # What seconds are worth where nobody limits them: without it regrets are the same within their errors.
 PRICE_OF_DOUBLING: Final = 0.01
 # On large tables many would have fitted LightGBM as it comes: what the first pick may lose against it counts half as

@@ -19,7 +19,9 @@ from autometa.metrics import stored_metrics
 from autometa.space import Configuration, finds_rounds
 
 FloatArray = NDArray[np.float64]
-# Each counts as so many runs that say nothing: among thousands they only keep the equations solvable.
+
+# Of the law of seconds. Each counts as so many runs that say nothing: among thousands they only keep the equations
+# solvable.
 SLOPE_RIDGE: Final = 1.0
 DEVIATION_RIDGE: Final = 0.1
 # What a fit costs whatever the size of the table, as a multiple of the cheapest hundredth of the algorithm's runs. Some
@@ -31,7 +33,6 @@ LEAST_REST: Final = 0.1
 _LEAST: Final = 1e-4
 # Fifteen years: what a law says far outside of what it has seen is finite.
 _LARGEST_LOG: Final = 20.0
-
 # A number of training rows is learned apart where it is so many times the usual one ...
 LEAST_STEP: Final = 4.0
 # ... and at least so many tasks and configurations have runs with it.

@@ -45,12 +45,15 @@ __all__ = [
     "PRODUCT",
     "Ranker",
     "TrainingReport",
+    "Verification",
     "nearest_tasks",
     "recommended",
     "render_training_report",
     "replay",
+    "simulate_task",
     "static_portfolio",
     "train",
+    "verify",
     "with_error",
 ]
 
@@ -58,8 +61,8 @@ __all__ = [
 MAX_FITS: Final = 4
 REGRETS_FILE: Final = "leave_one_family_out.parquet"
 SUMMARY_FILE: Final = "report.csv"
-
-# Enough for every algorithm's smallest fit, and for a test; few, as thousands of configurations are fitted.
+# Rows of the tables that a base is checked on: enough for every algorithm's smallest fit, and for a test; few, as
+# thousands of configurations are fitted.
 N_ROWS: Final = 90
 SPLIT: Final[Split] = (np.arange(N_ROWS - 30), np.arange(N_ROWS - 30, N_ROWS))
 

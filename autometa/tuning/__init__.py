@@ -49,7 +49,6 @@ __all__ = [
     "warm_start",
 ]
 
-
 _IDENTITY: Final = "autometa:search"
 
 

@@ -20,13 +20,13 @@ from autometa.space import Configuration, SearchSpace
 from autometa.tuning._candidate import Candidate, Objective, Problem
 from autometa.wording import SECOND_LAYER
 
+Array = NDArray[np.float64]
 Callback = Callable[[optuna.Study, FrozenTrial], object]
+
 INTERRUPTED: Final = "interrupted"
 FIRST_FAILURES: Final = 5
 # Bytes of fitted models that are kept: beyond, those of the worst candidates go.
 MODEL_BYTES: Final = 500_000_000
-
-Array = NDArray[np.float64]
 # Rows that the choice looks at while the search goes on: more do not change it, and take time from the fits.
 MAX_ROWS: Final = 10_000
 # Shares at which a newcomer is mixed into the present ensemble, to see whether it can help.
@@ -46,7 +46,7 @@ _SELECTION_STEPS: Final = 12
 MOST_BELOW: Final = 6
 # With many classes, predictions would be more columns than most tables have.
 MOST_COLUMNS: Final = 60
-# Changes to the defaults: what is left to learn is little, so trees are small and leaves hold some rows.
+# Its changes to the defaults: what is left to learn is little, so trees are small and leaves hold some rows.
 FOREST: Final[Mapping[str, Any]] = {"n_estimators": 150, "min_samples_leaf": 3}
 BOOSTING: Final[Mapping[str, Any]] = {
     "learning_rate": 0.03,
