@@ -6,9 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-import numpy as np
 import optuna
-from numpy.typing import NDArray
 
 from autometa.evaluation import Failure, FoldFit, Job
 from autometa.space import Configuration
@@ -20,7 +18,6 @@ from autometa.tuning._splits import Deadline, Pace
 from autometa.tuning._strategy import Strategy
 from autometa.wording import counted
 
-Array = NDArray[np.float64]
 # Without a limit on time so many are fitted on all folds before any is dropped.
 UNRACED: Final = 5
 # A sampler that gives so many known configurations in a row has nothing else to give.
