@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, Final, NoReturn, TextIO
+from typing import Any, Final, NoReturn
 
 from autometa import __version__
 from autometa.cli._terminal import complain, one_line, paint, set_volume
@@ -145,7 +145,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     set_volume(0)
     for stream in (sys.stdout, sys.stderr):
-        _tolerate(stream)
+        if isinstance(stream, io.TextIOWrapper):
+            # What its encoding lacks is shown as escapes.
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _run(arguments)
     except BrokenPipeError:
@@ -187,9 +189,3 @@ def _report(error: Exception) -> None:
     else:
         text = f"unexpected {type(error).__name__}: {error} (run it again with --debug for the traceback)"
     complain(f"{paint('error:', 'red', sys.stderr)} {one_line(without_passwords(text))}")
-
-
-def _tolerate(stream: TextIO) -> None:
-    """Let a stream show what its encoding lacks as escapes."""
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")

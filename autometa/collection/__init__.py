@@ -257,7 +257,8 @@ class _Collection:
                     self._queue_design(place, fidelity, designs[place.source.kind])
         if self._plan.n_tuned:
             for place in places:
-                self._queue_tuned(place)
+                self.report.n_total += self._plan.n_tuned
+                self._chunks.put(Chunk(place, self._plan.protocol, n_tuned=self._plan.n_tuned))
 
     def _places(self, sources: Sequence[Source]) -> list[Place]:
         existing = set(optuna.get_all_study_names(self._storage))
@@ -297,10 +298,6 @@ class _Collection:
         needs_description |= fidelity in self._plan.few - place.described_with
         for start in range(0, len(missing) or needs_description, CHUNK):
             self._chunks.put(Chunk(place, self._plan.at(fidelity), missing[start : start + CHUNK]))
-
-    def _queue_tuned(self, place: Place) -> None:
-        self.report.n_total += self._plan.n_tuned
-        self._chunks.put(Chunk(place, self._plan.protocol, n_tuned=self._plan.n_tuned))
 
     # -- working ------------------------------------------------------------------------------------------------
 

@@ -77,7 +77,7 @@ class Addition:
     def of(cls, part: KnownTasks, base: MetaBase) -> Addition:
         """Complete the rows of all tasks that have enough runs."""
         known = base.configurations_of(part.target) | base.configurations_of(part.target, tuned=True)
-        tables = {metric: fill_rows(_informative(regrets)) for metric, regrets in part.regrets.items()}
+        tables = {metric: fill_rows(r[np.isfinite(r).any(axis=1)]) for metric, r in part.regrets.items()}
         place = _Place(part, known)
         runs = dict(list(base.runs.groupby("task_id", sort=False)))
         histories = [
@@ -348,11 +348,6 @@ def _other_runs(
         [known[i] for _, i, _ in found],
         {m: np.array([levels.get(m, np.nan) for _, _, levels in found]) for m in part.regrets},
     )
-
-
-def _informative(table: FloatArray) -> FloatArray:
-    """The rows that hold anything."""
-    return table[np.isfinite(table).any(axis=1)]
 
 
 def _task_table(tasks: Sequence[Mapping[str, object]], part: KnownTasks) -> pd.DataFrame:

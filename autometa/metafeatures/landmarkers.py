@@ -77,7 +77,8 @@ class _Bench:
         rows = np.sort(chosen)
         encoded = _encode(summary)[rows]
         parts = (np.arange(n_rows) % 8)[np.argsort(np.argsort(chosen))]
-        squared_distances = _square_distances(encoded)
+        squares = (encoded**2).sum(axis=1)
+        squared_distances = np.asarray(squares[:, None] + squares - 2 * encoded @ encoded.T)
         return cls(
             ordinal=np.hstack([summary.ranks, summary.levels])[rows].astype("float32"),
             encoded=encoded,
@@ -131,11 +132,6 @@ def _encode(summary: Summary) -> FloatArray:
     frequent = np.argsort(-counts, axis=None, kind="stable")[:_MAX_ENCODED]
     columns, levels = np.unravel_index(frequent[counts.ravel()[frequent] > 1], counts.shape)
     return np.hstack([numbers, summary.levels[:, columns] == levels])
-
-
-def _square_distances(encoded: FloatArray) -> FloatArray:
-    squares = (encoded**2).sum(axis=1)
-    return np.asarray(squares[:, None] + squares - 2 * encoded @ encoded.T)
 
 
 def _cross_predict(learner: _Learner, bench: _Bench, quarter: int | None = None) -> FloatArray:

@@ -19,7 +19,7 @@ from autometa.metamodel import MetaModel, Neighbourhood, Prediction
 from autometa.metrics import Scale
 from autometa.recommendation._results import Recommendation, Recommendations, code_of
 from autometa.recommendation.mixture import MOST_MEMBERS, MOST_OF_AN_ALGORITHM, Candidates, leading_metrics
-from autometa.space import Configuration, SearchSpace
+from autometa.space import SearchSpace
 from autometa.task import Task
 
 __all__ = [
@@ -162,7 +162,7 @@ def recommend_for_task(
     near = model.about(metafeatures, task.kind, exclude=seen, n_train=task.n_rows)
     sizes = (task.n_rows, task.X.shape[1], len(task.classes))
     prediction = near.predict(task.metric.stored, sizes)
-    known = near.known.configurations.values()
+    known = list(near.known.configurations.values())
     allowed = np.array([space.suits(c, task.n_rows, task.n_rarest) for c in known])
     issues = [*task.warnings, *model.notices]
     allowed &= _affordable(prediction, allowed, time_budget, issues)
@@ -192,7 +192,7 @@ def recommend_for_task(
         costs=None if time_budget is None else prediction.costs(time_budget)[chosen],
         leading=leading,
         time_budget=time_budget,
-        default_seconds=_seconds_of_defaults(near, prediction),
+        default_seconds={known[i]: float(prediction.seconds[i]) for i in prediction.defaults},
     )
     clock.lap("ranking")
     return result
@@ -289,11 +289,6 @@ def _leading(
     return Candidates(
         tuple(configurations[i] for i in chosen), found[0].regret[chosen], found[0].seconds[chosen]
     )
-
-
-def _seconds_of_defaults(near: Neighbourhood, prediction: Prediction) -> dict[Configuration, float]:
-    configurations = list(near.known.configurations.values())
-    return {configurations[i]: float(prediction.seconds[i]) for i in prediction.defaults}
 
 
 def _items(

@@ -197,10 +197,8 @@ class Algorithm:
             name: axis.draw(u, self.default.get(name, ...))
             for (name, axis), u in zip(axes.items(), unit, strict=True)
         }
-        return Configuration(self.name, self._only_active(values), "space-filling")
-
-    def _only_active(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        return {name: value for name, value in values.items() if self.is_active(name, values)}
+        active = {name: value for name, value in values.items() if self.is_active(name, values)}
+        return Configuration(self.name, active, "space-filling")
 
     def encode(self, params: Mapping[str, Any]) -> FloatArray:
         """Place each parameter on [0, 1]: numbers by position in their range, choices by index; inactive is NaN.

@@ -218,7 +218,8 @@ def _plain_reading(
     month_first = max((covered[f] for f in covered if f.startswith("%m")), default=0.0)
     # pandas itself would swap day and month of 2024-01-05, too, if it was told that the day comes first.
     leads = ("day first to ISO", "to dates") if day_first > month_first else ("to dates",)
-    return leads, day_first > 0 and month_first > 0 and not _is_settled(day_first, month_first)
+    # As many of both orders: neither reads all dates of a column of several ways of writing.
+    return leads, day_first == month_first > 0
 
 
 def _are_seasons(matches: Sequence[re.Match[str] | None]) -> bool:
@@ -238,11 +239,6 @@ def _are_days_of_months(matches: Sequence[re.Match[str] | None]) -> bool:
         match["only"] == " " and len(match["only_year"]) == 2 and 1 <= int(match["only_year"]) <= 31
         for match in found
     )
-
-
-def _is_settled(day_first: float, month_first: float) -> bool:
-    """Whether all dates of a column of several ways of writing can be read in one of both orders alone."""
-    return day_first != month_first and max(day_first, month_first) > 0
 
 
 def _parse(column: pd.Series, reading: Reading) -> pd.Series:

@@ -156,7 +156,8 @@ def _numbers_in_text(column: pd.Series, counts: pd.Series, *, is_asked_for: bool
             return None  # somebody made these text on purpose
         if values.nunique() > MAX_CLASSES_OF_INTEGERS and number_dates(values.dropna()) == DAYS_IN_NUMBERS:
             return None
-        integers = values.astype("int64") if whole and values.notna().all() and _fit_int64(values) else values
+        are_exact = whole and values.notna().all() and values.abs().max() < MAX_EXACT
+        integers = values.astype("int64") if are_exact else values
         judged, code = judge_numbers(integers)
         if judged == "ignored":
             return Column(judged, code)
@@ -192,10 +193,6 @@ def _reading_of(levels: Sequence[str], weights: Any, is_asked_for: bool) -> tupl
     if spans := span_reading(levels, weights, least=1 - MAX_SHARE_UNREAD):
         return spans, True
     return number_reading(levels, weights, least=0.0 if is_asked_for else 0.7), False
-
-
-def _fit_int64(values: pd.Series) -> bool:
-    return bool(values.abs().max() < MAX_EXACT)
 
 
 def _share(levels: Sequence[str], weights: Any, test: Callable[[str], bool]) -> float:

@@ -333,7 +333,8 @@ def _look_at_objects(column: pd.Series, wanted: ColumnType | None) -> Column:
     is_mixed = not isinstance(column.dtype, pd.StringDtype) and _is_mixed(counts.index)
     if is_mixed or column.dtype == object or is_category:
         # 1, 1.0 and "1" are one level, however they were told apart.
-        counts = counts.groupby(_as_levels(counts.index).to_numpy()).sum()
+        levels = read_column(pd.Series(counts.index).astype("object"), LEVELS)
+        counts = counts.groupby(levels.to_numpy()).sum()
     if len(counts) == 1 and len(present) == len(column) and len(column) > 1:
         return Column("ignored", "AM208")
     is_level = wanted in ("categorical", "text") or (is_category and wanted is None)
@@ -394,11 +395,6 @@ def _look_at_number_objects(column: pd.Series, present: pd.Series) -> Column | N
         if not code and values.nunique() < present.nunique() and present.map(type).eq(int).all():
             code = "AM217"
     return Column(judged, code, reading, values)
-
-
-def _as_levels(values: Any) -> pd.Series:
-    """Return levels as the text that they are told apart by."""
-    return read_column(pd.Series(values).astype("object"), LEVELS)
 
 
 def _look_numeric(values: Iterable[Any]) -> bool:

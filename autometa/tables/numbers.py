@@ -357,14 +357,10 @@ def _separators(marks: Counter[str], n_found: int) -> list[str] | None:
     return steps
 
 
-def _has_odd_edges(text: str) -> bool:
-    """Whether spaces stand around a number that pandas does not skip."""
-    return text.strip() != text.strip(" \t\r\n")
-
-
 def _signs(found: Sequence[tuple[re.Match[str], int]]) -> list[str]:
     steps = []
-    if any(_has_odd_edges(match.string) for match, _ in found):
+    # Spaces stand around a number that pandas does not skip.
+    if any(match.string.strip() != match.string.strip(" \t\r\n") for match, _ in found):
         steps.append("without outer spaces")
     if any(match["about"] for match, _ in found):
         steps.append("about to plain")

@@ -174,15 +174,10 @@ def judge_numbers(column: pd.Series) -> tuple[Literal["numeric", "ignored"], str
     if len(column) >= 20 and len(present) == len(column) and _is_gapless(column):
         # Only a gapless count is an id: other unique integers may well carry information.
         return "ignored", "AM206"
-    if _fall_together(present):
-        return "numeric", "AM217"
-    return "numeric", ""
-
-
-def _fall_together(present: pd.Series) -> bool:
-    """Whether some whole numbers are so large that they are the same as floats."""
     largest = max(abs(int(present.max())), abs(int(present.min())))
-    return largest > MAX_EXACT and present.astype("float64").nunique() < present.nunique()
+    if largest > MAX_EXACT and present.astype("float64").nunique() < present.nunique():
+        return "numeric", "AM217"  # some are the same as floats
+    return "numeric", ""
 
 
 def _is_gapless(column: pd.Series) -> bool:

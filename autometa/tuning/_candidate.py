@@ -110,7 +110,7 @@ class Objective:
 
     def _label_loss(self, proba: Array, y: NDArray[Any]) -> float:
         """Loss of predicted classes at the best threshold, with a share of the loss of the probabilities."""
-        weights = self._balance(y)
+        weights = 1.0 / np.maximum(self.shares[y], _TINY) ** self._usual_tilt
         tilted = proba / np.maximum(proba.mean(axis=0), _TINY) ** self._usual_tilt
         tilted = tilted / tilted.sum(axis=1, keepdims=True)
         soft = -np.log(np.maximum(tilted[np.arange(len(y)), y], 1e-6))
@@ -124,9 +124,6 @@ class Objective:
     @property
     def _tilts(self) -> tuple[float, ...]:
         return (0.5, 0.75, 1.0, 1.2) if self._usual_tilt else (0.0, 0.2)
-
-    def _balance(self, y: NDArray[Any]) -> Array:
-        return np.asarray(1.0 / np.maximum(self.shares[y], _TINY) ** self._usual_tilt)
 
     def _label_score(self, chosen: NDArray[Any], y: NDArray[Any]) -> float:
         """Return the metric of predicted classes; the stored metric stands for others."""

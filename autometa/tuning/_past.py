@@ -84,7 +84,8 @@ def read_history(past_studies: Mapping[Any, optuna.Study] | Sequence[optuna.Stud
     UsageError
         AM521 when something is not a study or has several objectives.
     """
-    pasts = _read_all(past_studies)
+    studies = past_studies.values() if isinstance(past_studies, Mapping) else past_studies
+    pasts = [past for past in map(_read, studies) if past is not None]
     if not pasts:
         return None
     encoder = Encoder.of([past.distributions for past in pasts])
@@ -364,11 +365,6 @@ class _Past:
     def distributions(self) -> dict[str, BaseDistribution]:
         """The distributions of the study."""
         return {name: d for trial in self.trials for name, d in trial.distributions.items()}
-
-
-def _read_all(past_studies: Mapping[Any, optuna.Study] | Sequence[optuna.Study]) -> list[_Past]:
-    studies = list(past_studies.values()) if isinstance(past_studies, Mapping) else list(past_studies)
-    return [past for past in map(_read, studies) if past is not None]
 
 
 def _read(study: Any) -> _Past | None:

@@ -177,7 +177,8 @@ class Recommended:
             if rank is None:
                 continue
             if trial.state.is_finished():
-                observed[rank] = self._score_of(trial)
+                is_complete = trial.state == TrialState.COMPLETE and trial.values
+                observed[rank] = self.score(trial.values[0]) if is_complete else math.nan
             else:
                 awaited.append(rank)
         position_of = {rank: i for i, rank in rank_of.items() if rank is not None}
@@ -188,10 +189,6 @@ class Recommended:
         ]
         left = iter([i for i in order if i in set(free)])
         return [i if rank_of.get(i) is None else next(left) for i in free]
-
-    def _score_of(self, trial: FrozenTrial) -> float:
-        is_complete = trial.state == TrialState.COMPLETE and trial.values
-        return self.score(trial.values[0]) if is_complete else math.nan
 
 
 class Proposed:

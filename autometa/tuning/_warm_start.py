@@ -116,7 +116,8 @@ class WarmStartReport:
         trials = study.get_trials(deepcopy=False)
         by_rank = {t.user_attrs[RANK_ATTRIBUTE]: t for t in trials if RANK_ATTRIBUTE in t.user_attrs}
         is_single = len(study.directions) == 1
-        scores = _complete_scores(trials) if is_single else np.empty(0)
+        complete = [t for t in trials if t.state == TrialState.COMPLETE] if is_single else []
+        scores = np.array([t.value for t in complete], dtype="float64")
         sign = -1.0 if is_single and study.direction == optuna.study.StudyDirection.MAXIMIZE else 1.0
         return WarmStartReport(
             tuple(
@@ -137,10 +138,6 @@ class WarmStartReport:
                 *map(str, self.suggestions),
             ]
         )
-
-
-def _complete_scores(trials: Sequence[FrozenTrial]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.array([t.value for t in trials if t.state == TrialState.COMPLETE], dtype="float64")
 
 
 def _joined(
