@@ -202,7 +202,7 @@ class MetaModel:
         Parameters
         ----------
         fingerprint : str
-            As :func:`autometa.metafeatures.fingerprint` returns it.
+            As :meth:`autometa.Task.fingerprint` returns it.
         kind : {"classification", "regression", "binary", "multiclass"}
             Of the task.
         """
