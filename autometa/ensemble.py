@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
+from autometa import distinct
 from autometa.errors import DataError
 
 Array = NDArray[np.float64]
@@ -84,7 +85,7 @@ class _Ensemble(BaseEstimator):
         frame = self._frame(X)
         with warnings.catch_warnings(), config_context(transform_output="default"):
             warnings.simplefilter("ignore")
-            return [preparation.transform(frame) for preparation in self.preparations]
+            return [distinct.transform(preparation, frame) for preparation in self.preparations]
 
     def _total(self, X: Any) -> Array:
         """Return the weighted sum of what the members say of the rows."""

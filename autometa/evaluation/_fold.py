@@ -18,6 +18,7 @@ from sklearn import clone, config_context
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
+from autometa import distinct
 from autometa.ensemble import side_by_side
 from autometa.evaluation._protocol import Split, fit_pipeline
 from autometa.pipelines import build_pipeline, build_plain_pipeline, is_supervised, split_preparation
@@ -302,8 +303,8 @@ class FoldFitter:
         fitted, whole = self._shared[name]
         if whole is not None:
             return whole[np.searchsorted(everything, train)], whole[np.searchsorted(everything, test)]
-        X_test = fitted.transform(self._frame.iloc[test]) if len(test) else None
-        return fitted.transform(self._frame.iloc[train]), X_test
+        X_test = distinct.transform(fitted, self._frame.iloc[test]) if len(test) else None
+        return distinct.transform(fitted, self._frame.iloc[train]), X_test
 
     def _prepare_all(self, preparation: Pipeline, everything: NDArray[Any]) -> tuple[Any, Any]:
         """Return a preparation that is fitted for all folds, and the rows as it gives them, or None for many."""
@@ -311,9 +312,9 @@ class FoldFitter:
         rows = self._limited(everything, PREPARATION_ROWS)
         if len(rows) == len(frame):
             # To fit is to transform: no second time.
-            whole = preparation.fit_transform(frame, self.y[rows])
+            whole = distinct.fit_transform(preparation, frame, self.y[rows])
         else:
-            preparation.fit(self._frame.iloc[rows], self.y[rows])
+            distinct.fit_transform(preparation, self._frame.iloc[rows], self.y[rows])
             whole = None
         head = preparation.transform(frame.iloc[:PRICE_ROWS]) if whole is None else whole[:PRICE_ROWS]
         # Of sparse rows, what is stored counts.
@@ -321,7 +322,7 @@ class FoldFitter:
         if n_cells > MAX_CELLS:
             return preparation, None
         if whole is None:
-            whole = preparation.transform(frame)
+            whole = distinct.transform(preparation, frame)
         return preparation, whole.tocsr() if hasattr(whole, "tocsr") else whole
 
     def _prepare_fold(
@@ -329,11 +330,11 @@ class FoldFitter:
     ) -> tuple[Any, Any]:
         """Return the rows as a preparation that is fitted on this fold alone gives them."""
         if name not in self._own:
-            X_train = preparation.fit_transform(self._frame.iloc[train], self.y[train])
+            X_train = distinct.fit_transform(preparation, self._frame.iloc[train], self.y[train])
             self._own[name] = preparation, X_train
             self._sent.discard(name)
         fitted, X_train = self._own[name]
-        return X_train, fitted.transform(self._frame.iloc[test]) if len(test) else None
+        return X_train, distinct.transform(fitted, self._frame.iloc[test]) if len(test) else None
 
     def _unsent(self, names: Sequence[str]) -> dict[str, bytes]:
         found = {}
