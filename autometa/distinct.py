@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -55,14 +56,17 @@ def transform(preparation: Pipeline, frame: pd.DataFrame) -> Any:
 
     Parameters
     ----------
-    preparation : Pipeline
-        Fitted; it is not changed.
+    preparation : Pipeline or transformer
+        Fitted; it is not changed. Of another than a Pipeline with a ColumnTransformer at its end, the rows are as it
+        gives them.
     frame : DataFrame
 
     Returns
     -------
     ndarray or sparse matrix
     """
+    if not isinstance(preparation, Pipeline) or not isinstance(preparation[-1], ColumnTransformer):
+        return preparation.transform(frame)
     columns = copy.copy(preparation[-1])
     columns.transformers_ = [(name, _wrapped(block), names) for name, block, names in columns.transformers_]
     return Pipeline([*preparation.steps[:-1], ("prepare", columns)]).transform(frame)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
 
+from autometa import distinct
 from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, calibrate
 from autometa.evaluation import MANY_ROWS, FoldFit
 from autometa.space import Configuration
@@ -403,7 +404,7 @@ def _seconds_to_prepare(problem: Problem, preparation: Any) -> float:
     with warnings.catch_warnings(), config_context(transform_output="default"):
         warnings.simplefilter("ignore")
         start = time.process_time()
-        preparation.transform(rows)
+        distinct.transform(preparation, rows)
         return (time.process_time() - start) * PRICED_ROWS / len(rows)
 
 
