@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from autometa import distinct
-from autometa.ensemble import side_by_side
+from autometa.ensemble import bounds_of, side_by_side, within
 from autometa.evaluation._protocol import Split, fit_pipeline
 from autometa.pipelines import build_pipeline, build_plain_pipeline, is_supervised, split_preparation
 from autometa.space import Configuration
@@ -162,6 +162,7 @@ class FoldFitter:
         self._seed = random_state
         self._share = share
         self.y = target_codes(task)
+        self._bounds = bounds_of(self.y) if task.kind == "regression" else ()
         coded = pd.Series(self.y, index=task.y.index, name=task.y.name)
         self._original = task
         self._task = replace(task, y=coded)
@@ -385,7 +386,7 @@ class FoldFitter:
 
     def _predict(self, model: Any, X: Any) -> NDArray[np.float64]:
         if self._task.kind == "regression":
-            return np.ravel(np.asarray(model.predict(X), dtype="float64"))
+            return within(np.ravel(np.asarray(model.predict(X), dtype="float64")), self._bounds)
         proba = np.zeros((X.shape[0], int(self.y.max()) + 1))
         proba[:, model.classes_.astype(int)] = model.predict_proba(X)
         return proba

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn import config_context
 
 from autometa import distinct
-from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, calibrate
+from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, bounds_of, calibrate
 from autometa.evaluation import MANY_ROWS, FoldFit
 from autometa.space import Configuration
 from autometa.tuning._candidate import Candidate, Problem
@@ -340,7 +340,8 @@ def build_model(
     task = problem.task
     columns = [str(name) for name in task.X.columns]
     if task.kind == "regression":
-        return EnsembleRegressor(parts, loaded, columns, task.is_positional, layer)
+        bounds = bounds_of(task.y.to_numpy(dtype="float64"))
+        return EnsembleRegressor(parts, loaded, columns, task.is_positional, layer, bounds)
     return EnsembleClassifier(
         parts,
         loaded,
