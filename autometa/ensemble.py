@@ -294,7 +294,7 @@ def bounds_of(y: Array) -> tuple[float, float]:
 
 def within(values: Array, bounds: Sequence[float]) -> Array:
     """Return values within bounds, if there are any."""
-    return np.clip(values, *bounds) if len(bounds) else values
+    return np.clip(values, bounds[0], bounds[1]) if len(bounds) else values
 
 
 def _as_array(labels: Sequence[Any]) -> NDArray[Any]:

@@ -250,16 +250,16 @@ class Blank:
         self._metamodel = metamodel
 
     def recommend(self, task: Any, **options: Any) -> list[Any]:
-        """Return recommendations whose configurations and seconds were taken away."""
+        """Return recommendations whose configurations were taken away, and all of whose seconds are the usual."""
         from autometa.recommendation import recommend_for_task
         from autometa.space import SearchSpace
 
         known = recommend_for_task(task, metamodel=self._metamodel, **options)
         space = SearchSpace.for_kind(task.kind)
         points = space.design(len(known) // len(space) + 1)[: len(known)]
+        usual = float(np.nanmedian([r.expected_seconds for r in known]))
         return [
-            replace(r, configuration=c, expected_seconds=float("nan"))
-            for r, c in zip(known, points, strict=False)
+            replace(r, configuration=c, expected_seconds=usual) for r, c in zip(known, points, strict=False)
         ]
 
 

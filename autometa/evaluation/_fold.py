@@ -168,9 +168,9 @@ class FoldFitter:
         self._task = replace(task, y=coded)
         self._frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
         self._order = nested_order(self.y, task.kind, random_state)
-        # Shared preparations with the whole table as they give it, and those of the last fold alone.
+        # Shared preparations with the whole table as they give it, and those of one fold with its rows.
         self._shared: dict[str, tuple[Any, Any]] = {}
-        self._own: dict[str, tuple[Any, Any]] = {}
+        self._own: dict[str, tuple[Any, Any, Any]] = {}
         self._sent: set[str] = set()
         self._built: tuple[tuple[Configuration, bool], list[tuple[str, Pipeline, bool]], Any] | None = None
 
@@ -204,7 +204,7 @@ class FoldFitter:
         for name, preparation, is_own in parts:
             # What is fitted on few rows, to be quick, is not for others.
             if is_own or (job.fold is None and job.max_rows is not None):
-                name = f"{job.fold}/{job.max_rows}/{name}"
+                name = f"{job.table_rows}/{job.fold}/{job.max_rows}/{name}"
                 blocks.append(self._prepare_fold(name, preparation, train, test))
             else:
                 name = name if job.table_rows is None else f"{job.table_rows}/{name}"
@@ -212,7 +212,7 @@ class FoldFitter:
                 blocks.append(self._prepare(name, preparation, everything, train, test))
                 shared += time.process_time() - before if is_new else 0.0
             names.append(name)
-        self._own = {name: kept for name, kept in self._own.items() if name in names}
+        self._forget(names)
         X_train = side_by_side([block for block, _ in blocks])
         X_test = side_by_side([block for _, block in blocks]) if len(test) else None
         if job.layer is not None:
@@ -318,8 +318,7 @@ class FoldFitter:
             distinct.fit_transform(preparation, self._frame.iloc[rows], self.y[rows])
             whole = None
         head = preparation.transform(frame.iloc[:PRICE_ROWS]) if whole is None else whole[:PRICE_ROWS]
-        # Of sparse rows, what is stored counts.
-        n_cells = getattr(head, "nnz", head.size) * len(frame) / head.shape[0]
+        n_cells = _n_stored(head) * len(frame) / head.shape[0]
         if n_cells > MAX_CELLS:
             return preparation, None
         if whole is None:
@@ -332,17 +331,25 @@ class FoldFitter:
         """Return the rows as a preparation that is fitted on this fold alone gives them."""
         if name not in self._own:
             X_train = distinct.fit_transform(preparation, self._frame.iloc[train], self.y[train])
-            self._own[name] = preparation, X_train
+            X_test = distinct.transform(preparation, self._frame.iloc[test]) if len(test) else None
+            self._own[name] = preparation, X_train, X_test
             self._sent.discard(name)
-        fitted, X_train = self._own[name]
-        return X_train, distinct.transform(fitted, self._frame.iloc[test]) if len(test) else None
+        return self._own[name][1:]
+
+    def _forget(self, names: Sequence[str]) -> None:
+        """Let go of preparations of folds, the oldest first, but for those of these names, while all are large."""
+        sizes = {name: sum(map(_n_stored, kept[1:])) for name, kept in self._own.items()}
+        for name in [name for name in self._own if name not in names]:
+            if sum(sizes.values()) <= MAX_CELLS:
+                return
+            del self._own[name], sizes[name]
 
     def _unsent(self, names: Sequence[str]) -> dict[str, bytes]:
         found = {}
         for name in names:
             if name not in self._sent:
                 self._sent.add(name)
-                fitted, _ = self._own[name] if name in self._own else self._shared[name]
+                fitted = (self._own if name in self._own else self._shared)[name][0]
                 found[name] = _dumps(fitted)
         return found
 
@@ -390,6 +397,11 @@ class FoldFitter:
         proba = np.zeros((X.shape[0], int(self.y.max()) + 1))
         proba[:, model.classes_.astype(int)] = model.predict_proba(X)
         return proba
+
+
+def _n_stored(rows: Any) -> int:
+    """Return how many cells rows take; of sparse ones, what is stored counts."""
+    return 0 if rows is None else int(getattr(rows, "nnz", rows.size))
 
 
 def target_codes(task: Task) -> NDArray[Any]:
