@@ -146,6 +146,8 @@ class FoldFitter:
         Whether preparations are shared; not where the user's own folds keep the future from the past.
     sample_weight : ndarray of shape (n_rows,), optional
     random_state : int, default=0
+    max_cells : int, default=40,000,000
+        Of a table that is kept prepared for all folds, and of all that is kept for one fold each.
     """
 
     def __init__(
@@ -156,8 +158,10 @@ class FoldFitter:
         share: bool = True,
         sample_weight: NDArray[Any] | None = None,
         random_state: int = 0,
+        max_cells: int = MAX_CELLS,
     ) -> None:
         self._splits = list(splits)
+        self._max_cells = max_cells
         self._weights = sample_weight
         self._seed = random_state
         self._share = share
@@ -319,7 +323,7 @@ class FoldFitter:
             whole = None
         head = preparation.transform(frame.iloc[:PRICE_ROWS]) if whole is None else whole[:PRICE_ROWS]
         n_cells = _n_stored(head) * len(frame) / head.shape[0]
-        if n_cells > MAX_CELLS:
+        if n_cells > self._max_cells:
             return preparation, None
         if whole is None:
             whole = distinct.transform(preparation, frame)
@@ -340,7 +344,7 @@ class FoldFitter:
         """Let go of preparations of folds, the oldest first, but for those of these names, while all are large."""
         sizes = {name: sum(map(_n_stored, kept[1:])) for name, kept in self._own.items()}
         for name in [name for name in self._own if name not in names]:
-            if sum(sizes.values()) <= MAX_CELLS:
+            if sum(sizes.values()) <= self._max_cells:
                 return
             del self._own[name], sizes[name]
 
