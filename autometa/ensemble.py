@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
+from autometa import distinct
 from autometa.errors import DataError
 
 Array = NDArray[np.float64]
@@ -84,7 +85,7 @@ class _Ensemble(BaseEstimator):
         frame = self._frame(X)
         with warnings.catch_warnings(), config_context(transform_output="default"):
             warnings.simplefilter("ignore")
-            return [preparation.transform(frame) for preparation in self.preparations]
+            return [distinct.transform(preparation, frame) for preparation in self.preparations]
 
     def _total(self, X: Any) -> Array:
         """Return the weighted sum of what the members say of the rows."""
@@ -232,11 +233,30 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
         Whether columns are told by position.
     layer : sequence of sequence of int
         Positions of the members whose means a second layer reads as columns (Wolpert 1992, "Stacked generalization").
+    bounds : sequence of two floats, default=()
+        What a member says beyond them counts as the bound (see :func:`bounds_of`); without them all counts.
 
     Attributes
     ----------
     n_features_in_ : int
     """
+
+    bounds: Sequence[float] = ()  # of models saved before there were any
+
+    def __init__(
+        self,
+        preparations: Sequence[Any] = (),
+        members: Sequence[tuple[tuple[int, ...], Any, float]] = (),
+        columns: Sequence[str] = (),
+        is_positional: bool = False,
+        layer: Sequence[Sequence[int]] = (),
+        bounds: Sequence[float] = (),
+    ) -> None:
+        super().__init__(preparations, members, columns, is_positional, layer)
+        self.bounds = bounds
+
+    def _answer(self, model: Any, rows: Any) -> Array:
+        return within(super()._answer(model, rows), self.bounds)
 
     def predict(self, X: Any) -> Array:
         """Return the predicted values.
@@ -256,6 +276,25 @@ class EnsembleRegressor(RegressorMixin, _Ensemble):
             AM401 when a column is missing.
         """
         return self._total(X)
+
+
+def bounds_of(y: Array) -> tuple[float, float]:
+    """Return how far predictions may go: beyond the smallest and the largest value as far as these are from the middle.
+
+    A linear model that meets a value ten times those it has seen says anything; one such row can undo the R2 of all.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows,)
+        The target in training.
+    """
+    low, middle, high = np.quantile(y, (0.0, 0.5, 1.0))
+    return float(2 * low - middle), float(2 * high - middle)
+
+
+def within(values: Array, bounds: Sequence[float]) -> Array:
+    """Return values within bounds, if there are any."""
+    return np.clip(values, bounds[0], bounds[1]) if len(bounds) else values
 
 
 def _as_array(labels: Sequence[Any]) -> NDArray[Any]:

@@ -20,7 +20,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -189,8 +189,6 @@ def run_autometa(X: pd.DataFrame, y: Any, job: Job) -> Predictor:
     metamodel = load_metamodel(job)
     left = job.seconds - (time.perf_counter() - start)
     _, _, part = job.tool.partition(":")
-    if part and part not in ABLATIONS:
-        raise NotImplementedError(f"tune has no way to do without: {part}")
     result = autometa.tune(
         X,
         y,
@@ -198,8 +196,7 @@ def run_autometa(X: pd.DataFrame, y: Any, job: Job) -> Predictor:
         metric=job.metric,
         timeout=left,
         random_state=0,
-        metamodel=metamodel,
-        **ABLATIONS.get(part, {}),
+        **{"metamodel": metamodel, **without(part, metamodel)},
     )
     model = getattr(result, "model", None)
     return job.method(result.best_pipeline if model is None else model)
@@ -246,8 +243,42 @@ def load_metamodel(job: Job) -> Any:
     return _METAMODELS[job.metamodel]
 
 
-# What is taken away: the arguments of ``tune`` that do it.
-ABLATIONS: dict[str, dict[str, Any]] = {"no-ensemble": {"ensemble_size": 1}}
+class Blank:
+    """Names library defaults and points of the space at random, where a meta-model says what experience knows."""
+
+    def __init__(self, metamodel: Any) -> None:
+        self._metamodel = metamodel
+
+    def recommend(self, task: Any, **options: Any) -> list[Any]:
+        """Return recommendations whose configurations were taken away, and all of whose seconds are the usual."""
+        from autometa.recommendation import recommend_for_task
+        from autometa.space import SearchSpace
+
+        known = recommend_for_task(task, metamodel=self._metamodel, **options)
+        space = SearchSpace.for_kind(task.kind)
+        points = space.design(len(known) // len(space) + 1)[: len(known)]
+        usual = float(np.nanmedian([r.expected_seconds for r in known]))
+        return [
+            replace(r, configuration=c, expected_seconds=usual) for r, c in zip(known, points, strict=False)
+        ]
+
+
+def without(part: str, metamodel: Any) -> dict[str, Any]:
+    """Return the arguments of ``tune`` that take a part of it away."""
+    from autometa.tuning._schedule import Schedule
+
+    found: dict[str, dict[str, Any]] = {
+        "": {},
+        "no-ensemble": {"ensemble_size": 1},
+        "no-racing": {"schedule": Schedule(race_after=())},
+        # The first fold says what all would; members are never fitted on another.
+        "one-fold": {
+            "schedule": Schedule(broad_share=0.0, broad_rows=0.0, broad_until=1.0, broad_recommended=60)
+        },
+        "no-recommendations": {"metamodel": Blank(metamodel)},
+    }
+    return found[part]
+
 
 # AutoGluon imports its learners when it first fits them.
 AUTOGLUON = ("autogluon.tabular", "lightgbm", "catboost", "xgboost", "torch", "fastai.tabular.all")

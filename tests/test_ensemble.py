@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, calibrate, side_by_side
+from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, bounds_of, calibrate, side_by_side
 from autometa.errors import DataError
 
 
@@ -98,3 +98,30 @@ def test_calibrated_rows_sum_to_one_and_keep_their_order(temperature, smoothing)
     np.testing.assert_allclose(found.sum(axis=1), 1.0)
     np.testing.assert_array_equal(found.argmax(axis=1), proba.argmax(axis=1))
     assert found.min() >= smoothing / 3 * (1 - 1e-9)
+
+
+def test_no_member_says_what_lies_beyond_the_bounds(table):
+    X, _ = table
+    y = 3 * X["a"].to_numpy()
+    part = prepare(X, ["a"])
+    model = Ridge().fit(part.transform(X), y)
+    bounds = bounds_of(y)
+    ensemble = EnsembleRegressor([part], [((0,), model, 0.5), ((0,), model, 0.5)], list("abc"), bounds=bounds)
+    free = EnsembleRegressor([part], [((0,), model, 1.0)], list("abc"))
+    np.testing.assert_allclose(ensemble.predict(X), free.predict(X))
+    far = pd.concat([X * 1e6, -X * 1e6])
+    assert np.abs(free.predict(far)).max() > 1e5
+    assert set(ensemble.predict(far)) == set(bounds)
+    # A model that was saved before there were any.
+    del ensemble.bounds
+    np.testing.assert_allclose(ensemble.predict(far), free.predict(far))
+
+
+@pytest.mark.parametrize(
+    "y", [np.zeros(3), np.array([1.0]), np.array([0.0, 0.0, 0.0, 1e9]), np.arange(-5.0, 7.0)]
+)
+def test_bounds_hold_all_that_was_seen(y):
+    low, high = bounds_of(y)
+    assert low <= y.min() <= y.max() <= high
+    # A long tail on one side does not let predictions go as far on the other.
+    assert y.min() - low == pytest.approx(np.median(y) - y.min())

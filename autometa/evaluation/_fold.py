@@ -18,7 +18,8 @@ from sklearn import clone, config_context
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from autometa.ensemble import side_by_side
+from autometa import distinct
+from autometa.ensemble import bounds_of, side_by_side, within
 from autometa.evaluation._protocol import Split, as_pipelines_see_it, fit_pipeline, patience_of
 from autometa.pipelines import build_pipeline, build_plain_pipeline, is_supervised, split_preparation
 from autometa.space import Configuration
@@ -145,6 +146,8 @@ class FoldFitter:
         Whether preparations are shared; not where the user's own folds keep the future from the past.
     sample_weight : ndarray of shape (n_rows,), optional
     random_state : int, default=0
+    max_cells : int, default=40,000,000
+        Of a table that is kept prepared for all folds, and of all that is kept for one fold each.
     """
 
     def __init__(
@@ -155,20 +158,23 @@ class FoldFitter:
         share: bool = True,
         sample_weight: NDArray[Any] | None = None,
         random_state: int = 0,
+        max_cells: int = MAX_CELLS,
     ) -> None:
         self._splits = list(splits)
+        self._max_cells = max_cells
         self._weights = sample_weight
         self._seed = random_state
         self._share = share
         self.y = target_codes(task)
+        self._bounds = bounds_of(self.y) if task.kind == "regression" else ()
         coded = pd.Series(self.y, index=task.y.index, name=task.y.name)
         self._original = task
         self._task = replace(task, y=coded)
         self._frame = as_pipelines_see_it(task)
         self._order = nested_order(self.y, task.kind, random_state)
-        # Shared preparations with the whole table as they give it, and those of the last fold alone.
+        # Shared preparations with the whole table as they give it, and those of one fold with its rows.
         self._shared: dict[str, tuple[Any, Any]] = {}
-        self._own: dict[str, tuple[Any, Any]] = {}
+        self._own: dict[str, tuple[Any, Any, Any]] = {}
         self._sent: set[str] = set()
         self._built: tuple[tuple[Configuration, bool], list[tuple[str, Pipeline, bool]], Any] | None = None
 
@@ -202,7 +208,7 @@ class FoldFitter:
         for name, preparation, is_own in parts:
             # What is fitted on few rows, to be quick, is not for others.
             if is_own or (job.fold is None and job.max_rows is not None):
-                name = f"{job.fold}/{job.max_rows}/{name}"
+                name = f"{job.table_rows}/{job.fold}/{job.max_rows}/{name}"
                 blocks.append(self._prepare_fold(name, preparation, train, test))
             else:
                 name = name if job.table_rows is None else f"{job.table_rows}/{name}"
@@ -210,7 +216,7 @@ class FoldFitter:
                 blocks.append(self._prepare(name, preparation, everything, train, test))
                 shared += time.process_time() - before if is_new else 0.0
             names.append(name)
-        self._own = {name: kept for name, kept in self._own.items() if name in names}
+        self._forget(names)
         X_train = side_by_side([block for block, _ in blocks])
         X_test = side_by_side([block for _, block in blocks]) if len(test) else None
         if job.layer is not None:
@@ -302,8 +308,8 @@ class FoldFitter:
         fitted, whole = self._shared[name]
         if whole is not None:
             return whole[np.searchsorted(everything, train)], whole[np.searchsorted(everything, test)]
-        X_test = fitted.transform(self._frame.iloc[test]) if len(test) else None
-        return fitted.transform(self._frame.iloc[train]), X_test
+        X_test = distinct.transform(fitted, self._frame.iloc[test]) if len(test) else None
+        return distinct.transform(fitted, self._frame.iloc[train]), X_test
 
     def _prepare_all(self, preparation: Pipeline, everything: NDArray[Any]) -> tuple[Any, Any]:
         """Return a preparation that is fitted for all folds, and the rows as it gives them, or None for many."""
@@ -311,17 +317,16 @@ class FoldFitter:
         rows = self._limited(everything, PREPARATION_ROWS)
         if len(rows) == len(frame):
             # To fit is to transform: no second time.
-            whole = preparation.fit_transform(frame, self.y[rows])
+            whole = distinct.fit_transform(preparation, frame, self.y[rows])
         else:
-            preparation.fit(self._frame.iloc[rows], self.y[rows])
+            distinct.fit_transform(preparation, self._frame.iloc[rows], self.y[rows])
             whole = None
         head = preparation.transform(frame.iloc[:PRICE_ROWS]) if whole is None else whole[:PRICE_ROWS]
-        # Of sparse rows, what is stored counts.
-        n_cells = getattr(head, "nnz", head.size) * len(frame) / head.shape[0]
-        if n_cells > MAX_CELLS:
+        n_cells = _n_stored(head) * len(frame) / head.shape[0]
+        if n_cells > self._max_cells:
             return preparation, None
         if whole is None:
-            whole = preparation.transform(frame)
+            whole = distinct.transform(preparation, frame)
         return preparation, whole.tocsr() if hasattr(whole, "tocsr") else whole
 
     def _prepare_fold(
@@ -329,18 +334,26 @@ class FoldFitter:
     ) -> tuple[Any, Any]:
         """Return the rows as a preparation that is fitted on this fold alone gives them."""
         if name not in self._own:
-            X_train = preparation.fit_transform(self._frame.iloc[train], self.y[train])
-            self._own[name] = preparation, X_train
+            X_train = distinct.fit_transform(preparation, self._frame.iloc[train], self.y[train])
+            X_test = distinct.transform(preparation, self._frame.iloc[test]) if len(test) else None
+            self._own[name] = preparation, X_train, X_test
             self._sent.discard(name)
-        fitted, X_train = self._own[name]
-        return X_train, fitted.transform(self._frame.iloc[test]) if len(test) else None
+        return self._own[name][1:]
+
+    def _forget(self, names: Sequence[str]) -> None:
+        """Let go of preparations of folds, the oldest first, but for those of these names, while all are large."""
+        sizes = {name: sum(map(_n_stored, kept[1:])) for name, kept in self._own.items()}
+        for name in [name for name in self._own if name not in names]:
+            if sum(sizes.values()) <= self._max_cells:
+                return
+            del self._own[name], sizes[name]
 
     def _unsent(self, names: Sequence[str]) -> dict[str, bytes]:
         found = {}
         for name in names:
             if name not in self._sent:
                 self._sent.add(name)
-                fitted, _ = self._own[name] if name in self._own else self._shared[name]
+                fitted = (self._own if name in self._own else self._shared)[name][0]
                 found[name] = _dumps(fitted)
         return found
 
@@ -385,10 +398,15 @@ class FoldFitter:
 
     def _predict(self, model: Any, X: Any) -> NDArray[np.float64]:
         if self._task.kind == "regression":
-            return np.ravel(np.asarray(model.predict(X), dtype="float64"))
+            return within(np.ravel(np.asarray(model.predict(X), dtype="float64")), self._bounds)
         proba = np.zeros((X.shape[0], int(self.y.max()) + 1))
         proba[:, model.classes_.astype(int)] = model.predict_proba(X)
         return proba
+
+
+def _n_stored(rows: Any) -> int:
+    """Return how many cells rows take; of sparse ones, what is stored counts."""
+    return 0 if rows is None else int(getattr(rows, "nnz", rows.size))
 
 
 def target_codes(task: Task) -> NDArray[Any]:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
 
-from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, calibrate
+from autometa import distinct
+from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, bounds_of, calibrate
 from autometa.evaluation import MANY_ROWS, FoldFit
 from autometa.space import Configuration
 from autometa.tuning._candidate import Candidate, Objective, Problem
@@ -338,7 +339,8 @@ def build_model(
     task = problem.task
     columns = [str(name) for name in task.X.columns]
     if task.kind == "regression":
-        return EnsembleRegressor(parts, loaded, columns, task.is_positional, layer)
+        bounds = bounds_of(task.y.to_numpy(dtype="float64"))
+        return EnsembleRegressor(parts, loaded, columns, task.is_positional, layer, bounds)
     return EnsembleClassifier(
         parts,
         loaded,
@@ -402,7 +404,7 @@ def _seconds_to_prepare(problem: Problem, preparation: Any) -> float:
     with warnings.catch_warnings(), config_context(transform_output="default"):
         warnings.simplefilter("ignore")
         start = time.process_time()
-        preparation.transform(rows)
+        distinct.transform(preparation, rows)
         return (time.process_time() - start) * PRICED_ROWS / len(rows)
 
 

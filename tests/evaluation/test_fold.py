@@ -58,6 +58,21 @@ def test_what_reads_the_target_is_fitted_in_each_fold_and_the_rest_once(task):
     )
 
 
+def test_what_a_fold_prepared_serves_what_comes_next(task):
+    fitter = FoldFitter(task, make_splits(task, Protocol(3, 10**6, 10**6)))
+    first = [fitter(Job(default("lightgbm"), fold)) for fold in (0, 1)]
+    again = fitter(Job(default("lightgbm"), 0))
+    assert again.preparation == first[0].preparation
+    assert again.preparations == {}  # fitted and sent before
+    np.testing.assert_array_equal(again.prediction, first[0].prediction)
+    # Where there is no room, those of the fold at hand stay, and others are fitted anew and sent again.
+    small = FoldFitter(task, make_splits(task, Protocol(3, 10**6, 10**6)), max_cells=0)
+    found = [small(Job(default("extra_trees"), fold)) for fold in (0, 1, 0)]
+    own = next(name for name in found[0].preparation if name not in found[1].preparation)
+    assert [own in fit.preparations for fit in found] == [True, False, True]
+    np.testing.assert_array_equal(found[2].prediction, found[0].prediction)
+
+
 def test_fewer_rows_are_part_of_more_and_hold_every_class(fitter, task):
     few = fitter[0](Job(default("linear"), 0, max_rows=40))
     more = fitter[0](Job(default("linear"), 0, max_rows=80))
