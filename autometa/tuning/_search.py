@@ -32,7 +32,7 @@ DEEPENING_MARGIN: Final = 1.2
 # So many candidates are compared before any of them is fitted on more rows or folds, unless most of the time is over.
 COMPARED_FIRST: Final = 3
 COMPARED_UNTIL: Final = 0.7
-# What is kept of the time for the choice at the end and for putting the model together: a share, and seconds.
+# What is kept of the time for the choice at the end and for putting the model together: a share, and CPU seconds.
 _RESERVE: Final = (0.03, 0.5)
 # A share that this and the last fits together do not exceed.
 _MOST_RESERVED: Final = 0.25
@@ -138,7 +138,7 @@ class Search:
         if self._deadline.seconds is None:
             return math.inf
         share, constant = _RESERVE
-        reserve = share * self._deadline.seconds + constant + self._refit_seconds
+        reserve = share * self._deadline.seconds + constant * self._pace.crowding + self._refit_seconds
         return self._deadline.remaining - min(reserve, _MOST_RESERVED * self._deadline.seconds)
 
     def _next(self) -> tuple[Candidate, int] | None:

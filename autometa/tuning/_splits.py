@@ -20,6 +20,8 @@ from autometa.tables.frames import as_series
 from autometa.task import Task
 from autometa.tuning._candidate import Candidate, Problem
 
+# How crowded the machine is now is said by so many fits.
+FITS_OF_CROWDING: Final = 5
 # A fold trains on no more rows: candidates compare as well, and a fit takes no longer.
 MAX_ROWS: Final = 100_000
 # A test on ten thousand rows is precise; more of them only take time.
@@ -297,11 +299,17 @@ class Pace:
         # How many times longer than expected fits took, and seconds for each row.
         self._slowness: dict[str, list[float]] = {}
         self._by_row: dict[str, list[float]] = {}
+        self._crowding: list[float] = []
         self._ended_once: set[str] = set()
 
     def knows(self, algorithm: str) -> bool:
         """Whether a fit of an algorithm was seen to its end."""
         return algorithm in self._by_row
+
+    @property
+    def crowding(self) -> float:
+        """Seconds that pass while a fit gets one of the CPU, by the last few fits; at least 1."""
+        return max(1.0, float(np.median(self._crowding[-FITS_OF_CROWDING:] or [1.0])))
 
     def expected(self, configuration: Configuration, seconds: float, max_rows: int | None) -> float:
         """Seconds that a fit on one fold should take, by experience and by what was seen here; 0 if nothing says.
@@ -325,6 +333,7 @@ class Pace:
     def note(self, candidate: Candidate, fit: FoldFit, seconds: float) -> None:
         """Note how long a fit took, but for preparations, which others share."""
         spent = fit.fit_seconds + fit.predict_seconds
+        self._crowding += [seconds / spent] if spent > 0 else []
         seconds *= 1 - fit.shared_seconds / spent if spent > 0 else 1.0
         algorithm = candidate.configuration.algorithm
         if math.isfinite(candidate.expected_seconds) and candidate.expected_seconds > 0:

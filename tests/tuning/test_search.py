@@ -19,7 +19,7 @@ from autometa.tuning._assembly import choose
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Schedule
-from autometa.tuning._search import Search
+from autometa.tuning._search import _RESERVE, Search
 from autometa.tuning._splits import Pace
 
 N_ROWS = 400
@@ -213,6 +213,21 @@ def test_what_took_too_long_makes_others_of_its_algorithm_expected_to() -> None:
     pace.note(other, other.fits[0], 0.5)
     assert pace.expected(other.configuration, 0.01, None) == pytest.approx(0.01 * 300 / N_ROWS)
     assert pace.expected(slow.configuration, 0.01, None) > 10
+
+
+def test_on_a_crowded_machine_more_is_kept_for_the_end() -> None:
+    search, *_ = searched([0.5, 0.5], [0.5, 0.5], 100.0)
+    fit, candidate = search.tried.complete[0].fits[0], search.tried.complete[0]
+    pace = Pace(search._problem)
+    assert pace.crowding == 1.0  # nothing is known
+    for share_of_a_cpu in (2.0, 1.0, 0.25, 0.25, 0.25):
+        pace.note(candidate, fit, (fit.fit_seconds + fit.predict_seconds) / share_of_a_cpu)
+    assert pace.crowding == pytest.approx(4.0)
+    before, search._pace = search.left, pace
+    assert before - search.left == pytest.approx(3 * _RESERVE[1])
+    for _ in range(3):
+        pace.note(candidate, fit, fit.fit_seconds)  # alone again
+    assert pace.crowding == 1.0
 
 
 def test_only_dear_folds_of_large_tables_are_compared_one_by_one() -> None:
