@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from autometa import distinct
 from autometa.ensemble import bounds_of, side_by_side, within
-from autometa.evaluation._protocol import Split, as_pipelines_see_it, fit_pipeline, patience_of
+from autometa.evaluation._protocol import Split, as_pipelines_see_it, fit_pipeline, patience_of, stop_at
 from autometa.pipelines import build_pipeline, build_plain_pipeline, is_supervised, split_preparation
 from autometa.space import Configuration
 from autometa.task import Task
@@ -349,13 +349,9 @@ class FoldFitter:
             del self._own[name], sizes[name]
 
     def _unsent(self, names: Sequence[str]) -> dict[str, bytes]:
-        found = {}
-        for name in names:
-            if name not in self._sent:
-                self._sent.add(name)
-                fitted = (self._own if name in self._own else self._shared)[name][0]
-                found[name] = _dumps(fitted)
-        return found
+        new = [name for name in names if name not in self._sent]
+        self._sent.update(new)
+        return {name: _dumps((self._own if name in self._own else self._shared)[name][0]) for name in new}
 
     def _fit_model(
         self, model: Any, X: Any, X_test: Any, train: NDArray[Any], test: NDArray[Any], end: float
@@ -373,7 +369,7 @@ class FoldFitter:
             or len(train) < EARLY_STOPPING_ROWS
             or len(np.unique(y)) < len(np.unique(self.y[test]))
         ):
-            model.fit(X, y, callbacks=[_stop_at(end, rest)], **weights)
+            model.fit(X, y, callbacks=[stop_at(end, rest)], **weights)
             return None
         import lightgbm
 
@@ -387,7 +383,7 @@ class FoldFitter:
             **({"eval_class_weight": ["balanced"]} if balanced else {}),
             callbacks=[
                 lightgbm.early_stopping(patience_of(model.learning_rate), verbose=False),
-                _stop_at(end, rest),
+                stop_at(end, rest),
             ],
             **weights,
         )
@@ -434,18 +430,6 @@ def nested_order(y: NDArray[Any], kind: str, seed: int) -> NDArray[np.float64]:
         rows = np.flatnonzero(y == code)
         order[rows] = (np.argsort(np.argsort(order[rows])) + rng.random()) / len(rows)
     return order
-
-
-def _stop_at(end: float, rest: float) -> Any:
-    """Return a callback that ends boosting at a moment of the monotonic clock, less so many seconds for each round."""
-    from lightgbm import EarlyStopException
-
-    def stop(env: Any) -> None:
-        if time.monotonic() + rest * (env.iteration + 1) >= end and env.iteration + 1 < env.end_iteration:
-            raise EarlyStopException(env.iteration, env.evaluation_result_list or [])
-
-    stop.order = 40  # type: ignore[attr-defined]  # after early stopping has looked
-    return stop
 
 
 def _is_cut(model: Any) -> bool:

@@ -343,6 +343,18 @@ def patience_of(rate: float) -> int:
     return int(np.clip(3.0 / rate, 30, 100))
 
 
+def stop_at(end: float, rest: float) -> Any:
+    """Return a callback that ends boosting at a moment of the monotonic clock, less so many seconds for each round."""
+    from lightgbm import EarlyStopException
+
+    def stop(env: Any) -> None:
+        if time.monotonic() + rest * (env.iteration + 1) >= end and env.iteration + 1 < env.end_iteration:
+            raise EarlyStopException(env.iteration, env.evaluation_result_list or [])
+
+    stop.order = 40  # type: ignore[attr-defined]  # after early stopping has looked
+    return stop
+
+
 def fit_by_halves(
     pipeline: Pipeline,
     train: tuple[Any, NDArray[Any]],
