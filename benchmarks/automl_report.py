@@ -18,6 +18,13 @@ NAMES: Final = {
     "autometa:first-pick": "first pick",
     "autometa:mean-of-five": "mean of five",
 }
+# tune with a part of it taken away.
+ABLATIONS: Final = {
+    "autometa:no-recommendations": "library defaults and points at random in place of recommendations",
+    "autometa:no-racing": "no racing",
+    "autometa:one-fold": "one fold",
+    "autometa:no-ensemble": "no ensemble",
+}
 RANKED: Final = ("autometa", "autogluon-best", "autogluon", "flaml", "mljar", "lightgbm")
 PEERS: Final = ("autogluon-best", "autogluon", "flaml", "mljar", "lightgbm")
 DEFAULT_METRICS: Final = ("log_loss", "r2")
@@ -112,7 +119,7 @@ def _ranks(results: pd.DataFrame) -> Iterator[str]:
 def _wins(results: pd.DataFrame, title: str) -> Iterator[str]:
     """Yield a table of the wins of each of our tools, by size."""
     runs = list(results.groupby(["tool", "seconds_asked"]).groups)
-    ours = [run for run in runs if run[0].startswith("autometa")]
+    ours = [run for run in runs if run[0].startswith("autometa") and run[0] not in ABLATIONS]
     rows = [
         (_label(*mine), _label(*other), *_shares(results, mine, other))
         for mine in sorted(ours, key=lambda run: (-len(run[0]), run[1]))[::-1]
@@ -212,7 +219,7 @@ def _failures(results: pd.DataFrame) -> str:
 
 
 def _label(tool: str, seconds: float) -> str:
-    name = NAMES.get(tool, tool)
+    name = (NAMES | ABLATIONS).get(tool, tool)
     return f"{name}, {seconds:g} s" if seconds else name
 
 
