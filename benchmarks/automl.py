@@ -47,7 +47,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import psutil
-from automl_report import markdown
+from automl_report import ABLATIONS, markdown
 from automl_tables import Entry, read_tables
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, log_loss, r2_score, roc_auc_score
@@ -76,9 +76,6 @@ COLUMNS: Final = (
 KEYS: Final = ["table", "tool", "seconds_asked", "metric"]
 PEERS: Final = ("autogluon", "autogluon-best", "flaml", "mljar")
 UNTIMED: Final = ("lightgbm", "autometa:first-pick", "autometa:mean-of-five")
-ABLATIONS: Final = tuple(
-    f"autometa:{part}" for part in ("no-recommendations", "no-racing", "one-fold", "no-ensemble")
-)
 DEFAULT_TOOLS: Final = ("lightgbm", "autometa:first-pick", "autometa:mean-of-five", "autometa", *PEERS)
 # AutoGluon's tabular part with all that it fits by default; ray, which it uses for many cores, is left out.
 ENVIRONMENTS: Final = {
