@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
+from autometa import distinct
 from autometa.ensemble import side_by_side
 from autometa.errors import DataError
 from autometa.metrics import align_probabilities, score_predictions, stored_metrics
@@ -211,9 +212,9 @@ class Prepared:
         key = fold, pickle.dumps(part)
         if key not in self._blocks:
             start = time.process_time()
-            train = part.fit_transform(X_train, y_train)
+            train = distinct.fit_transform(part, X_train, y_train)
             middle = time.process_time()
-            test = part.transform(X_test)
+            test = distinct.transform(part, X_test)
             self._blocks[key] = (train, middle - start), (test, time.process_time() - middle)
         return self._blocks[key]
 
@@ -382,7 +383,8 @@ def fit_by_halves(
     """
     model, prepare = pipeline[-1], pipeline[:-1]
     (X_train, y_train), (X_test, y_test) = train, test
-    ready, left_out = prepare.fit_transform(X_train, y_train), prepare.transform(X_test)
+    ready = distinct.fit_transform(prepare, X_train, y_train)
+    left_out = distinct.transform(prepare, X_test)
     is_first = np.random.default_rng(seed).permutation(len(y_test)) % 2 == 0
     is_classifier = hasattr(model, "predict_proba")
     is_known = np.isin(y_test, np.unique(y_train)) if is_classifier else np.ones(len(y_test), dtype=bool)
