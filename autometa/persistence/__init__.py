@@ -243,7 +243,9 @@ def _to_plain(part: Any) -> dict[str, Any]:
     if type(part).__name__.startswith("KNeighbors") and hasattr(part, "_tree"):
         return {"_tree": None}
     if type(part).__module__ == "lightgbm.sklearn" and hasattr(part._Booster, "model_to_string"):
-        return {"_Booster": lightgbm_text(part._Booster.model_to_string())}
+        # How early stopping went is no part of the model.
+        text = lightgbm_text(part._Booster.model_to_string())
+        return {"_Booster": text, "_evals_result": {}, "_best_score": {}}
     return {}
 
 

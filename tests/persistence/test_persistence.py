@@ -363,3 +363,32 @@ def test_facts_that_could_not_be_read_again_are_not_written(tmp_path):
     with refused(StorageError, "AM602", match="the facts are not of the right types"):
         save_model(path, None, {"kind": "binary", "columns": [{"name": "a"}]})
     assert not path.exists()
+
+
+@pytest.mark.parametrize("kind", ["regression", "binary"])
+def test_boosting_that_was_stopped_early_comes_back(tmp_path, kind):
+    """A model of a fold keeps its losses on the rows left out, which no file holds."""
+    import lightgbm
+
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(300, 3)), columns=list("abc"))
+    y = X["a"] + rng.normal(size=300)
+    y = y if kind == "regression" else (y > 0).astype("int64").astype("str")
+    task = Task.from_frame(X, y.rename("y"), kind=kind)
+    pipeline = build_pipeline(SearchSpace.for_kind(kind)["lightgbm"].default_configuration(), task)
+    rows = pipeline[:-1].fit_transform(X, y)
+    codes = y if kind == "regression" else y.astype("int64")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer releases have another name for eval_set
+        pipeline[-1].fit(
+            rows[:200],
+            codes[:200],
+            eval_set=[(rows[200:], codes[200:])],
+            callbacks=[lightgbm.early_stopping(5, verbose=False)],
+        )
+    assert pipeline[-1].evals_result_
+    path = tmp_path / "model.skops"
+    save_model(path, pipeline, {})
+    expected = pipeline.predict(X)
+    np.testing.assert_array_equal(load_model(path)[0].predict(X), expected)
+    assert pipeline[-1].evals_result_  # the model at hand is as it was
