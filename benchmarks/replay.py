@@ -47,10 +47,9 @@ from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._hands import Here
 from autometa.tuning._result import TuneResult
 from autometa.tuning._run import SearchRun
-from autometa.tuning._schedule import Schedule
+from autometa.tuning._schedule import Deadline, Schedule
 from autometa.tuning._search import Search
 from autometa.tuning._selection import _SHARES, Present, select
-from autometa.tuning._splits import Deadline
 from autometa.tuning._strategy import DEFAULT_SHARE, QUICK_SHARE, Allows, Entry
 
 RESULTS: Final = Path(__file__).parent / "results"

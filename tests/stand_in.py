@@ -14,7 +14,7 @@ import autometa
 from autometa.recommendation import Recommendation
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
-from autometa.tuning._splits import Deadline
+from autometa.tuning._schedule import Deadline
 
 QUICK = ("linear", "knn", "hist_gradient_boosting", "svm", "random_forest", "extra_trees", "mlp", "lightgbm")
 

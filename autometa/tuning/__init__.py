@@ -28,9 +28,9 @@ from autometa.tuning._hands import Hands, Watch, Watched
 from autometa.tuning._result import TuneResult, posterior_scores
 from autometa.tuning._run import SearchRun
 from autometa.tuning._sampler import MetaSampler
-from autometa.tuning._schedule import Schedule
+from autometa.tuning._schedule import Deadline, Schedule, TimeReport
 from autometa.tuning._selection import Callback
-from autometa.tuning._splits import Deadline, TimeReport, folds_of, resolve_weights
+from autometa.tuning._splits import folds_of, resolve_weights
 from autometa.tuning._warm_start import Suggestion, WarmStartReport, warm_start
 
 __all__ = [

@@ -22,7 +22,7 @@ from autometa.evaluation._cluster import LOST, answer, connect, is_living, prepa
 from autometa.evaluation._worker import packed
 from autometa.parcel import Parcel
 from autometa.tuning._hands import Children, Fitter, Hands, Here, Outcome
-from autometa.tuning._splits import Deadline
+from autometa.tuning._schedule import Deadline
 
 # Seconds between two looks at how many threads the cluster has, and whether it is there at all.
 _LOOK_SECONDS: Final = 1.0

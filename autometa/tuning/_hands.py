@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 
 from autometa.evaluation import Died, Failure, FoldFit, Job, Replies, Worker
 from autometa.progress import Bar
-from autometa.tuning._splits import Deadline
+from autometa.tuning._schedule import Deadline
 from autometa.wording import algorithm_name, counted, number
 
 Outcome = FoldFit | Failure

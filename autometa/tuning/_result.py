@@ -27,8 +27,8 @@ from autometa.recommendation.mixture import build_ensemble, fit_weighted
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.tuning._candidate import Candidate
+from autometa.tuning._schedule import TimeReport
 from autometa.tuning._selection import INTERRUPTED
-from autometa.tuning._splits import TimeReport
 from autometa.tuning._strategy import origin_of
 from autometa.wording import SECOND_LAYER
 

@@ -34,10 +34,16 @@ from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._hands import Hands
 from autometa.tuning._result import TuneResult, baselines_of, best_by_cv, make_leaderboard
 from autometa.tuning._sampler import MetaSampler, sampler_seed
-from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, SHORT_SECONDS, Schedule, cells_of_a_row
+from autometa.tuning._schedule import (
+    BOOSTING_GROWTH,
+    FLOOR_ROWS,
+    SHORT_SECONDS,
+    Deadline,
+    Schedule,
+    cells_of_a_row,
+)
 from autometa.tuning._search import Search
 from autometa.tuning._selection import Callback, second_layer
-from autometa.tuning._splits import Deadline
 from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, entries_of, finished_trials
 from autometa.tuning._zero_shot import ZeroShot
 

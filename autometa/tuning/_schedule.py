@@ -1,12 +1,20 @@
-"""How a search spends its time: one fixed schedule, in one place, that a learned one can replace."""
+"""How a search spends its time: a fixed schedule, that a learned one can replace, the clock, and the machine's pace."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
+from autometa.errors import UsageError
+from autometa.evaluation import Failure, FoldFit
 from autometa.space import LARGER, Configuration
+from autometa.tuning._candidate import Candidate, Problem
 
 # Rows of the first, cheap fit that there is something to return after. A default LightGBM takes a tenth of a second.
 FLOOR_ROWS: Final = 2_000
@@ -28,6 +36,8 @@ MANY_CLASSES: Final = 6
 SHRUNK_BY: Final = 1.0
 # Where candidates can begin on this share of the rows, they begin on all.
 ENOUGH_ROWS: Final = 0.8
+# How crowded the machine is now is said by so many fits.
+FITS_OF_CROWDING: Final = 5
 
 
 def cells_of_a_row(n_numbers: int, n_others: int, n_classes: int) -> int:
@@ -239,3 +249,134 @@ def grown(default: Configuration, n_classes: int = 0) -> list[Configuration]:
         Configuration(default.algorithm, {**default.params, "n_estimators": 400, **least, **change}, "user")
         for change in LARGER
     ]
+
+
+@dataclass(frozen=True)
+class TimeReport:
+    """Where the time of a search went.
+
+    Attributes
+    ----------
+    planned : float or None
+        The limit in seconds, if there was one.
+    spent : float
+        Seconds from the first look at the data to the fitted pipeline.
+    steps : mapping of str to float
+        Seconds by step: ``recommend``, ``search``, ``refit``.
+    """
+
+    planned: float | None
+    spent: float
+    steps: Mapping[str, float]
+
+    def __str__(self) -> str:
+        limit = "no limit" if self.planned is None else f"limit {self.planned:.1f} s"
+        steps = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.steps.items())
+        return f"{self.spent:.1f} s ({limit}): {steps}"
+
+
+class Deadline:
+    """A limit on time that starts when it is made.
+
+    Parameters
+    ----------
+    seconds : float or None
+        None for no limit.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+            raise UsageError(
+                "AM522", f"timeout must be a positive number of seconds, got {seconds!r}.", "Or pass None."
+            )
+        self.seconds = seconds
+        self._start = time.monotonic()
+        self._steps: dict[str, float] = {}
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left, never negative; infinite without a limit."""
+        return math.inf if self.seconds is None else max(self.seconds - self.spent, 0.0)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Book the time of a block under a name."""
+        start = self.spent
+        try:
+            yield
+        finally:
+            self._steps[name] = self._steps.get(name, 0.0) + self.spent - start
+
+    def report(self) -> TimeReport:
+        """Return what was planned and what was spent."""
+        return TimeReport(self.seconds, self.spent, dict(self._steps))
+
+
+class Pace:
+    """The speed of this machine, by algorithm."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        # How many times longer than expected fits took, and seconds for each row.
+        self._slowness: dict[str, list[float]] = {}
+        self._by_row: dict[str, list[float]] = {}
+        self._crowding: list[float] = []
+        self._ended_once: set[str] = set()
+
+    def knows(self, algorithm: str) -> bool:
+        """Whether a fit of an algorithm was seen to its end."""
+        return algorithm in self._by_row
+
+    @property
+    def crowding(self) -> float:
+        """Seconds that pass while a fit gets one of the CPU, by the last few fits; at least 1."""
+        return max(1.0, float(np.median(self._crowding[-FITS_OF_CROWDING:] or [1.0])))
+
+    def expected(self, configuration: Configuration, seconds: float, max_rows: int | None) -> float:
+        """Seconds that a fit on one fold should take, by experience and by what was seen here; 0 if nothing says.
+
+        Parameters
+        ----------
+        configuration : Configuration
+        seconds : float
+            That a fit on all rows takes by experience; NaN where nothing is known.
+        max_rows : int or None
+            Rows to train on; None for all of a fold.
+        """
+        n_train = min(self._problem.n_train, max_rows or self._problem.n_train)
+        if math.isfinite(seconds):
+            slowness = self._slowness.get(configuration.algorithm) or [
+                ratio for ratios in self._slowness.values() for ratio in ratios
+            ]
+            return float(np.median(slowness or [1.0])) * seconds * n_train / len(self._problem.y)
+        return float(np.median(self._by_row.get(configuration.algorithm, [0.0]))) * n_train
+
+    def note(self, candidate: Candidate, fit: FoldFit, seconds: float) -> None:
+        """Note how long a fit took, but for preparations, which others share."""
+        spent = fit.fit_seconds + fit.predict_seconds
+        self._crowding += [seconds / spent] if spent > 0 else []
+        seconds *= 1 - fit.shared_seconds / spent if spent > 0 else 1.0
+        algorithm = candidate.configuration.algorithm
+        if math.isfinite(candidate.expected_seconds) and candidate.expected_seconds > 0:
+            share = fit.n_train / len(self._problem.y)
+            self._slowness.setdefault(algorithm, []).append(seconds / (candidate.expected_seconds * share))
+        self._by_row.setdefault(algorithm, []).append(seconds / fit.n_train)
+
+    def note_failure(self, candidate: Candidate, outcome: Failure, seconds: float) -> None:
+        """Note a fit that was ended since it took so long: others of the algorithm will hardly be quicker.
+
+        The first one of an algorithm may have prepared the table all the time, and does not count.
+        """
+        algorithm = candidate.configuration.algorithm
+        if not self.knows(algorithm) and algorithm not in self._ended_once:
+            self._ended_once.add(algorithm)
+            return
+        if outcome.status == "timeout" and candidate.expected_seconds > 0:
+            n_train = min(self._problem.n_train, candidate.max_rows or self._problem.n_train)
+            ratio = seconds * len(self._problem.y) / (candidate.expected_seconds * n_train)
+            self._slowness.setdefault(algorithm, []).append(2 * ratio)

@@ -12,9 +12,8 @@ from autometa.evaluation import Failure, FoldFit, Job
 from autometa.space import Configuration
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._hands import Hands, Outcome
-from autometa.tuning._schedule import FLOOR_ROWS, Schedule
+from autometa.tuning._schedule import FLOOR_ROWS, Deadline, Pace, Schedule
 from autometa.tuning._selection import Callback, Present, Reporter, Tried
-from autometa.tuning._splits import Deadline, Pace
 from autometa.tuning._strategy import Strategy
 from autometa.wording import counted
 

@@ -12,8 +12,7 @@ from autometa.space import Configuration, SearchSpace, registered_algorithms, ta
 from autometa.tuning._assembly import build_model, single_model
 from autometa.tuning._candidate import Problem
 from autometa.tuning._hands import Hands
-from autometa.tuning._schedule import BOOSTING_GROWTH
-from autometa.tuning._splits import Deadline
+from autometa.tuning._schedule import BOOSTING_GROWTH, Deadline
 from autometa.tuning._strategy import Entry
 
 # So many recommended pipelines are averaged.

@@ -20,7 +20,7 @@ from autometa.errors import DependencyError, EvaluationError
 from autometa.evaluation import Failure, FoldFit, Job
 from autometa.space import Algorithm, register_algorithm, unregister_algorithm
 from autometa.tuning._cluster import OnCluster
-from autometa.tuning._splits import Deadline
+from autometa.tuning._schedule import Deadline
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
 

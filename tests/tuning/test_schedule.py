@@ -1,16 +1,19 @@
-"""The schedule and the strategies: who comes when, and who waits."""
+"""The schedule, its clock and the strategies: who comes when, and who waits."""
 
 from __future__ import annotations
 
 import math
+import time
 
 import optuna
 import pytest
+from refusals import refused
 
+from autometa.errors import UsageError
 from autometa.evaluation import Failure, Job
 from autometa.space import SearchSpace
 from autometa.tuning._hands import Children, Here
-from autometa.tuning._schedule import LEAST_FLOOR_ROWS, SLOW_COLUMN, Schedule, cells_of_a_row, grown
+from autometa.tuning._schedule import LEAST_FLOOR_ROWS, SLOW_COLUMN, Deadline, Schedule, cells_of_a_row, grown
 from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled
 
 SPACE = SearchSpace.for_kind("binary")
@@ -149,3 +152,29 @@ def test_children_that_sleep_or_die_fail_and_others_answer():
         assert (key, outcome.reason) == ("answers", "answered")
     finally:
         hands.stop()
+
+
+def test_steps_add_up() -> None:
+    deadline = Deadline(0.05)
+    for _ in range(2):
+        with deadline.step("search"):
+            time.sleep(0.03)
+    report = deadline.report()
+    assert 0.06 <= report.steps["search"] <= report.spent
+    assert deadline.remaining == 0.0
+    assert "limit 0.1 s" in str(report)
+
+
+def test_a_step_that_raises_is_booked() -> None:
+    deadline = Deadline(None)
+    with pytest.raises(KeyError), deadline.step("search"):
+        raise KeyError
+    assert "search" in deadline.report().steps
+    assert deadline.remaining == math.inf
+    assert "no limit" in str(deadline.report())
+
+
+@pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf])
+def test_limits_are_positive_and_finite(seconds) -> None:
+    with refused(UsageError, "AM522"):
+        Deadline(seconds)

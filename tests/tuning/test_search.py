@@ -18,9 +18,8 @@ from autometa.task import Task
 from autometa.tuning._assembly import choose
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._run import SearchRun
-from autometa.tuning._schedule import Schedule
+from autometa.tuning._schedule import Pace, Schedule
 from autometa.tuning._search import _RESERVE, Search
-from autometa.tuning._splits import Pace
 
 N_ROWS = 400
 UNREFITTED = Schedule(refit_below=0)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +10,7 @@ from sklearn.model_selection import KFold, LeaveOneOut, ShuffleSplit, TimeSeries
 
 from autometa.errors import DataError, UsageError
 from autometa.task import Task
-from autometa.tuning._splits import Deadline, resolve_splits, resolve_weights
+from autometa.tuning._splits import resolve_splits, resolve_weights
 
 
 @pytest.fixture(scope="module")
@@ -170,29 +167,3 @@ def test_groups_that_are_missing_are_refused_with_the_first_row(task) -> None:
 def test_weights_that_are_no_numbers_are_refused(task) -> None:
     with refused(DataError, "AM119", match="else than numbers"):
         resolve_weights(["a"] * task.n_rows, task)
-
-
-def test_steps_add_up() -> None:
-    deadline = Deadline(0.05)
-    for _ in range(2):
-        with deadline.step("search"):
-            time.sleep(0.03)
-    report = deadline.report()
-    assert 0.06 <= report.steps["search"] <= report.spent
-    assert deadline.remaining == 0.0
-    assert "limit 0.1 s" in str(report)
-
-
-def test_a_step_that_raises_is_booked() -> None:
-    deadline = Deadline(None)
-    with pytest.raises(KeyError), deadline.step("search"):
-        raise KeyError
-    assert "search" in deadline.report().steps
-    assert deadline.remaining == math.inf
-    assert "no limit" in str(deadline.report())
-
-
-@pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf])
-def test_limits_are_positive_and_finite(seconds) -> None:
-    with refused(UsageError, "AM522"):
-        Deadline(seconds)
