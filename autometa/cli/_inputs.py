@@ -85,15 +85,20 @@ def add_json_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def whole_number(text: str) -> int:
-    """Read a whole number of at least 1."""
+def whole_number(text: str, least: int = 1) -> int:
+    """Read a whole number of at least 1, or another."""
     try:
         number = int(text)
     except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
     return number
+
+
+def count(text: str) -> int:
+    """Read how many, where none is an answer, too."""
+    return whole_number(text, least=0)
 
 
 def seconds(text: str) -> float:

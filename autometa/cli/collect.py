@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from autometa.cli._inputs import seconds, whole_number
+from autometa.cli._inputs import count, seconds, whole_number
 from autometa.cli._terminal import is_quiet, note, say, show_sections
 from autometa.progress import Bar
 from autometa.report import Section
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--storage", metavar="URL", required=True, help="database URL, or NAME.journal for a file"
     )
     parser.add_argument(
-        "--configurations", metavar="N", type=whole_number, default=8, help="of each algorithm (default: 8)"
+        "--configurations", metavar="N", type=count, default=8, help="of each algorithm (default: 8)"
     )
     parser.add_argument(
         "--fidelities",
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tuned",
         metavar="N",
-        type=whole_number,
+        type=count,
         default=0,
         help="then so many runs near the best found, by Optuna (default: none)",
     )

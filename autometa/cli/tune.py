@@ -13,6 +13,7 @@ from autometa.cli._inputs import (
     add_task_arguments,
     all_issues,
     check_writable,
+    count,
     load_task,
     seconds,
     whole_number,
@@ -54,7 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_task_arguments(parser)
     add_experience_arguments(parser)
-    parser.add_argument("--trials", metavar="N", type=whole_number, help="at most so many (default: 50)")
+    parser.add_argument(
+        "--trials",
+        metavar="N",
+        type=count,
+        help="at most so many (default: 50); 0: the mean of the first recommendations",
+    )
     parser.add_argument(
         "--timeout",
         metavar="S",
@@ -131,7 +137,8 @@ def run(args: argparse.Namespace) -> int:
 def _search(args: argparse.Namespace, task: Task, model: MetaModel) -> TuneResult:
     from autometa.tuning import tune
 
-    n_trials, timeout = args.trials or DEFAULT_TRIALS, args.timeout
+    n_trials = DEFAULT_TRIALS if args.trials is None else args.trials
+    timeout = args.timeout
     if args.trials is None and timeout is None:
         timeout = DEFAULT_TIMEOUT
         say(f"searching for at most {timeout:g} seconds; --timeout S or --trials N set another limit")

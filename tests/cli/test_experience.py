@@ -88,6 +88,19 @@ def test_an_interrupted_collection_says_that_runs_are_kept(run, catalog, monkeyp
     assert "finished runs are kept" in outcome.err
 
 
+def test_a_list_can_be_all_that_is_collected(run, catalog, monkeypatch):
+    from autometa import collection
+
+    asked = {}
+    monkeypatch.setattr(
+        collection, "collect", lambda *_, **options: asked.update(options) or collection.CollectionReport()
+    )
+    command = ("collect", "--directory", "tables", "--storage", "r.journal", "--configurations")
+    assert run(*command, "0", "--words", "20").code == 0
+    assert (asked["n_configurations"], asked["words"], asked["n_tuned"]) == (0, [20], 0)
+    assert "'-1' is not a whole number of at least 0" in run(*command, "-1").err
+
+
 @pytest.mark.parametrize("source", [("--suite", "99"), ("--task", "59", "9")])
 def test_tasks_of_openml_are_collected_and_what_fails_is_told(run, visit, monkeypatch, source):
     from autometa import collection

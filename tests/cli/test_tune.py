@@ -51,6 +51,14 @@ def test_a_search_ends_with_a_leaderboard_and_a_model(run, data):
     assert "Leaderboard" in Path("r.html").read_text(encoding="utf-8")
 
 
+def test_without_trials_the_first_recommendations_are_averaged(run, data):
+    outcome = run("tune", data, "--target", "left", "--trials", "0", "--output", "m.skops")
+    assert outcome.code == 0
+    assert "0 trials" in outcome.out
+    assert len(load_model("m.skops")[0].estimators_) > 1
+    assert run("predict", "m.skops", data).out.splitlines()[0] == "prediction"
+
+
 def test_json_holds_every_trial_and_the_best(run, data):
     outcome = run("tune", data, *TUNE, "--json", "--storage", "s.journal", "--study", "first")
     answer = outcome.json
