@@ -11,8 +11,9 @@ from hypothesis import given, strategies as st
 from refusals import refused
 
 from autometa.errors import AutometaError, DataError, UsageError
+from autometa.tables.columns import _look_at, look_at
 from autometa.tables.frames import split_target
-from autometa.task import Task
+from autometa.task import Task, summarise
 
 N = 60
 X = pd.DataFrame({"a": np.linspace(0, 1, N) ** 2, "b": ["u", "v", "w"] * (N // 3)})
@@ -396,3 +397,24 @@ def test_a_target_of_times_says_what_to_count(unit):
 def test_truth_among_numbers_is_told():
     X = pd.DataFrame({"x": pd.Series([True, False, 1.5, 2.5] * 10, dtype=object)})
     assert "AM209" in {issue.code for issue in Task.from_frame(X, pd.Series([0, 1] * 20)).warnings}
+
+
+FLOATS = {
+    "many": np.random.default_rng(0).normal(size=60),
+    "few": np.repeat([0.5, -0.0, 0.0, 1.5], 15),
+    "missing": np.where(np.arange(60) % 3, np.nan, np.arange(60) / 7),
+    "infinite": np.r_[np.full(30, np.inf), [-np.inf], np.arange(29) / 7],
+    "whole": np.arange(60.0),
+    "days": 20200101.0 + np.arange(60) % 28,
+    "constant": np.full(60, 0.5),
+    "one": np.r_[np.full(59, np.nan), 0.5],
+    "none": np.full(60, np.nan),
+}
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_plain_floats_are_read_quickly_and_alike(name):
+    plain = pd.Series(FLOATS[name], name="a")
+    assert summarise(plain) == summarise(plain.astype("Float64"))
+    found, expected = look_at(plain), _look_at(plain, None)
+    assert (found.type, found.code, found.reading) == (expected.type, expected.code, expected.reading)

@@ -114,12 +114,10 @@ def make_preparation(algorithm: Algorithm, task: Task, scaler: str, encoding: En
     for title, names in _by_spelling(task, encoding.levels, "categorical"):
         blocks.append((title, _categorical_steps(task, names, scaled), _selector(task, names)))
     # Histogram-based gradient boosting cannot bin a column without any value among its training rows.
-    is_empty = {
-        name: not scaled and _is_nearly_empty(task.X[name]) for name in task.columns("numeric", "date")
-    }
-    empty = [name for name in task.columns("numeric") if is_empty[name]]
+    is_empty = set() if scaled else _nearly_empty(task, task.columns("numeric", "date"))
+    empty = [name for name in task.columns("numeric") if name in is_empty]
     takes_all = algorithm.name in _TAKE_ALL_NUMBERS
-    full = [name for name in task.columns("numeric") if name not in empty]
+    full = [name for name in task.columns("numeric") if name not in is_empty]
     for title, reading, names in _groups(task, full, "numeric"):
         steps = _numeric_steps(task, names, reading, scaled, scaler, takes_all)
         blocks.append((title, steps, _selector(task, names)))
@@ -128,7 +126,7 @@ def make_preparation(algorithm: Algorithm, task: Task, scaler: str, encoding: En
         steps = _numeric_steps(task, names, reading, True, "standard", takes_all=False)
         blocks.append((title, steps, _selector(task, names)))
     dates = task.columns("date")
-    full_dates, empty_dates = [n for n in dates if not is_empty[n]], [n for n in dates if is_empty[n]]
+    full_dates, empty_dates = [n for n in dates if n not in is_empty], [n for n in dates if n in is_empty]
     for what, of_kind, is_scaled in (("date", full_dates, scaled), ("nearly empty date", empty_dates, True)):
         for title, reading, names in _groups(task, of_kind, what):
             steps = _date_steps(task, names, reading or ("to dates",), is_scaled)
@@ -165,10 +163,10 @@ def _groups(task: Task, names: list[str], title: str) -> list[tuple[str, Reading
     ]
 
 
-def _is_nearly_empty(column: pd.Series) -> bool:
-    """Whether some training rows may well hold no value of a column."""
-    n_known = int(column.notna().sum())
-    return n_known < max(LEAST_KNOWN, LEAST_KNOWN_SHARE * len(column))
+def _nearly_empty(task: Task, names: list[str]) -> set[str]:
+    """Return the columns of which some training rows may well hold no value."""
+    n_known = task.X[names].notna().sum()
+    return set(n_known.index[n_known < max(LEAST_KNOWN, LEAST_KNOWN_SHARE * task.n_rows)])
 
 
 def _selector(task: Task, names: list[str]) -> list[Any]:
@@ -179,13 +177,11 @@ def _selector(task: Task, names: list[str]) -> list[Any]:
 def needs_frame(task: Task) -> bool:
     """Whether a step of the preparation is a method of DataFrame, which an array lacks."""
     is_plain = not task.readings and not task.columns("date", "text")
-    return not is_plain or any(_needs_cast(task.X[name]) for name in task.X.columns)
+    return not is_plain or any(map(_needs_cast, task.X.dtypes))
 
 
-def _needs_cast(column: pd.Series) -> bool:
-    return (not isinstance(column.dtype, np.dtype) and not isinstance(
-        column.dtype, pd.CategoricalDtype
-    )) or column.dtype.kind in "bO"  # fmt: skip
+def _needs_cast(dtype: Any) -> bool:
+    return not isinstance(dtype, (np.dtype, pd.CategoricalDtype)) or dtype.kind in "bO"
 
 
 def apply(name: str, feature_names_out: str | None = None) -> FunctionTransformer:
@@ -221,9 +217,10 @@ def _numeric_steps(
     task: Task, names: list[str], reading: Reading, scaled: bool, scaler: str, takes_all: bool
 ) -> Any:
     steps = [apply(name, "one-to-one") for name in reading]
-    if any(task.X[name].dtype.kind == "m" for name in names):
+    dtypes = set(task.X.dtypes[names])
+    if any(dtype.kind == "m" for dtype in dtypes):
         steps += [apply("times to numbers", "one-to-one"), apply("no time to missing", "one-to-one")]
-    elif not reading and any(_needs_cast(task.X[name]) for name in names):
+    elif not reading and any(map(_needs_cast, dtypes)):
         steps.append(apply("to numbers", "one-to-one"))
     elif task.is_positional and not takes_all and not reading:
         steps.append(apply("array to numbers", "one-to-one"))
@@ -265,7 +262,7 @@ def _by_spelling(task: Task, names: Iterable[str], title: str) -> list[tuple[str
 def _level_steps(task: Task, names: list[str]) -> list[Any]:
     """Steps that make one kind of value of levels."""
     steps = _spelling_steps(task, names)
-    if any(_needs_cast(task.X[name]) or name in task.readings for name in names) or task.mixed_columns:
+    if any(_needs_cast(task.X[name].dtype) or name in task.readings for name in names) or task.mixed_columns:
         steps.append(apply("to text", "one-to-one"))
     if any(LEVELS[-1] in task.readings.get(name, ()) for name in names):
         steps.append(apply(LEVELS[-1], "one-to-one"))

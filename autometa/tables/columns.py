@@ -179,8 +179,19 @@ def _column_issue(code: str, columns: Sequence[tuple[str, str]]) -> DataIssue:
 
 def look_at(column: pd.Series, wanted: ColumnType | None = None) -> Column:
     """Decide what a column is and read it; `wanted` is not questioned unless nothing can be read so."""
+    if wanted is None and _has_fractions(column):
+        return Column("numeric")
     found = _look_at(column, wanted)
     return found if found.raw is None else replace(found, values=read_column(found.raw, found.reading))
+
+
+def _has_fractions(column: pd.Series) -> bool:
+    """Whether a column holds different floats, not all of them whole, and so needs no second look."""
+    if column.dtype != np.dtype("float64"):
+        return False
+    values = column.to_numpy()
+    values = values[np.isfinite(values)]
+    return len(values) > 0 and bool((values != np.floor(values)).any()) and bool(values.min() < values.max())
 
 
 def _look_at(column: pd.Series, wanted: ColumnType | None) -> Column:

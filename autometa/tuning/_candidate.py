@@ -332,6 +332,13 @@ class Problem:
         splits = [(train[np.isin(train, rows)], test[np.isin(test, rows)]) for train, test in self.splits]
         return replace(self, splits=splits, table_rows=n_rows)
 
+    def once(self, times: int) -> Problem:
+        """Return the problem of a table that was split so many times, split once; itself where it was not."""
+        n_folds = len(self.splits) // times
+        # Groups are not split again.
+        is_whole = n_folds > 0 and len(self.rows(n_folds)) == len(self.rows(len(self.splits)))
+        return replace(self, splits=self.splits[:n_folds]) if is_whole else self
+
     @property
     def n_rows(self) -> int:
         """How many rows are looked at."""

@@ -221,12 +221,15 @@ class SearchRun:
         return self._deadline.remaining > self._schedule.proposal_seconds
 
     def _cut_table(self) -> None:
-        """Look at a part of the rows where to prepare all would take too much of the time."""
-        if self._deadline.seconds is None or self._floor is None or self._is_whole:
+        """Look at a part of the rows, and split it once, where all of them or twice would take too much of the time."""
+        limit = self._deadline.seconds
+        if limit is None or self._floor is None or self._is_whole:
             return
-        rows = self._schedule.table_rows(self._deadline.seconds, self._preparation)
+        rows = self._schedule.table_rows(limit, self._preparation)
         if rows < self._task.n_rows:
             self._problem = self._problem.of_rows(rows, self._seed)
+        if len(self._problem.splits) * self._cost_of_floor[1] > self._schedule.repeat_share * limit:
+            self._problem = self._problem.once(self._schedule.folds(self._problem.n_rows)[1])
 
     def _entries(self, n_trials: int) -> list[Entry]:
         """The candidates in their order: recommendations, defaults, and what the user registered."""
@@ -253,11 +256,9 @@ class SearchRun:
         if self._deadline.remaining < LEAST_FOLD_SECONDS:
             return True
         first = sorted(e.seconds for e in entries[:8] if math.isfinite(e.seconds))[:2]
-        slow = self._slowness
-        seconds = slow * float(np.sum(first)) * (1 if self._is_broad else len(self._problem.splits))
-        rows = self._first_rows()
-        if rows is not None:
-            seconds *= rows / self._problem.n_train
+        n_folds = 1 if self._is_broad else len(self._problem.splits)
+        share = (self._first_rows() or self._problem.n_train) / self._problem.n_train
+        seconds = self._slowness * float(np.sum(first)) * n_folds * share
         return seconds > self._schedule.zero_shot_share * self._deadline.remaining
 
     @property

@@ -66,6 +66,9 @@ class Schedule:
         Folds of all larger tables.
     repeat_below : int
         Tables of fewer rows are split twice: one split says little about them.
+    repeat_share : float
+        But once where a default LightGBM would take more than this share of the time for both: a table of 80 rows and
+        3,000 columns left time for eight candidates in 20 seconds.
     floor_share : float
         Share of the time that the first, cheap fit may take.
     broad_share : float
@@ -116,6 +119,7 @@ class Schedule:
     folds_by_rows: Sequence[tuple[int, int]] = ((8_000, 5),)
     most_folds: int = 4
     repeat_below: int = 200
+    repeat_share: float = 0.15
     floor_share: float = 0.4
     broad_share: float = 0.08
     broad_rows: float = 100.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Pace, Schedule
 from autometa.tuning._search import _RESERVE, Search
+from autometa.tuning._splits import resolve_splits
 
 N_ROWS = 400
 UNREFITTED = Schedule(refit_below=0)
@@ -238,6 +240,34 @@ def test_only_dear_folds_of_large_tables_are_compared_one_by_one() -> None:
     assert schedule.is_broad(10_000, 4, 10.0, (2_000, 0.1))
     assert not schedule.is_broad(10_000, 4, 600.0, (2_000, 0.1))
     assert not schedule.is_broad(10_000, 4, math.inf, (2_000, 0.1))
+
+
+@pytest.mark.parametrize(("seconds", "n_folds"), [(0.1, 10), (0.2, 5)])
+def test_a_small_table_is_split_once_where_fits_are_dear(seconds, n_folds) -> None:
+    hands, study, problem, clock = posed([], [], 10.0, n_rows=60)
+    problem = replace(problem, splits=resolve_splits(problem.task, n_folds=5, n_repeats=2))
+    run = SearchRun(
+        problem.task,
+        problem,
+        SPACE,
+        study,
+        hands,
+        clock,
+        Schedule(),
+        25,
+        0,
+        is_shared=False,
+        is_whole=False,
+    )
+    run._floor = FoldFit(None, b"", ("",), {}, seconds, 0.0, 60)
+    run._cut_table()
+    assert run._problem.splits == problem.splits[:n_folds]
+
+
+def test_folds_of_groups_are_no_second_split() -> None:
+    _, _, problem, _ = posed([], [], None)
+    assert problem.once(2) is problem
+    assert problem.once(1).splits == problem.splits
 
 
 @pytest.mark.parametrize(("spent", "is_asked"), [(0.8, True), (1.2, False)])
