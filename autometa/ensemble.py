@@ -135,7 +135,7 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
     temperature : float, default=1.0
         Probabilities are raised to one over it and made to sum to 1 again (Guo et al. 2017, "On calibration of modern
         neural networks", in terms of probabilities). Above 1 they become less sure.
-    smoothing : float in [0, 1), default=0.0
+    smoothing : float in [0, 1], default=0.0
         Share of `shares` in the probabilities, so that none is 0.
     shares : sequence of float
         Frequencies of the classes in training.
@@ -341,7 +341,7 @@ def calibrate(probabilities: Array, temperature: float, smoothing: float, shares
     probabilities : ndarray of shape (n_rows, n_classes)
     temperature : float
         Above 1 they become less sure, below more.
-    smoothing : float in [0, 1)
+    smoothing : float in [0, 1]
         Share of `shares` that is mixed in.
     shares : ndarray of shape (n_classes,)
     """

@@ -47,7 +47,7 @@ from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._hands import Here
 from autometa.tuning._result import TuneResult
 from autometa.tuning._run import SearchRun
-from autometa.tuning._schedule import Deadline, Schedule
+from autometa.tuning._schedule import MANY_CLASSES, Deadline, Schedule
 from autometa.tuning._search import Search
 from autometa.tuning._selection import _SHARES, Present, select
 from autometa.tuning._strategy import DEFAULT_SHARE, QUICK_SHARE, Allows, Entry
@@ -136,8 +136,7 @@ class Line:
         while self._entries or self._slow:
             is_last = not self._entries
             entry = (self._slow if is_last else self._entries).pop(0)
-            share = DEFAULT_SHARE if entry.origin == "default" else self._policy.quick_share
-            if not allows(entry.configuration, entry.seconds, 1.0 if is_last else share):
+            if not allows(entry.configuration, entry.seconds, 1.0 if is_last else entry.share):
                 if not is_last:
                     self._slow.append(entry)
                 continue
@@ -359,12 +358,14 @@ def searched(
     order = schedule.order(names, known.default, problem.task.n_rows, len(problem.task.classes))
     default_fit = next(iter(known.recorded[known.default.id].fits), None)
     once = default_fit.fit_seconds if default_fit else math.nan
+    has_many = len(problem.task.classes) > MANY_CLASSES
     entries = [
         Entry(
             c,
             origin,
             known_of[c][0] if origin == "recommended" else None,
             known_of[c][1] if origin == "recommended" else once if c == known.default else 3 * once,
+            DEFAULT_SHARE if origin == "default" and not has_many else policy.quick_share,
         )
         for c, origin in order
         if c.id in recorded

@@ -247,7 +247,7 @@ class SearchRun:
             once = self._cost_of_floor[1] * growth / self._slowness
             seconds = {c: once if c == default else 3 * once for c, origin in order if origin == "default"}
         own = registered_algorithms()[target_of(self._task.kind)]
-        return entries_of(order, self._recommendations, seconds, self._space, own)
+        return entries_of(order, self._recommendations, seconds, self._space, own, len(self._task.classes))
 
     def _is_hurried(self, entries: Sequence[Entry]) -> bool:
         """Whether the first candidates would take too much of the time in folds."""

@@ -32,7 +32,8 @@ MAX_ROWS: Final = 10_000
 # Shares at which a newcomer is mixed into the present ensemble, to see whether it can help.
 _SHARES: Final = (0.1, 0.25, 0.5, 1.0)
 _TEMPERATURES: Final = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.7, 2.0)
-_SMOOTHINGS: Final = (0.0, 0.0005, 0.002, 0.01, 0.03)
+# With the last, the frequencies of the classes are all that is said: what is worse than that is worth nothing.
+_SMOOTHINGS: Final = (0.0, 0.0005, 0.002, 0.01, 0.03, 0.1, 0.3, 1.0)
 # Candidates that the choice is among: the best alone.
 POOL: Final = 30
 # Steps without a gain after which the choice ends.

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from autometa.recommendation import Recommendation
 from autometa.space import Configuration, SearchSpace
 from autometa.tuning._candidate import Candidate
+from autometa.tuning._schedule import MANY_CLASSES
 from autometa.tuning._warm_start import RANK_ATTRIBUTE
 
 ORIGIN_ATTRIBUTE: Final = "autometa:origin"
@@ -25,7 +26,8 @@ ORIGIN_ATTRIBUTE: Final = "autometa:origin"
 Allows = Callable[[Configuration, float, float], bool]
 
 # What would take more than this share of the time that is left waits until all quicker ones were tried. LightGBM's
-# defaults and those that grow from them are worth more: on tables of some thousand rows they seldom lose.
+# defaults and those that grow from them are worth more: on tables of some thousand rows they seldom lose. Of many
+# classes they are dear, and not better: with 110 one fit took all of ten seconds, for a log-loss of seven.
 QUICK_SHARE: Final = 0.2
 DEFAULT_SHARE: Final = 0.5
 # A sampler that proposes so many configurations in a row that the study has already has nothing else to give.
@@ -53,12 +55,16 @@ class Strategy(Interface):
 
 @dataclass(frozen=True)
 class Entry:
-    """A configuration in line, where it comes from, its rank among the recommendations, and its expected seconds."""
+    """A configuration in line, where it comes from, its rank among the recommendations, and its expected seconds.
+
+    What would take more than its share of the time that is left waits until all others were tried.
+    """
 
     configuration: Configuration
     origin: str
     rank: int | None = None
     seconds: float = math.nan
+    share: float = QUICK_SHARE
 
 
 def entries_of(
@@ -67,6 +73,7 @@ def entries_of(
     seconds: Mapping[Configuration, float],
     space: SearchSpace,
     own: Iterable[str],
+    n_classes: int = 0,
 ) -> list[Entry]:
     """Return the candidates of a search in line.
 
@@ -81,16 +88,25 @@ def entries_of(
     space : SearchSpace
     own : iterable of str
         Algorithms that the user registered, whose defaults come after the first two.
+    n_classes : int, default=0
+        0 for regression.
     """
+    shares = {"default": DEFAULT_SHARE} if n_classes <= MANY_CLASSES else {}
     ranks = {r.configuration: r.rank for r in recommendations}
     expected = {**{r.configuration: r.expected_seconds for r in recommendations}, **seconds}
     entries = [
-        Entry(c, origin, ranks.get(c) if origin == "recommended" else None, expected.get(c, math.nan))
+        Entry(
+            c,
+            origin,
+            ranks.get(c) if origin == "recommended" else None,
+            expected.get(c, math.nan),
+            shares.get(origin, QUICK_SHARE),
+        )
         for c, origin in order
     ]
     known = {entry.configuration.algorithm for entry in entries}
     added = [
-        Entry(space[name].default_configuration(), "default")
+        Entry(space[name].default_configuration(), "default", share=DEFAULT_SHARE)
         for name in own
         if name in space and name not in known
     ]
@@ -137,8 +153,7 @@ class Listed:
             entry = (self._slow if is_last else self._entries).pop(0)
             if entry.configuration.id in taken:
                 continue
-            share = DEFAULT_SHARE if entry.origin == "default" else QUICK_SHARE
-            if not allows(entry.configuration, entry.seconds, 1.0 if is_last else share):
+            if not allows(entry.configuration, entry.seconds, 1.0 if is_last else entry.share):
                 if not is_last:
                     self._slow.append(entry)
                 continue

@@ -14,7 +14,16 @@ from autometa.evaluation import Failure, Job
 from autometa.space import SearchSpace
 from autometa.tuning._hands import Children, Here
 from autometa.tuning._schedule import LEAST_FLOOR_ROWS, SLOW_COLUMN, Deadline, Schedule, cells_of_a_row, grown
-from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled
+from autometa.tuning._strategy import (
+    DEFAULT_SHARE,
+    QUICK_SHARE,
+    Chain,
+    Entry,
+    Listed,
+    Repeated,
+    Sampled,
+    entries_of,
+)
 
 SPACE = SearchSpace.for_kind("binary")
 DESIGN = list(dict.fromkeys(SPACE.design(2)))
@@ -178,3 +187,13 @@ def test_a_step_that_raises_is_booked() -> None:
 def test_limits_are_positive_and_finite(seconds) -> None:
     with refused(UsageError, "AM522"):
         Deadline(seconds)
+
+
+def test_defaults_wait_where_classes_are_many():
+    order = [(DEFAULT, "default"), (DESIGN[1], "recommended")]
+
+    def line(n_classes):
+        return [entry.share for entry in entries_of(order, (), {}, SPACE, (), n_classes)]
+
+    assert line(2) == line(6) == [DEFAULT_SHARE, QUICK_SHARE]
+    assert line(7) == [QUICK_SHARE, QUICK_SHARE]

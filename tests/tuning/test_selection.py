@@ -123,6 +123,20 @@ def test_calibration_softens_what_is_too_sure_and_leaves_what_is_right():
     assert choose_calibration(objective, sure, rows)[0] > 1.3
 
 
+def test_what_is_worse_than_the_frequencies_of_classes_says_no_more_than_these():
+    rng = np.random.default_rng(0)
+    y = rng.choice(4, 500, p=[0.7, 0.1, 0.1, 0.1])
+    task = Task.from_frame(pd.DataFrame({"a": rng.normal(size=500)}), pd.Series(y), metric="log_loss")
+    objective = Objective(task, y)
+    sure = np.eye(4)[rng.permutation(y)]
+    temperature, smoothing = choose_calibration(objective, sure, np.arange(500))
+    told = calibrate(sure, temperature, smoothing, objective.shares)
+    shares = np.tile(objective.shares, (500, 1))
+    losses = [-np.log(np.maximum(p[np.arange(500), y], 1e-15)).mean() for p in (sure, told, shares)]
+    assert losses[0] > 5
+    assert losses[1] <= losses[2] + 1e-9
+
+
 def test_the_threshold_follows_the_metric():
     rng = np.random.default_rng(0)
     p = rng.beta(1, 9, 4000)
