@@ -37,6 +37,7 @@ from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
 from autometa.collection import Predictions, Recorded, folds_of
+from autometa.errors import EvaluationError
 from autometa.evaluation import Failure, FoldFitter, Job, Split, target_codes
 from autometa.space import Configuration, SearchSpace
 from autometa.storage import quiet_optuna
@@ -329,7 +330,10 @@ def replay(known: Known, limit: float, policy: Policy, side: int | None, *, n_wo
     With a `side`, on the half of the rows left out that the search did not see; else on all that it saw, which is what
     a result of `tune` says of itself.
     """
-    _, problem, choice = searched(known, limit, policy, side, n_workers=n_workers)
+    try:
+        _, problem, choice = searched(known, limit, policy, side, n_workers=n_workers)
+    except EvaluationError:  # the first five all failed, as on one fold without a row of a class
+        return math.nan
     if choice is None:
         return math.nan
     if side is None:

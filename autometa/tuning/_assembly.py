@@ -26,11 +26,12 @@ Array = NDArray[np.float64]
 # Rows for which the seconds of predictions are told and limited.
 PRICED_ROWS: Final = MANY_ROWS
 # A model may take ten times a default LightGBM for its predictions; a little is left for what cannot be measured.
-TIMES_DEFAULT: Final = 9.5
+TIMES_DEFAULT: Final = 9.0
 # Whatever preparations take, models may take so many times that of a default one.
 LEAST_TIMES_DEFAULT: Final = 8.0
-# Rows on which preparations are priced: a few milliseconds each.
-_PREPARED_ROWS: Final = 500
+# Rows on which preparations are priced: a few milliseconds each, and the more where a call is short.
+_PREPARED_ROWS: Final = (500, 2_000)
+_SHORT_CALL: Final = 0.05
 # Of the hundred trees of a default model, and of many classes, those that predictions are timed with.
 _TREES: Final = 10
 _CLASSES: Final = 5
@@ -392,21 +393,33 @@ def predict_limit(
                     prices[kind] = _seconds_to_prepare(problem, pickle.loads(preparations[name]))
     everything = {name for c in candidates for fit in c.fits.values() for name in fit.preparation}
     whole = sum(prices[name.rpartition("/")[2]] for name in everything)
-    first = names.get(default, candidates[0].fits[0].preparation)
-    alone = sum(prices[name.rpartition("/")[2]] for name in first)
-    model = seconds_of_default(problem)
+    # Where it was dropped, what it needs is no dearer than what others need.
+    first = [names[default]] if default in names else names.values()
+    alone = min(sum(prices[name.rpartition("/")[2]] for name in needed) for needed in first)
+    known = [predict_seconds(c) for c in candidates if c.configuration == default]
+    # That of a small table has smaller trees than the one that is made up.
+    model = min([seconds_of_default(problem), *known])
     return max(TIMES_DEFAULT * (model + alone) - whole, LEAST_TIMES_DEFAULT * model)
 
 
 def _seconds_to_prepare(problem: Problem, preparation: Any) -> float:
     task = problem.task
     frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
-    rows = frame.iloc[:_PREPARED_ROWS]
-    with warnings.catch_warnings(), config_context(transform_output="default"):
-        warnings.simplefilter("ignore")
-        start = time.process_time()
-        distinct.transform(preparation, rows)
-        return (time.process_time() - start) * PRICED_ROWS / len(rows)
+
+    def seconds(n_rows: int) -> float:
+        rows = frame.iloc[np.resize(np.arange(len(frame)), n_rows)]
+        with warnings.catch_warnings(), config_context(transform_output="default"):
+            warnings.simplefilter("ignore")
+            start = time.process_time()
+            distinct.transform(preparation, rows)
+            return time.process_time() - start
+
+    few, more = _PREPARED_ROWS
+    # The first call takes longer: it imports. Most of a short one is the same for any number of rows.
+    once = min(seconds(few), seconds(few))
+    if once > _SHORT_CALL:
+        return once * PRICED_ROWS / few
+    return once + max(seconds(more) - once, 0.0) * (PRICED_ROWS - few) / (more - few)
 
 
 def seconds_of_default(problem: Problem) -> float:
@@ -436,15 +449,3 @@ def mean_rounds(candidate: Candidate) -> int | None:
     """Return the rounds of boosting that its folds kept on average, if early stopping chose them."""
     rounds = [fit.rounds for fit in candidate.fits.values() if fit.rounds]
     return round(float(np.mean(rounds))) if rounds else None
-
-
-def constant_model(problem: Problem) -> Any:
-    """The best constant prediction, where the time was too short for anything else."""
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-    from sklearn.preprocessing import FunctionTransformer
-
-    X = np.zeros((len(problem.y), 1))
-    is_regression = problem.task.kind == "regression"
-    model = (DummyRegressor() if is_regression else DummyClassifier(strategy="prior")).fit(X, problem.y)
-    fit = FoldFit(None, pickle.dumps(model), ("",), {}, 0.0, 0.0, len(X))
-    return build_model(problem, [(fit, 1.0)], {"": pickle.dumps(FunctionTransformer().fit(problem.task.X))})

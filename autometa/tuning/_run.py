@@ -23,7 +23,6 @@ from autometa.tuning._assembly import (
     bag,
     build_model,
     choose,
-    constant_model,
     mean_rounds,
     out_of_fold,
     predict_limit,
@@ -45,7 +44,7 @@ from autometa.tuning._schedule import (
 from autometa.tuning._search import Search
 from autometa.tuning._selection import Callback, second_layer
 from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, entries_of, finished_trials
-from autometa.tuning._zero_shot import ZeroShot
+from autometa.tuning._zero_shot import ZeroShot, constant_model
 
 _LEAST_FIT_BUDGET: Final = 1e-3
 # Share of the time left that the first of what is fitted without folds may take.
