@@ -324,7 +324,7 @@ def summarise(column: pd.Series) -> str:
 
 
 def _summarise_floats(values: NDArray[np.float64]) -> str:
-    """What :func:`summarise` says of plain floats, in a twentieth of the time."""
+    """What :func:`summarise` says of plain floats, in a fifth of the time."""
     # One kind of zero: how -0.0 and 0.0 are sorted depends on the processor.
     present = np.sort(values[~np.isnan(values)]) + 0.0
     n_missing = len(values) - len(present)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from stand_in import Clock
 from autometa.evaluation import Failure, FoldFit, Job, target_codes
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
-from autometa.tuning._assembly import choose
+from autometa.tuning._assembly import choose, seconds_to_prepare
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Pace, Schedule
@@ -289,3 +290,25 @@ def test_where_reading_the_table_took_half_of_the_time_experience_is_not_asked(s
     )
     run.recommend(None)
     assert bool(len(run._recommendations)) is is_asked
+
+
+class Slow:
+    """A preparation whose first call takes longer than all others."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def transform(self, X: Any) -> Any:
+        self.calls += 1
+        end = time.process_time() + (0.3 if self.calls == 1 else 0.0)
+        while time.process_time() < end:
+            pass
+        return X
+
+
+def test_the_price_of_a_preparation_is_not_that_of_its_first_call() -> None:
+    _, _, problem, _ = posed([], [], None)
+    slow = Slow()
+    # The first call alone would make it six seconds.
+    assert seconds_to_prepare(problem, slow) < 0.3
+    assert slow.calls > 1
