@@ -55,7 +55,7 @@ def test_without_trials_the_first_recommendations_are_averaged(run, data):
     outcome = run("tune", data, "--target", "left", "--trials", "0", "--output", "m.skops")
     assert outcome.code == 0
     assert "0 trials" in outcome.out
-    assert len(load_model("m.skops")[0].estimators_) > 1
+    assert len(load_model("m.skops")[0].members) > 1
     assert run("predict", "m.skops", data).out.splitlines()[0] == "prediction"
 
 
