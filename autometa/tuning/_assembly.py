@@ -394,8 +394,8 @@ def predict_limit(
     # Where it was dropped, what it needs is no dearer than what others need.
     first = [names[default]] if default in names else names.values()
     alone = min(sum(prices[name.rpartition("/")[2]] for name in needed) for needed in first)
-    # The trees of a small table are smaller than those that are made up.
-    known = [predict_seconds(c) for c in candidates if c.configuration == default]
+    # The trees of a small table are smaller than those that are made up. Rounds are told where they are not all.
+    known = [predict_seconds(c) for c in candidates if c.configuration == default and not c.fits[0].rounds]
     model = min([seconds_of_default(problem), *known])
     return max(TIMES_DEFAULT * (model + alone) - whole, LEAST_TIMES_DEFAULT * model)
 
