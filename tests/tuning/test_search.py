@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import time
 from dataclasses import replace
 from typing import Any
@@ -12,12 +13,13 @@ import optuna
 import pandas as pd
 import pytest
 from optuna.trial import TrialState
+from sklearn.preprocessing import FunctionTransformer
 from stand_in import Clock
 
 from autometa.evaluation import Failure, FoldFit, Job, target_codes
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
-from autometa.tuning._assembly import choose, seconds_to_prepare
+from autometa.tuning._assembly import choose, predict_limit, seconds_to_prepare
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import Pace, Schedule
@@ -312,3 +314,15 @@ def test_the_price_of_a_preparation_is_not_that_of_its_first_call() -> None:
     # The first call alone would make it six seconds.
     assert seconds_to_prepare(problem, slow) < 0.3
     assert slow.calls > 1
+
+
+def test_a_default_model_that_was_cut_does_not_tell_the_price_of_a_whole_one() -> None:
+    _, _, problem, _ = posed([], [], None)
+    default = SPACE["lightgbm"].default_configuration()
+    preparations = {"p": pickle.dumps(FunctionTransformer().fit(problem.task.X))}
+
+    def limit(rounds: int | None) -> float:
+        fit = FoldFit(None, b"", ("p",), {}, 0.1, 0.1, 60, rounds, 1e-9)
+        return predict_limit(problem, [Candidate(default, "", fits={0: fit})], preparations, default)
+
+    assert limit(2) > 2 * limit(None)
