@@ -245,11 +245,8 @@ def test_only_dear_folds_of_large_tables_are_compared_one_by_one() -> None:
     assert not schedule.is_broad(10_000, 4, math.inf, (2_000, 0.1))
 
 
-@pytest.mark.parametrize(("seconds", "n_folds"), [(0.1, 10), (0.2, 5)])
-def test_a_small_table_is_split_once_where_fits_are_dear(seconds, n_folds) -> None:
-    hands, study, problem, clock = posed([], [], 10.0, n_rows=60)
-    problem = replace(problem, splits=resolve_splits(problem.task, n_folds=5, n_repeats=2))
-    run = SearchRun(
+def begun(problem: Problem, study: optuna.Study, hands: Pretending, clock: Clock) -> SearchRun:
+    return SearchRun(
         problem.task,
         problem,
         SPACE,
@@ -262,6 +259,13 @@ def test_a_small_table_is_split_once_where_fits_are_dear(seconds, n_folds) -> No
         is_shared=False,
         is_whole=False,
     )
+
+
+@pytest.mark.parametrize(("seconds", "n_folds"), [(0.1, 10), (0.2, 5)])
+def test_a_small_table_is_split_once_where_fits_are_dear(seconds, n_folds) -> None:
+    hands, study, problem, clock = posed([], [], 10.0, n_rows=60)
+    problem = replace(problem, splits=resolve_splits(problem.task, n_folds=5, n_repeats=2))
+    run = begun(problem, study, hands, clock)
     run._floor = FoldFit(None, b"", ("",), {}, seconds, 0.0, 60)
     run._cut_table()
     assert run._problem.splits == problem.splits[:n_folds]
@@ -277,19 +281,7 @@ def test_folds_of_groups_are_no_second_split() -> None:
 def test_where_reading_the_table_took_half_of_the_time_experience_is_not_asked(spent, is_asked) -> None:
     hands, study, problem, clock = posed([], [], 2.0)
     clock.now = spent
-    run = SearchRun(
-        problem.task,
-        problem,
-        SPACE,
-        study,
-        hands,
-        clock,
-        Schedule(),
-        25,
-        0,
-        is_shared=False,
-        is_whole=True,
-    )
+    run = begun(problem, study, hands, clock)
     run.recommend(None)
     assert bool(len(run._recommendations)) is is_asked
 
