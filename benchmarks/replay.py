@@ -48,10 +48,10 @@ from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._hands import Here
 from autometa.tuning._result import TuneResult
 from autometa.tuning._run import SearchRun
-from autometa.tuning._schedule import MANY_CLASSES, Deadline, Schedule
+from autometa.tuning._schedule import Deadline, Schedule
 from autometa.tuning._search import Search
 from autometa.tuning._selection import _SHARES, Present, select
-from autometa.tuning._strategy import DEFAULT_SHARE, QUICK_SHARE, Allows, Entry
+from autometa.tuning._strategy import QUICK_SHARE, Allows, Entry, share_of
 
 RESULTS: Final = Path(__file__).parent / "results"
 # Seconds that the way of a fit to a child and back takes, and those before the first candidate.
@@ -362,14 +362,13 @@ def searched(
     order = schedule.order(names, known.default, problem.task.n_rows, len(problem.task.classes))
     default_fit = next(iter(known.recorded[known.default.id].fits), None)
     once = default_fit.fit_seconds if default_fit else math.nan
-    has_many = len(problem.task.classes) > MANY_CLASSES
     entries = [
         Entry(
             c,
             origin,
             known_of[c][0] if origin == "recommended" else None,
             known_of[c][1] if origin == "recommended" else once if c == known.default else 3 * once,
-            DEFAULT_SHARE if origin == "default" and not has_many else policy.quick_share,
+            share_of(origin, len(problem.task.classes), policy.quick_share),
         )
         for c, origin in order
         if c.id in recorded

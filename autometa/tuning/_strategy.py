@@ -67,6 +67,11 @@ class Entry:
     share: float = QUICK_SHARE
 
 
+def share_of(origin: str, n_classes: int, quick: float = QUICK_SHARE) -> float:
+    """Return the share of the time left that a configuration of some origin may take before others."""
+    return DEFAULT_SHARE if origin == "default" and n_classes <= MANY_CLASSES else quick
+
+
 def entries_of(
     order: Sequence[tuple[Configuration, str]],
     recommendations: Sequence[Recommendation],
@@ -91,7 +96,6 @@ def entries_of(
     n_classes : int, default=0
         0 for regression.
     """
-    shares = {"default": DEFAULT_SHARE} if n_classes <= MANY_CLASSES else {}
     ranks = {r.configuration: r.rank for r in recommendations}
     expected = {**{r.configuration: r.expected_seconds for r in recommendations}, **seconds}
     entries = [
@@ -100,7 +104,7 @@ def entries_of(
             origin,
             ranks.get(c) if origin == "recommended" else None,
             expected.get(c, math.nan),
-            shares.get(origin, QUICK_SHARE),
+            share_of(origin, n_classes),
         )
         for c, origin in order
     ]
