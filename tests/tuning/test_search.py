@@ -219,6 +219,21 @@ def test_what_took_too_long_makes_others_of_its_algorithm_expected_to() -> None:
     assert pace.expected(slow.configuration, 0.01, None) > 10
 
 
+def test_rounds_that_early_stopping_found_say_nothing_about_other_algorithms() -> None:
+    search, *_ = searched([0.5, 0.5], [0.5, 0.5], 20.0)
+    boosted, other = search.tried.complete[0], DESIGN[1]
+    assert boosted.configuration.algorithm != other.algorithm
+    boosted.expected_seconds = 0.1 * N_ROWS / 300
+    found = replace(boosted.fits[0], rounds=300)
+    pace = Pace(search._problem)
+    pace.note(boosted, found, 0.5)
+    # Five times as long as expected: true of boosting, not of the machine.
+    assert pace.expected(boosted.configuration, 0.01, None) == pytest.approx(5 * 0.01 * 300 / N_ROWS)
+    assert pace.expected(other, 0.01, None) == pytest.approx(0.01 * 300 / N_ROWS)
+    pace.note(boosted, boosted.fits[0], 0.2)
+    assert pace.expected(other, 0.01, None) == pytest.approx(2 * 0.01 * 300 / N_ROWS)
+
+
 def test_on_a_crowded_machine_more_is_kept_for_the_end() -> None:
     search, *_ = searched([0.5, 0.5], [0.5, 0.5], 100.0)
     fit, candidate = search.tried.complete[0].fits[0], search.tried.complete[0]
