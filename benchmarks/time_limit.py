@@ -315,6 +315,8 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Run, watch or report."""
     arguments = parse_arguments()
+    # Ended from outside, leave no busy process behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if arguments.work:
         work(Run(**json.loads(arguments.work)))
     elif arguments.memory:

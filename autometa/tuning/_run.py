@@ -203,6 +203,7 @@ class SearchRun:
             callbacks=callbacks,
             second_layer=self._second_layer,
             spared=self._default,
+            slowness=self._slowness,
             seed=self._seed,
         )
         self._search.run()

@@ -322,10 +322,18 @@ class Deadline:
 
 
 class Pace:
-    """The speed of this machine, by algorithm."""
+    """The speed of this machine, by algorithm.
 
-    def __init__(self, problem: Problem) -> None:
+    Parameters
+    ----------
+    problem : Problem
+    slowness : float, default=1.0
+        How many times longer than expected the first, cheap fit took.
+    """
+
+    def __init__(self, problem: Problem, slowness: float = 1.0) -> None:
         self._problem = problem
+        self._of_first_fit = slowness
         # How many times longer than expected fits took, and seconds for each row.
         self._slowness: dict[str, list[float]] = {}
         # Where early stopping found the rounds, the time says nothing about other algorithms: it took five times as
@@ -358,9 +366,10 @@ class Pace:
         n_train = min(self._problem.n_train, max_rows or self._problem.n_train)
         if math.isfinite(seconds):
             slowness = self._slowness.get(configuration.algorithm) or [
-                ratio for ratios in self._hints.values() for ratio in ratios
+                self._of_first_fit,
+                *map(np.median, self._hints.values()),
             ]
-            return float(np.median(slowness or [1.0])) * seconds * n_train / len(self._problem.y)
+            return float(np.median(slowness)) * seconds * n_train / len(self._problem.y)
         return float(np.median(self._by_row.get(configuration.algorithm, [0.0]))) * n_train
 
     def note(self, candidate: Candidate, fit: FoldFit, seconds: float) -> None:

@@ -61,6 +61,8 @@ class Search:
         Gives candidates that read the predictions of the members that it is called with; by default none.
     spared : Configuration, optional
         Is fitted on all folds though it could not help: a mark to compare with.
+    slowness : float, default=1.0
+        How many times longer than expected the first fit took.
     seed : int, default=0
     """
 
@@ -79,6 +81,7 @@ class Search:
         callbacks: Sequence[Callback] = (),
         second_layer: Callable[[Sequence[Candidate]], list[Candidate]] = lambda _: [],
         spared: Configuration | None = None,
+        slowness: float = 1.0,
         seed: int = 0,
     ) -> None:
         self._study = study
@@ -96,7 +99,7 @@ class Search:
         self._second_layer = second_layer
         self._second: list[Candidate] | None = None
         self._more_rows: list[Candidate] | None = None
-        self._pace = Pace(problem)
+        self._pace = Pace(problem, slowness)
         self._n_idle_proposals = 0
         self._present = Present(problem, self.depth, seed)
         self._refit_seconds = 0.0

@@ -100,6 +100,18 @@ def test_boosting_ends_with_the_rounds_that_it_has():
     assert pickle.loads(found.model).n_estimators_ < 400
 
 
+def test_rows_that_took_long_to_predict_tell_the_price(fitter):
+    """Models of many classes are not predicted twice to be priced."""
+
+    class Unasked:
+        def predict_proba(self, X):
+            raise AssertionError("asked again")
+
+    assert fitter[0]._price(Unasked(), np.zeros((500, 2)), 1.0) == pytest.approx(1 / 500)
+    with pytest.raises(AssertionError, match="asked again"):
+        fitter[0]._price(Unasked(), np.zeros((500, 2)), 0.001)
+
+
 def test_what_goes_wrong_is_an_answer(fitter):
     found = fitter[0](
         Job(Configuration("linear", {"C": -1.0, "class_weight": None, "scaler": "standard"}), 0)

@@ -231,7 +231,9 @@ def test_rounds_that_early_stopping_found_say_nothing_about_other_algorithms() -
     assert pace.expected(boosted.configuration, 0.01, None) == pytest.approx(5 * 0.01 * 300 / N_ROWS)
     assert pace.expected(other, 0.01, None) == pytest.approx(0.01 * 300 / N_ROWS)
     pace.note(boosted, boosted.fits[0], 0.2)
-    assert pace.expected(other, 0.01, None) == pytest.approx(2 * 0.01 * 300 / N_ROWS)
+    # The middle of the first fit and of what else was seen.
+    assert pace.expected(other, 0.01, None) == pytest.approx(1.5 * 0.01 * 300 / N_ROWS)
+    assert Pace(search._problem, 3.0).expected(other, 0.01, None) == pytest.approx(3 * 0.01 * 300 / N_ROWS)
 
 
 def test_on_a_crowded_machine_more_is_kept_for_the_end() -> None:
