@@ -34,10 +34,6 @@ MAX_CELLS: Final = 40_000_000
 EARLY_STOPPING_ROWS: Final = 2_500
 # With early stopping this many rounds are never reached at the usual rates; time ends the slow ones before.
 MAX_ROUNDS: Final = 2_000
-# What one tree of LightGBM takes to predict a row, and to be written down and read again, on a slow core. Where each
-# class has its trees they are thousands, which no cache holds: 6,462 of 63 leaves took 6.6e-7 and 3.4e-4 each.
-SECONDS_OF_ROW: Final = {"multiclass": 6e-7, "binary": 2e-7, "regression": 2e-7}
-SECONDS_OF_TREE: Final = 3e-4
 # Predictions are priced on so many rows: they take a few milliseconds, a call by itself less than one.
 PRICE_ROWS: Final = 1_000
 FEW_ROWS: Final = 100
@@ -365,15 +361,15 @@ class FoldFitter:
         if not _is_lightgbm(model):
             model.fit(X, y, **weights)
             return None
-        # What each round costs after the last one: two predictions, and to write the model down.
         n_trees = len(np.unique(y)) if self._task.kind == "multiclass" else 1
-        rest = n_trees * (SECONDS_OF_ROW[self._task.kind] * (len(test) + PRICE_ROWS) + SECONDS_OF_TREE)
+        # After the last round all rows left out are predicted, and then some to be priced.
+        stop = stop_at(end, n_trees, len(test) + PRICE_ROWS)
         if (
             len(test) == 0
             or len(train) < EARLY_STOPPING_ROWS
             or len(np.unique(y)) < len(np.unique(self.y[test]))
         ):
-            model.fit(X, y, callbacks=[stop_at(end, rest)], **weights)
+            model.fit(X, y, callbacks=[stop], **weights)
             return None
         import lightgbm
 
@@ -387,7 +383,7 @@ class FoldFitter:
             **({"eval_class_weight": ["balanced"]} if balanced else {}),
             callbacks=[
                 lightgbm.early_stopping(patience_of(model.learning_rate), verbose=False),
-                stop_at(end, rest),
+                stop,
             ],
             **weights,
         )
