@@ -336,8 +336,8 @@ class Pace:
         self._of_first_fit = slowness
         # How many times longer than expected fits took, and seconds for each row.
         self._slowness: dict[str, list[float]] = {}
-        # Where early stopping found the rounds, the time says nothing about other algorithms: it took five times as
-        # long as experience said, neural networks then waited for the end of the search, and R2 was .90 for .92.
+        # Where early stopping found the rounds, the time says nothing about other algorithms: LightGBM took five times
+        # as long as experience said, and neural networks waited for the end of the search.
         self._hints: dict[str, list[float]] = {}
         self._by_row: dict[str, list[float]] = {}
         self._crowding: list[float] = []
