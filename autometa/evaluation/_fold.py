@@ -266,7 +266,8 @@ class FoldFitter:
             random_state=self._seed,
             rounds=job.rounds,
         )
-        return FoldFit(None, _dumps(fitted), (), {}, time.process_time() - start, 0.0, len(rows), job.rounds)
+        spent = time.process_time() - start
+        return FoldFit(None, _dumps(fitted), (), {}, spent, 0.0, len(rows), job.rounds)
 
     def _limited(self, rows: NDArray[Any], limit: int | None) -> NDArray[Any]:
         return nested_rows(self._order, rows, limit)
