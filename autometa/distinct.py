@@ -147,6 +147,8 @@ class _Distinct(TransformerMixin, BaseEstimator):
             through(part) if places is None else _repeated(through(part.iloc[places[0]]), places[1])
             for part, places in parts
         ]
+        if isinstance(found[0], np.ndarray):
+            return np.hstack(found)
         return pd.concat([part.set_axis(X.index) for part in found], axis=1)
 
 

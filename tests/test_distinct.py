@@ -6,7 +6,7 @@ import pytest
 from sklearn.base import clone
 
 from autometa import distinct
-from autometa.pipelines import build_pipeline
+from autometa.pipelines import build_pipeline, build_plain_pipeline
 from autometa.space import SearchSpace
 from autometa.task import Task
 
@@ -54,6 +54,24 @@ def test_rows_are_those_of_the_plain_preparation(algorithm, by_position):
     expected = dense(plain.transform(new))
     assert np.array_equal(expected, dense(quick.transform(new)), equal_nan=True)
     assert np.array_equal(expected, dense(distinct.transform(quick, new)), equal_nan=True)
+
+
+@pytest.mark.parametrize("algorithm", ["lightgbm", "linear", "svm"])
+@pytest.mark.parametrize("build", [build_pipeline, build_plain_pipeline])
+def test_columns_of_numbers_in_text_are_read_where_one_repeats_its_texts_and_another_does_not(
+    algorithm, build
+):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "students": [f"{n:,}" for n in rng.permutation(90_000)[:900]],
+            "abroad": [f"{n} %" for n in rng.integers(0, 30, 900)],
+        }
+    )
+    task = Task.from_frame(X, pd.Series(rng.normal(size=900)))
+    plain = build(SearchSpace.for_kind("regression")[algorithm].default_configuration(), task)[:-1]
+    plain.fit(task.X, task.y)
+    assert np.array_equal(dense(plain.transform(task.X)), dense(distinct.transform(plain, task.X)))
 
 
 def test_each_text_is_looked_at_once():

@@ -20,7 +20,8 @@ from threadpoolctl import threadpool_limits
 
 from autometa import distinct
 from autometa.ensemble import bounds_of, side_by_side, within
-from autometa.evaluation._protocol import Split, as_pipelines_see_it, fit_pipeline, patience_of, stop_at
+from autometa.evaluation._boosting import MOST_RATE, StopAt, is_lightgbm, patience_of
+from autometa.evaluation._protocol import Split, as_pipelines_see_it, fit_pipeline
 from autometa.pipelines import build_pipeline, build_plain_pipeline, is_supervised, split_preparation
 from autometa.space import Configuration
 from autometa.task import Task
@@ -99,8 +100,8 @@ class FoldFit:
         Those of `fit_seconds` that the preparation took, and those of them that other folds do not need again.
     is_second : bool
         Whether the model reads what a first layer says, after the columns of the table.
-    is_cut : bool
-        Whether boosting had no time for half of the rounds that it was asked for.
+    made : float
+        Share of the rounds that boosting was asked for which it had time for; 1 for others.
     row_seconds : float
         CPU seconds of the model for each row of a large table; NaN but for the first fold.
     n_train : int
@@ -120,7 +121,12 @@ class FoldFit:
     prepare_seconds: float = 0.0
     shared_seconds: float = 0.0
     is_second: bool = False
-    is_cut: bool = False
+    made: float = 1.0
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether boosting had no time for half of its rounds."""
+        return self.made < 0.5
 
 
 @dataclass(frozen=True)
@@ -201,7 +207,7 @@ class FoldFitter:
         if job.is_pipeline:
             return self._fit_pipeline(job, train)
         parts, model = self._build(job.configuration, job.is_plain)
-        if job.rounds is not None and _is_lightgbm(model):
+        if job.rounds is not None and is_lightgbm(model):
             model.set_params(n_estimators=job.rounds)
         names, blocks, shared = [], [], 0.0
         for name, preparation, is_own in parts:
@@ -222,7 +228,7 @@ class FoldFitter:
             X_train = side_by_side([X_train, job.layer[train]])
             X_test = side_by_side([X_test, job.layer[test]]) if len(test) else None
         prepared = time.process_time()
-        rounds = self._fit_model(model, X_train, X_test, train, test, end)
+        rounds, made = self._fit_model(model, X_train, X_test, train, test, end)
         fitted = time.process_time()
         prediction = self._predict(model, X_test) if len(test) else None
         done = time.process_time()
@@ -241,7 +247,7 @@ class FoldFitter:
             prepared - start,
             shared,
             job.layer is not None,
-            _is_cut(model),
+            made,
         )
 
     def _price(self, model: Any, X: Any, spent: float) -> float:
@@ -356,22 +362,24 @@ class FoldFitter:
 
     def _fit_model(
         self, model: Any, X: Any, X_test: Any, train: NDArray[Any], test: NDArray[Any], end: float
-    ) -> int | None:
+    ) -> tuple[int | None, float]:
+        """Fit a model; return the rounds that early stopping found, and the share of them that there was time for."""
         y = self.y[train]
         weights = {} if self._weights is None else {"sample_weight": self._weights[train]}
-        if not _is_lightgbm(model):
+        if not is_lightgbm(model):
             model.fit(X, y, **weights)
-            return None
+            return None, 1.0
         n_trees = len(np.unique(y)) if self._task.kind == "multiclass" else 1
         # After the last round all rows left out are predicted, and then some to be priced.
-        stop = stop_at(end, n_trees, len(test) + PRICE_ROWS)
+        most_rate = MOST_RATE if self._task.kind == "regression" else 0.0
+        stop = StopAt(end, n_trees, len(test) + PRICE_ROWS, most_rate)
         if (
             len(test) == 0
             or len(train) < EARLY_STOPPING_ROWS
             or len(np.unique(y)) < len(np.unique(self.y[test]))
         ):
             model.fit(X, y, callbacks=[stop], **weights)
-            return None
+            return None, stop.made
         import lightgbm
 
         is_known = np.isin(self.y[test], np.unique(y)) if self._task.kind != "regression" else slice(None)
@@ -391,7 +399,7 @@ class FoldFitter:
         rounds = int(model.best_iteration_ or model.n_estimators_)
         # The rounds that were kept are a parameter like any other, for whoever looks at the model.
         model.set_params(n_estimators=rounds)
-        return rounds
+        return rounds, stop.made
 
     def _predict(self, model: Any, X: Any) -> NDArray[np.float64]:
         if self._task.kind == "regression":
@@ -430,14 +438,6 @@ def nested_order(y: NDArray[Any], kind: str, seed: int) -> NDArray[np.float64]:
         rows = np.flatnonzero(y == code)
         order[rows] = (np.argsort(np.argsort(order[rows])) + rng.random()) / len(rows)
     return order
-
-
-def _is_cut(model: Any) -> bool:
-    return _is_lightgbm(model) and 2 * model.booster_.current_iteration() < model.n_estimators
-
-
-def _is_lightgbm(model: Any) -> bool:
-    return type(model).__name__ in ("LGBMClassifier", "LGBMRegressor")
 
 
 def _dumps(value: Any) -> bytes:

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,21 +17,13 @@ from sklearn.pipeline import Pipeline
 from autometa import distinct
 from autometa.ensemble import side_by_side
 from autometa.errors import DataError
+from autometa.evaluation._boosting import fit_by_halves
 from autometa.metrics import align_probabilities, score_predictions, stored_metrics
 from autometa.pipelines import build_pipeline, split_preparation
 from autometa.space import Configuration, finds_rounds
 from autometa.task import Task
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
-
-# After so many CPU seconds boosting ends with the rounds that it has: slower models are of no use to a search.
-MOST_SECONDS: Final = 6.0
-# What one tree of LightGBM takes to predict a row, and to be written down and read again: 31 leaves, a slow core.
-SECONDS_OF_ROW: Final = 2e-7
-SECONDS_OF_TREE: Final = 2e-4
-# More trees than this do not stay in the cache, and take up to so many times as long: 6,462 took 6.6e-7 each.
-CACHED_TREES: Final = 2_000
-TIMES_UNCACHED: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -343,103 +335,3 @@ def fit_pipeline(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pipeline.fit(as_pipelines_see_it(task).iloc[chosen], task.y.to_numpy()[chosen], **fit_params)
-
-
-def patience_of(rate: float) -> int:
-    """Return after how many rounds without a gain boosting ends: a small rate needs longer to show it."""
-    return int(np.clip(3.0 / rate, 30, 100))
-
-
-def stop_at(end: float, n_trees: int, n_rows: int) -> Any:
-    """Return a callback that ends boosting at a moment of the monotonic clock, less what comes after the last round.
-
-    Each round makes so many trees. They predict so many rows, and are written down.
-    """
-    from lightgbm import EarlyStopException
-
-    def stop(env: Any) -> None:
-        trees = n_trees * (env.iteration + 1)
-        slow = min(max(trees / CACHED_TREES, 1.0), TIMES_UNCACHED)
-        rest = trees * (slow * SECONDS_OF_ROW * n_rows + SECONDS_OF_TREE)
-        if time.monotonic() + rest >= end and env.iteration + 1 < env.end_iteration:
-            raise EarlyStopException(env.iteration, env.evaluation_result_list or [])
-
-    stop.order = 40  # type: ignore[attr-defined]  # after early stopping has looked
-    return stop
-
-
-def fit_by_halves(
-    pipeline: Pipeline,
-    train: tuple[Any, NDArray[Any]],
-    test: tuple[Any, NDArray[Any]],
-    *,
-    seed: int = 0,
-) -> tuple[NDArray[Any], float]:
-    """Fit boosting, and predict each half of the rows left out with the rounds at which the other half is best.
-
-    No row has a say in how many rounds its own prediction is made with, so that early stopping does not flatter.
-
-    Parameters
-    ----------
-    pipeline : Pipeline
-        With LightGBM as its last step; fitted in place.
-    train, test : (X, y)
-    seed : int, default=0
-        Deals the rows left out into halves.
-
-    Returns
-    -------
-    prediction : ndarray of shape (n_test,) or (n_test, n_classes)
-    rounds : float
-        Mean of the two numbers of rounds.
-    """
-    model, prepare = pipeline[-1], pipeline[:-1]
-    (X_train, y_train), (X_test, y_test) = train, test
-    ready = distinct.fit_transform(prepare, X_train, y_train)
-    left_out = distinct.transform(prepare, X_test)
-    is_first = np.random.default_rng(seed).permutation(len(y_test)) % 2 == 0
-    is_classifier = hasattr(model, "predict_proba")
-    is_known = np.isin(y_test, np.unique(y_train)) if is_classifier else np.ones(len(y_test), dtype=bool)
-    halves = [is_first & is_known, ~is_first & is_known]
-    watch = _Watch(patience_of(model.learning_rate), time.process_time() + MOST_SECONDS)
-    balanced = getattr(model, "class_weight", None) == "balanced"
-    with warnings.catch_warnings():
-        # LightGBM 4.7 calls eval_set deprecated; those before know no other name.
-        warnings.simplefilter("ignore", FutureWarning)
-        model.fit(
-            ready,
-            y_train,
-            eval_set=[(left_out[half], y_test[half]) for half in halves],
-            callbacks=[watch],
-            **({"eval_class_weight": ["balanced"] * 2} if balanced else {}),
-        )
-    predict = model.predict_proba if is_classifier else model.predict
-    first, second = (np.asarray(predict(left_out, num_iteration=n)) for n in watch.rounds)
-    chosen = is_first if first.ndim == 1 else is_first[:, None]
-    return np.where(chosen, second, first), float(np.mean(watch.rounds))
-
-
-class _Watch:
-    """Ends boosting when neither half gains any more, or the time is up."""
-
-    order = 40
-    before_iteration = False
-
-    def __init__(self, patience: int, end: float) -> None:
-        self._patience = patience
-        self._end = end
-        self._best = [np.inf, np.inf]
-        self._is_done = [False, False]
-        self.rounds = [1, 1]
-
-    def __call__(self, env: Any) -> None:
-        from lightgbm import EarlyStopException
-
-        made = env.iteration + 1
-        for number, entry in enumerate(env.evaluation_result_list):
-            # A half that has waited long enough has chosen, however long the other one takes.
-            if not self._is_done[number] and entry[2] < self._best[number]:
-                self._best[number], self.rounds[number] = entry[2], made
-            self._is_done[number] |= made - self.rounds[number] >= self._patience
-        if (all(self._is_done) or time.process_time() >= self._end) and made < env.end_iteration:
-            raise EarlyStopException(env.iteration, env.evaluation_result_list)

@@ -29,8 +29,8 @@ PRICED_ROWS: Final = MANY_ROWS
 TIMES_DEFAULT: Final = 9.0
 # Whatever preparations take, models may take so many times that of a default one.
 LEAST_TIMES_DEFAULT: Final = 8.0
-# Rows on which preparations are priced: a few milliseconds each, and the more where a call is short.
-_PREPARED_ROWS: Final = (500, 2_000)
+# Rows on which preparations are priced, and the more where a call is short. With text 500 took two of ten seconds.
+_PREPARED_ROWS: Final = (100, 500)
 _SHORT_CALL: Final = 0.05
 # Of the hundred trees of a default model, and of many classes, those that predictions are timed with.
 _TREES: Final = 10
@@ -382,22 +382,22 @@ def predict_limit(
     default : Configuration
         The model that the limit is a multiple of, with the preparation that it needs.
     """
-    names = {c.configuration: c.fits[0].preparation for c in candidates}
-    everything = sorted({name for c in candidates for fit in c.fits.values() for name in fit.preparation})
-    prices: dict[str, float] = {}
-    for name in everything:
-        # Those of other folds take the same.
-        kind = name.rpartition("/")[2]
-        if kind not in prices:
-            prices[kind] = seconds_to_prepare(problem, pickle.loads(preparations[name]))
-    whole = sum(prices[name.rpartition("/")[2]] for name in everything)
-    # Where it was dropped, what it needs is no dearer than what others need.
-    first = [names[default]] if default in names else names.values()
-    alone = min(sum(prices[name.rpartition("/")[2]] for name in needed) for needed in first)
     # The trees of a small table are smaller than those that are made up. Rounds are told where they are not all.
     known = [predict_seconds(c) for c in candidates if c.configuration == default and not c.fits[0].rounds]
     model = min([seconds_of_default(problem), *known])
-    return max(TIMES_DEFAULT * (model + alone) - whole, LEAST_TIMES_DEFAULT * model)
+    least = LEAST_TIMES_DEFAULT * model
+    if sum(predict_seconds(c) * (len(c.fits) + 1) for c in candidates) <= least:
+        return least  # all of them together: what preparations take makes no difference
+    names = {c.configuration: c.fits[0].preparation for c in candidates}
+    everything = sorted({name for c in candidates for fit in c.fits.values() for name in fit.preparation})
+    kinds = {name: name.rpartition("/")[2] for name in everything}
+    one_of = {kind: name for name, kind in kinds.items()}  # those of other folds take the same
+    prices = {k: seconds_to_prepare(problem, pickle.loads(preparations[n])) for k, n in one_of.items()}
+    whole = sum(prices[kinds[name]] for name in everything)
+    # Where it was dropped, what it needs is no dearer than what others need.
+    first = [names[default]] if default in names else names.values()
+    alone = min(sum(prices[kinds[name]] for name in needed) for needed in first)
+    return max(TIMES_DEFAULT * (model + alone) - whole, least)
 
 
 def seconds_to_prepare(problem: Problem, preparation: Any) -> float:
@@ -414,9 +414,9 @@ def seconds_to_prepare(problem: Problem, preparation: Any) -> float:
             return time.process_time() - start
 
     few, more = _PREPARED_ROWS
-    # The first call takes longer: it imports. Most of a short one is the same for any number of rows.
-    once = min(seconds(few), seconds(few))
-    if once > _SHORT_CALL:
+    seconds(1)  # the first call takes longer: it imports
+    # Most of a short call is the same for any number of rows.
+    if (once := seconds(few)) > _SHORT_CALL:
         return once * PRICED_ROWS / few
     return once + max(seconds(more) - once, 0.0) * (PRICED_ROWS - few) / (more - few)
 

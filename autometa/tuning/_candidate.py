@@ -38,6 +38,8 @@ LABEL_METRICS: Final = frozenset(
 )
 # What a metric of labels leaves to chance, the logarithmic loss decides: by this share of it.
 _SOFT: Final = 0.1
+# A fit on all rows may take so many times what its rows say.
+REFIT_MARGIN: Final = 1.2
 _TINY: Final = 1e-15
 
 
@@ -353,6 +355,23 @@ class Problem:
     def n_train(self) -> int:
         """Rows to train on in a fold."""
         return round(float(np.mean([len(train) for train, _ in self.splits]))) if self.splits else len(self.y)
+
+    def refit_seconds(self, candidate: Candidate) -> float:
+        """Seconds that a candidate takes at most to be fitted on all rows, by its fits on folds.
+
+        Where early stopping found the rounds, those that were made in vain make up for the rows.
+        """
+        is_alike = candidate.max_rows or any(fit.rounds for fit in candidate.fits.values())
+        growth = 1.0 if is_alike else len(self.y) / self.n_train
+        return REFIT_MARGIN * growth * candidate.fold_seconds
+
+    def refits_within(self, most: float, members: Sequence[Candidate]) -> float:
+        """Seconds for fits of members on all rows, the first ones first; those that would exceed the most get none."""
+        total = 0.0
+        for member in members:
+            seconds = self.refit_seconds(member)
+            total += seconds if total + seconds <= most else 0.0
+        return total
 
     def rows(self, depth: int) -> NDArray[np.intp]:
         """Return the rows that the first folds test on."""

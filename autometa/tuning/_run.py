@@ -35,7 +35,6 @@ from autometa.tuning._result import TuneResult, baselines_of, best_by_cv, make_l
 from autometa.tuning._sampler import MetaSampler, sampler_seed
 from autometa.tuning._schedule import (
     BOOSTING_GROWTH,
-    FLOOR_ROWS,
     SHORT_SECONDS,
     Deadline,
     Schedule,
@@ -44,17 +43,17 @@ from autometa.tuning._schedule import (
 from autometa.tuning._search import Search
 from autometa.tuning._selection import Callback, second_layer
 from autometa.tuning._strategy import Chain, Entry, Listed, Repeated, Sampled, entries_of, finished_trials
-from autometa.tuning._zero_shot import ZeroShot, constant_model
+from autometa.tuning._zero_shot import CHARACTERS_A_SECOND, FirstFit, ZeroShot, constant_model
 
 _LEAST_FIT_BUDGET: Final = 1e-3
 # Share of the time left that the first of what is fitted without folds may take.
 FIRST_SHARE: Final = 0.5
-# What the encoders of columns of words read in a second, roughly.
-CHARACTERS_A_SECOND: Final = 1_000_000
 # With less time left there are no folds: they and the choice among them would take all of it.
 LEAST_FOLD_SECONDS: Final = 1.0
 # From so many trials on, one of them is LightGBM at its defaults, whatever is recommended.
 TRIALS_WITH_DEFAULT: Final = 10
+# Boosting ends a little before a fit on all rows would be ended.
+REFIT_SHARE: Final = 0.9
 # Trials of a continued study that are fitted again, so that the model can have them.
 MAX_REPEATED: Final = 10
 
@@ -110,17 +109,17 @@ class SearchRun:
             numbers, others = self._task.columns("numeric"), self._task.columns("categorical", "date")
             cells = cells_of_a_row(len(numbers), len(others), len(self._task.classes))
             rows, limit = self._schedule.floor(left, cells)
-            job = Job(self._default, None, rows, 0.7 * limit, is_plain=left < SHORT_SECONDS)
-            self._characters = characters_of_a_row(self._task) if job.is_plain else 0.0
+            characters = characters_of_a_row(self._task)
+            words = self._task.n_rows * characters / CHARACTERS_A_SECOND
+            is_fold = self._schedule.begins_with_fold(left, self._task.n_rows, words) and self._problem.splits
+            fold, share = (0, 0.85) if is_fold else (None, 0.7)
+            job = Job(self._default, fold, rows, share * limit, is_plain=left < SHORT_SECONDS)
+            self._characters = characters if job.is_plain else 0.0
             self._hands.submit("floor", job, limit)
 
     @property
-    def _preparation(self) -> tuple[int, float]:
-        """Rows of the first fit, and what it takes to prepare them for others, who may read more of them."""
-        if self._floor is None:
-            return FLOOR_ROWS, 0.0
-        rows = self._floor.n_train
-        return rows, self._floor.prepare_seconds + rows * self._characters / CHARACTERS_A_SECOND
+    def _first(self) -> FirstFit:
+        return FirstFit(self._floor, self._task.n_rows, self._characters)
 
     @property
     def _default(self) -> Configuration:
@@ -203,6 +202,8 @@ class SearchRun:
             callbacks=callbacks,
             second_layer=self._second_layer,
             spared=self._default,
+            begun=self._floor if self._has_begun else None,
+            preparation=self._first.preparation,
             slowness=self._slowness,
             seed=self._seed,
         )
@@ -225,10 +226,10 @@ class SearchRun:
         limit = self._deadline.seconds
         if limit is None or self._floor is None or self._is_whole:
             return
-        rows = self._schedule.table_rows(limit, self._preparation)
+        rows = self._schedule.table_rows(limit, self._first.preparation)
         if rows < self._task.n_rows:
             self._problem = self._problem.of_rows(rows, self._seed)
-        if len(self._problem.splits) * self._cost_of_floor[1] > self._schedule.repeat_share * limit:
+        if len(self._problem.splits) * self._first.cost[1] > self._schedule.repeat_share * limit:
             self._problem = self._problem.once(self._schedule.folds(self._problem.n_rows)[1])
 
     def _entries(self, n_trials: int) -> list[Entry]:
@@ -244,10 +245,20 @@ class SearchRun:
         if self._floor is not None:
             # Early stopping takes some hundred rounds, about three times those of the default.
             growth = (self._task.n_rows / self._floor.n_train) ** BOOSTING_GROWTH
-            once = self._cost_of_floor[1] * growth / self._slowness
+            once = self._first.cost[1] * growth / self._slowness
             seconds = {c: once if c == default else 3 * once for c, origin in order if origin == "default"}
+            if default is not None and self._is_broad and self._has_begun:
+                seconds[default] = 0.0  # the first fit is all of it
         own = registered_algorithms()[target_of(self._task.kind)]
         return entries_of(order, self._recommendations, seconds, self._space, own, len(self._task.classes))
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether the first fit is what a default is on the first fold."""
+        if self._floor is None or not self._first.is_of_fold:
+            return False
+        n_train = len(self._problem.splits[0][0])
+        return self._floor.n_train == min(self._first_rows() or n_train, n_train)
 
     def _is_hurried(self, entries: Sequence[Entry]) -> bool:
         """Whether the first candidates would take too much of the time in folds."""
@@ -264,29 +275,18 @@ class SearchRun:
     @property
     def _slowness(self) -> float:
         """How many times longer than experience says a fit took here."""
-        known = self._recommendations
         expected = math.nan
-        if isinstance(known, Recommendations):
-            expected = known.default_seconds.get(self._default, math.nan)
-        if self._floor is None or not math.isfinite(expected):
-            return 1.0
-        share = (self._floor.n_train / self._task.n_rows) ** BOOSTING_GROWTH
-        return float(np.clip(self._cost_of_floor[1] / max(expected * share, 1e-3), 1.0, 5.0))
+        if isinstance(self._recommendations, Recommendations):
+            expected = self._recommendations.default_seconds.get(self._default, math.nan)
+        return self._first.slowness(expected)
 
     def _first_rows(self) -> int | None:
         if self._deadline.seconds is None or self._floor is None:
             return None
         n_folds = 1 if self._is_broad else len(self._problem.splits)
         return self._schedule.first_rows(
-            self._problem.n_train, n_folds, self._deadline.seconds, self._cost_of_floor
+            self._problem.n_train, n_folds, self._deadline.seconds, self._first.cost
         )
-
-    @property
-    def _cost_of_floor(self) -> tuple[int, float]:
-        """Rows of the first fit and its CPU seconds, but for the preparation, which all candidates share."""
-        if self._floor is None:
-            return FLOOR_ROWS, 0.0
-        return self._floor.n_train, self._floor.fit_seconds - self._floor.prepare_seconds
 
     @property
     def _is_broad(self) -> bool:
@@ -294,7 +294,7 @@ class SearchRun:
         limit, n_folds = self._deadline.seconds, len(self._problem.splits)
         if limit is None or self._floor is None:
             return False
-        return self._schedule.is_broad(self._problem.n_rows, n_folds, limit, self._cost_of_floor)
+        return self._schedule.is_broad(self._problem.n_rows, n_folds, limit, self._first.cost)
 
     def _fit_without_folds(self, entries: Sequence[Entry]) -> None:
         left = self._deadline.remaining
@@ -306,8 +306,8 @@ class SearchRun:
         rows = self._first_rows()
         if not math.isinf(left) and self._floor is not None and not is_last:
             # The first of them prepares the table, as the first fit did.
-            n_rows, seconds = self._preparation
-            seen = n_rows, seconds + self._cost_of_floor[1]
+            n_rows, seconds = self._first.preparation
+            seen = n_rows, seconds + self._first.cost[1]
             most = self._schedule.rows_within(FIRST_SHARE * left, seen)
             rows = rows if most >= self._problem.n_rows else min(rows or most, most)
         zero_shot.fit(self._hands, entries, self._recommendations, self._space, rows, is_last=is_last)
@@ -433,18 +433,18 @@ class SearchRun:
     def _refit(self, candidate: Candidate, *, is_pipeline: bool = False) -> FoldFit | None:
         """Fit one configuration on all rows; None where the time does not allow it."""
         left = self._deadline.remaining
-        if 1.2 * candidate.fold_seconds > left:
+        if self._problem.refit_seconds(candidate) > left:
             return None
-        rounds = mean_rounds(candidate)
         job = Job(
             candidate.configuration,
             None,
             candidate.max_rows,
-            left,
-            rounds,
+            REFIT_SHARE * left,
+            mean_rounds(candidate),
             is_pipeline,
             self._problem.table_rows,
             candidate.layer,
         )
         self._hands.submit("refit", job, left)
-        return self._outcome()
+        # What was cut is not what the folds have measured.
+        return fit if (fit := self._outcome()) is not None and fit.made == 1.0 else None

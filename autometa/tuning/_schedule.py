@@ -34,8 +34,21 @@ BOOSTING_GROWTH: Final = 0.8
 # more classes, on two of six of fewer. Ten in its place makes fits two to four times as long.
 MANY_CLASSES: Final = 6
 SHRUNK_BY: Final = 1.0
+# On tables of at most so many rows for each second the first fit is one on the first fold, and what it prepares, on all
+# rows, serves others. With text that is most of the work.
+FOLD_ROWS: Final = 500
+MOST_FOLD_ROWS: Final = 5_000
+MOST_WORDS: Final = 0.15
 # Where candidates can begin on this share of the rows, they begin on all.
 ENOUGH_ROWS: Final = 0.8
+# What scales its columns prepares numbers, categories and dates in its own way: such a share of what the first fit's
+# preparation took, on development tables with text .23 and .25.
+SCALED_SHARE: Final = 0.25
+# What is kept of the time for the choice at the end and for putting the model together: a share, and CPU seconds.
+_RESERVE: Final = (0.03, 0.5)
+# A share that this and the last fits together do not exceed. Of more than the other, nothing is kept for a last fit.
+MOST_RESERVED: Final = 0.25
+MOST_FOR_REFITS: Final = 0.22
 # How crowded the machine is now is said by so many fits.
 FITS_OF_CROWDING: Final = 5
 
@@ -161,6 +174,22 @@ class Schedule:
         most = SHORT_FLOOR_SHARE * min(seconds, SHORT_SECONDS)
         return max(rows, LEAST_FLOOR_ROWS), max(self.floor_share * seconds, most)
 
+    @staticmethod
+    def begins_with_fold(seconds: float, n_rows: int, words: float) -> bool:
+        """Whether the first fit is one on the first fold: a candidate's, where it has all of its rows.
+
+        Parameters
+        ----------
+        seconds : float
+            Left for the search.
+        n_rows : int
+            Of the table.
+        words : float
+            Seconds that its words should take to be prepared. They take up to twice as long.
+        """
+        is_small = n_rows <= min(FOLD_ROWS * seconds, MOST_FOLD_ROWS)
+        return is_small and seconds >= SHORT_SECONDS and words <= MOST_WORDS * seconds
+
     def is_broad(self, n_rows: int, n_folds: int, seconds: float, floor: tuple[int, float]) -> bool:
         """Whether candidates are compared on the first fold; see :meth:`first_rows` for the parameters."""
         rows, spent = floor
@@ -184,9 +213,9 @@ class Schedule:
         rows, spent = floor
         share = self.broad_first_share if n_folds == 1 else self.first_share
         allowed = share * seconds / (max(n_folds, 1) * max(spent, 0.02))
-        affordable = rows * allowed ** (1 / BOOSTING_GROWTH)
+        most = max(rows * allowed ** (1 / BOOSTING_GROWTH), rows)
         # A few rows less are not worth a second fit.
-        return None if affordable >= ENOUGH_ROWS * n_train else max(int(affordable), rows)
+        return None if most >= ENOUGH_ROWS * n_train else int(most)
 
     def table_rows(self, seconds: float, preparation: tuple[int, float]) -> int:
         """Return how many rows can be prepared in their share of the time, those of the first fit at least.
@@ -329,11 +358,18 @@ class Pace:
     problem : Problem
     slowness : float, default=1.0
         How many times longer than expected the first, cheap fit took.
+    preparation : (int, float), default=(1, 0.0)
+        Rows of that fit, and the seconds that their preparation took.
     """
 
-    def __init__(self, problem: Problem, slowness: float = 1.0) -> None:
+    def __init__(
+        self, problem: Problem, slowness: float = 1.0, preparation: tuple[int, float] = (1, 0.0)
+    ) -> None:
         self._problem = problem
         self._of_first_fit = slowness
+        rows, seconds = preparation
+        self._preparation = SCALED_SHARE * seconds * max(problem.n_train / rows, 1.0)
+        self._has_scaled = False
         # How many times longer than expected fits took, and seconds for each row.
         self._slowness: dict[str, list[float]] = {}
         # Where early stopping found the rounds, the time says nothing about other algorithms: LightGBM took five times
@@ -346,6 +382,15 @@ class Pace:
     def knows(self, algorithm: str) -> bool:
         """Whether a fit of an algorithm was seen to its end."""
         return algorithm in self._by_row
+
+    def reserve(self, limit: float, refits: float) -> float:
+        """Seconds of a limit that the choice at the end may take, with so many for the last fits."""
+        share, constant = _RESERVE
+        return min(share * limit + constant * self.crowding + refits, MOST_RESERVED * limit)
+
+    def preparation(self, configuration: Configuration) -> float:
+        """Seconds that a configuration's own preparation should take, where no fit that shares it was seen."""
+        return self._preparation if "scaler" in configuration.params and not self._has_scaled else 0.0
 
     @property
     def crowding(self) -> float:
@@ -375,6 +420,7 @@ class Pace:
     def note(self, candidate: Candidate, fit: FoldFit, seconds: float) -> None:
         """Note how long a fit took, but for preparations, which others share."""
         spent = fit.fit_seconds + fit.predict_seconds
+        self._has_scaled |= "scaler" in candidate.configuration.params
         self._crowding += [seconds / spent] if spent > 0 else []
         seconds *= 1 - fit.shared_seconds / spent if spent > 0 else 1.0
         algorithm = candidate.configuration.algorithm

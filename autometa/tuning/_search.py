@@ -12,7 +12,7 @@ from autometa.evaluation import Failure, FoldFit, Job
 from autometa.space import Configuration
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._hands import Hands, Outcome
-from autometa.tuning._schedule import FLOOR_ROWS, Deadline, Pace, Schedule
+from autometa.tuning._schedule import FLOOR_ROWS, MOST_FOR_REFITS, Deadline, Pace, Schedule
 from autometa.tuning._selection import Callback, Present, Reporter, Tried
 from autometa.tuning._strategy import Strategy
 from autometa.wording import counted
@@ -31,10 +31,6 @@ DEEPENING_MARGIN: Final = 1.2
 # So many candidates are compared before any of them is fitted on more rows or folds, unless most of the time is over.
 COMPARED_FIRST: Final = 3
 COMPARED_UNTIL: Final = 0.7
-# What is kept of the time for the choice at the end and for putting the model together: a share, and CPU seconds.
-_RESERVE: Final = (0.03, 0.5)
-# A share that this and the last fits together do not exceed.
-_MOST_RESERVED: Final = 0.25
 
 
 class Search:
@@ -61,6 +57,10 @@ class Search:
         Gives candidates that read the predictions of the members that it is called with; by default none.
     spared : Configuration, optional
         Is fitted on all folds though it could not help: a mark to compare with.
+    begun : FoldFit, optional
+        The spared one's on the first fold, where it was fitted already.
+    preparation : (int, float), default=(1, 0.0)
+        Rows, and the seconds that it took to prepare them for the first fit.
     slowness : float, default=1.0
         How many times longer than expected the first fit took.
     seed : int, default=0
@@ -81,6 +81,8 @@ class Search:
         callbacks: Sequence[Callback] = (),
         second_layer: Callable[[Sequence[Candidate]], list[Candidate]] = lambda _: [],
         spared: Configuration | None = None,
+        begun: FoldFit | None = None,
+        preparation: tuple[int, float] = (1, 0.0),
         slowness: float = 1.0,
         seed: int = 0,
     ) -> None:
@@ -96,10 +98,11 @@ class Search:
         self.depth = 1 if is_broad else len(problem.splits)
         self._reporter = Reporter(study, problem, callbacks)
         self._spared = spared
+        self._begun = begun
         self._second_layer = second_layer
         self._second: list[Candidate] | None = None
         self._more_rows: list[Candidate] | None = None
-        self._pace = Pace(problem, slowness)
+        self._pace = Pace(problem, slowness, preparation)
         self._n_idle_proposals = 0
         self._present = Present(problem, self.depth, seed)
         self._refit_seconds = 0.0
@@ -139,9 +142,7 @@ class Search:
         """Seconds left for fits."""
         if self._deadline.seconds is None:
             return math.inf
-        share, constant = _RESERVE
-        reserve = share * self._deadline.seconds + constant * self._pace.crowding + self._refit_seconds
-        return self._deadline.remaining - min(reserve, _MOST_RESERVED * self._deadline.seconds)
+        return self._deadline.remaining - self._pace.reserve(self._deadline.seconds, self._refit_seconds)
 
     def _next(self) -> tuple[Candidate, int] | None:
         if self.left <= 0:
@@ -289,9 +290,8 @@ class Search:
 
     def _is_affordable(self, configuration: Configuration, seconds: float, share: float) -> bool:
         """Whether all folds of a configuration should be done in a share of the time that is left."""
-        return (
-            self._pace.expected(configuration, seconds, self._max_rows) * self._n_rounds <= share * self.left
-        )
+        fits = self._pace.expected(configuration, seconds, self._max_rows) * self._n_rounds
+        return fits + self._pace.preparation(configuration) <= share * self.left
 
     @property
     def _n_rounds(self) -> float:
@@ -299,6 +299,11 @@ class Search:
         return math.ceil(self.depth / self._n_workers)
 
     def _submit(self, candidate: Candidate, fold: int) -> None:
+        begun = self._begun
+        if begun is not None and candidate.configuration == self._spared and fold == 0:
+            self._begun = None
+            self._take(candidate, fold, begun, begun.fit_seconds + begun.predict_seconds)
+            return
         left = self.left
         # A slow one leaves room for others, and what takes much longer than it should is not waited for.
         expected = self._pace.expected(
@@ -307,7 +312,8 @@ class Search:
         # A process that was just started prepares the table first, and so does an algorithm that was not seen yet.
         is_cold = self._is_cold or not self._pace.knows(candidate.configuration.algorithm)
         share = COLD_SHARE if is_cold else WARM_SHARE
-        limit = left if math.isinf(left) else min(left, max(share * left, 4 * expected))
+        needed = 4 * expected + self._pace.preparation(candidate.configuration)
+        limit = left if math.isinf(left) else min(left, max(share * left, needed))
         candidate.pending.add(fold)
         # Boosting ends by itself a little before it would be ended, and keeps its rounds.
         job = Job(
@@ -418,9 +424,10 @@ class Search:
             self._reporter.tell(candidate)
         if helps:
             self._present.choose(self.tried.complete)
-            if self._is_refitted:
-                # Members are fitted once more at the end, on a few more rows than in a fold.
-                self._refit_seconds = 1.2 * sum(member.fold_seconds for member in self._present.members)
+            if self._is_refitted and (limit := self._deadline.seconds) is not None:
+                # Members are fitted once more at the end.
+                most = MOST_FOR_REFITS * limit
+                self._refit_seconds = self._problem.refits_within(most, self._present.members)
         self._count_idle(candidate, helps)
         if self._present.members:
             self.history.append((self._deadline.spent, candidate, self._present.score))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -15,9 +16,13 @@ from autometa.space import Configuration, SearchSpace, registered_algorithms, ta
 from autometa.tuning._assembly import build_model, single_model
 from autometa.tuning._candidate import Problem
 from autometa.tuning._hands import Hands
-from autometa.tuning._schedule import BOOSTING_GROWTH, Deadline
+from autometa.tuning._schedule import BOOSTING_GROWTH, FLOOR_ROWS, Deadline
 from autometa.tuning._strategy import Entry
 
+# What the encoders of columns of words read in a second, roughly.
+CHARACTERS_A_SECOND: Final = 1_000_000
+# Of the rounds of a fit that was cut, so many at least say how long all would take.
+LEAST_MADE: Final = 0.01
 # So many recommended pipelines are averaged.
 ZERO_SHOT_MEMBERS: Final = 5
 # So many more stand by, for those that cannot be fitted.
@@ -38,6 +43,56 @@ LAST_SHARE: Final = 0.8
 ENOUGH_ROUNDS: Final = 0.75
 # What it counts for at least, where it has seen as many rows as the members: docs/research/search.md, one second.
 FLOOR_SHARE: Final = 1 / 3
+
+
+@dataclass(frozen=True)
+class FirstFit:
+    """What the first, cheap fit tells of a table and of this machine.
+
+    Attributes
+    ----------
+    fit : FoldFit, optional
+        None where there was no time for it, or no limit.
+    n_rows : int
+        Of the table.
+    characters : float
+        Of a row, that it did without.
+    """
+
+    fit: FoldFit | None = None
+    n_rows: int = FLOOR_ROWS
+    characters: float = 0.0
+
+    @property
+    def cost(self) -> tuple[int, float]:
+        """Its rows, and the CPU seconds of all its rounds; the preparation is shared by all candidates."""
+        if self.fit is None:
+            return FLOOR_ROWS, 0.0
+        seconds = self.fit.fit_seconds - self.fit.prepare_seconds
+        return self.fit.n_train, seconds / min(max(self.fit.made, LEAST_MADE), 1.0)
+
+    @property
+    def preparation(self) -> tuple[int, float]:
+        """Rows that were prepared, and the seconds that it takes to prepare them for others, who may read more of them.
+
+        A fit on a fold prepares the whole table.
+        """
+        if self.fit is None:
+            return FLOOR_ROWS, 0.0
+        rows = self.n_rows if self.is_of_fold else self.fit.n_train
+        return rows, self.fit.prepare_seconds + rows * self.characters / CHARACTERS_A_SECOND
+
+    @property
+    def is_of_fold(self) -> bool:
+        """Whether it was made on the first fold."""
+        return self.fit is not None and self.fit.prediction is not None
+
+    def slowness(self, expected: float) -> float:
+        """Return how many times longer than so many seconds, for all rows, a fit takes here; 1 to 5."""
+        if self.fit is None or not math.isfinite(expected):
+            return 1.0
+        share = (self.fit.n_train / self.n_rows) ** BOOSTING_GROWTH
+        return float(np.clip(self.cost[1] / max(expected * share, 1e-3), 1.0, 5.0))
 
 
 class ZeroShot:

@@ -10,7 +10,8 @@ from sklearn.metrics import get_scorer
 
 from autometa.errors import DataError
 from autometa.evaluation import Protocol, Run, evaluate, fit_pipeline, make_splits
-from autometa.evaluation._protocol import Prepared, fit_by_halves
+from autometa.evaluation._boosting import fit_by_halves
+from autometa.evaluation._protocol import Prepared
 from autometa.metrics import stored_metrics
 from autometa.pipelines import build_pipeline
 from autometa.space import (

@@ -52,6 +52,22 @@ def test_a_short_search_begins_with_as_many_rows_as_are_quick_to_read():
     assert schedule.floor(1.0, 0)[0] > 0
 
 
+def test_the_first_fit_is_a_fold_where_all_rows_are_soon_prepared():
+    schedule = Schedule()
+    assert schedule.begins_with_fold(10.0, 5_000, 0.0)
+    assert not schedule.begins_with_fold(10.0, 5_001, 0.0)
+    assert not schedule.begins_with_fold(60.0, 5_001, 0.0)
+    assert not schedule.begins_with_fold(4.0, 2_500, 0.0)
+    # Words take their time, and of a second or two there is none for folds.
+    assert not schedule.begins_with_fold(10.0, 1_000, 2.0)
+    assert not schedule.begins_with_fold(2.0, 100, 0.0)
+
+
+def test_what_is_seen_on_all_rows_of_a_fold_is_not_cut():
+    assert Schedule().first_rows(560, 1, 10.0, (560, 5.0)) is None
+    assert Schedule().first_rows(5_600, 1, 10.0, (560, 5.0)) == 560
+
+
 def test_more_time_never_means_fewer_rows():
     schedule = Schedule()
     rows = [

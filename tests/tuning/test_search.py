@@ -22,9 +22,10 @@ from autometa.task import Task
 from autometa.tuning._assembly import choose, predict_limit, seconds_to_prepare
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._run import SearchRun
-from autometa.tuning._schedule import Pace, Schedule
-from autometa.tuning._search import _RESERVE, Search
+from autometa.tuning._schedule import _RESERVE, Pace, Schedule
+from autometa.tuning._search import Search
 from autometa.tuning._splits import resolve_splits
+from autometa.tuning._zero_shot import FirstFit
 
 N_ROWS = 400
 UNREFITTED = Schedule(refit_below=0)
@@ -335,3 +336,73 @@ def test_a_default_model_that_was_cut_does_not_tell_the_price_of_a_whole_one() -
         return predict_limit(problem, [Candidate(default, "", fits={0: fit})], preparations, default)
 
     assert limit(2) > 2 * limit(None)
+
+
+def test_models_that_are_quick_together_need_no_price_of_their_preparations() -> None:
+    _, _, problem, _ = posed([], [], None)
+    default = SPACE["lightgbm"].default_configuration()
+
+    def limit(seconds: float) -> float:
+        fits = {0: FoldFit(None, b"", ("p",), {}, 0.1, 0.1, 60, 5, seconds)}
+        return predict_limit(problem, [Candidate(default, "", fits=fits)], {}, default)
+
+    assert limit(1e-12) > 0
+    with pytest.raises(KeyError):
+        limit(1.0)  # there is nothing to price
+
+
+def first_fold(problem: Problem, n_train: int, seconds: float = 0.2, made: float = 1.0) -> FoldFit:
+    prediction = problem.y[problem.splits[0][1]]
+    return FoldFit(prediction, b"model", ("prepared",), {}, seconds, 0.0, n_train, None, 1e-6, made=made)
+
+
+def test_a_first_fit_on_a_fold_is_not_made_again() -> None:
+    hands, study, problem, clock = posed([0.5, 0.45], [1.0, 1.0], 60.0)
+    fit = first_fold(problem, 300)
+    options = {"n_trials": 2, "spared": DESIGN[1], "begun": fit}
+    search = Search(study, problem, hands, InOrder(study, 2), clock, UNREFITTED, **options)
+    search.run()
+    assert folds_of(hands, DESIGN[0]) == [0, 1, 2, 3]
+    assert folds_of(hands, DESIGN[1]) == [1, 2, 3]
+    assert search.tried.candidates[1].fits[0] is fit
+
+
+@pytest.mark.parametrize(("n_train", "has_begun"), [(300, True), (200, False)])
+def test_a_first_fit_is_a_candidates_where_it_has_its_rows(n_train, has_begun) -> None:
+    hands, study, problem, clock = posed([], [], 60.0)
+    run = begun(problem, study, hands, clock)
+    run._floor = first_fold(problem, n_train)
+    assert run._has_begun is has_begun
+    run._floor = replace(run._floor, prediction=None)
+    assert not run._has_begun
+
+
+def test_the_first_fit_tells_what_all_rounds_would_take() -> None:
+    _, _, problem, _ = posed([], [], None)
+    whole, cut = (FirstFit(first_fold(problem, 300, made=made), N_ROWS) for made in (1.0, 0.25))
+    assert cut.cost == (300, 4 * whole.cost[1])
+    assert whole.preparation[0] == N_ROWS
+    assert FirstFit(replace(whole.fit, prediction=None), N_ROWS).preparation[0] == 300
+    assert FirstFit().cost[1] == FirstFit().preparation[1] == 0.0
+    assert whole.slowness(math.nan) == FirstFit().slowness(0.1) == 1.0
+    assert 1.0 < whole.slowness(0.1) <= 5.0
+
+
+def test_what_scales_its_columns_is_expected_to_prepare_them_once() -> None:
+    _, _, problem, _ = posed([], [], None)
+    pace = Pace(problem, 1.0, (150, 2.0))
+    scaled, other = (SPACE[name].default_configuration() for name in ("linear", "lightgbm"))
+    assert pace.preparation(other) == 0.0
+    assert pace.preparation(scaled) == pytest.approx(0.25 * 2.0 * 300 / 150)
+    pace.note(Candidate(scaled, ""), first_fold(problem, 300), 0.2)
+    assert pace.preparation(scaled) == 0.0
+
+
+def test_time_is_kept_for_fits_on_all_rows_that_there_can_be_time_for() -> None:
+    _, _, problem, _ = posed([], [], None)
+    fits = {0: first_fold(problem, 300)}
+    quick, slow = (Candidate(DESIGN[0], "", fits=fits, seconds=seconds) for seconds in (0.3, 3.0))
+    assert problem.refit_seconds(quick) == pytest.approx(1.2 * 0.3 * 400 / 300)
+    assert problem.refits_within(1.0, [slow, quick, quick]) == pytest.approx(2 * problem.refit_seconds(quick))
+    found = Candidate(DESIGN[0], "", fits={0: replace(fits[0], rounds=50)}, seconds=0.3)
+    assert problem.refit_seconds(found) == pytest.approx(1.2 * 0.3)
