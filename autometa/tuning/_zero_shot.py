@@ -69,7 +69,7 @@ class FirstFit:
         if self.fit is None:
             return FLOOR_ROWS, 0.0
         seconds = self.fit.fit_seconds - self.fit.prepare_seconds
-        return self.fit.n_train, seconds / min(max(self.fit.made, LEAST_MADE), 1.0)
+        return self.fit.n_train, seconds / max(self.fit.made, LEAST_MADE)
 
     @property
     def preparation(self) -> tuple[int, float]:
