@@ -239,14 +239,19 @@ class OnCluster:
 
     def _fetch(self, name: str) -> tuple[Any, Outcome, float] | None:
         """Return what came of a fit that is done; None where it is begun anew."""
+        from distributed import KilledWorker
+
         fit = self._running.pop(name)
         seconds = time.monotonic() - fit.start
         try:
             left = fit.end - time.monotonic()
             outcome, seconds = fit.future.result(timeout=min(max(left, _LOOK_SECONDS), _FETCH_SECONDS))
-        except LOST as error:
+        except (*LOST, KilledWorker) as error:
             self._epoch += 1
-            if fit.n_attempts < _ATTEMPTS and time.monotonic() < fit.end:
+            # Dask gives up what some workers in a row were lost with. All may have been lost at once, so it is begun
+            # anew, but once: it may be what they were lost by.
+            attempts = 2 if isinstance(error, KilledWorker) else _ATTEMPTS
+            if fit.n_attempts < attempts and time.monotonic() < fit.end:
                 self._begin_anew(fit)
                 return None
             outcome = Failure("failed", f"its worker was lost: {type(error).__name__}")

@@ -106,8 +106,8 @@ def test_within_a_limit_a_fit_that_never_ends_is_stopped_on_its_worker(iris, cli
 
 def fit(job: Job) -> Any:
     """Answer as a fitter does, with the process in place of a model."""
-    if job.max_rows == 1:
-        time.sleep(600)
+    if job.max_rows is not None:
+        time.sleep(job.max_rows)
     return FoldFit(None, str(os.getpid()).encode(), (), {}, 0.0, 0.0, 1)
 
 
@@ -128,7 +128,9 @@ def ready(hands: OnCluster) -> OnCluster:
 
 
 JOB: Any = Job(configuration=None, fold=None)  # type: ignore[arg-type]
-ENDLESS: Any = Job(configuration=None, fold=None, max_rows=1)  # type: ignore[arg-type]
+# A stand-in sleeps a second for each row.
+ENDLESS: Any = Job(configuration=None, fold=None, max_rows=600)  # type: ignore[arg-type]
+SLOW: Any = Job(configuration=None, fold=None, max_rows=3)  # type: ignore[arg-type]
 
 
 def test_before_the_table_is_there_one_process_here_fits(hands) -> None:
@@ -179,6 +181,26 @@ def test_when_all_workers_are_lost_with_the_table_it_is_sent_again(hands, client
     found = []
     while not found:
         found = hands.wait()
+    assert isinstance(found[0][1], FoldFit)
+
+
+def test_a_fit_that_dask_gives_up_with_its_workers_is_begun_anew(hands, client) -> None:
+    def allow_failures(n: int, dask_scheduler: Any) -> int:
+        before: int = dask_scheduler.allowed_failures
+        dask_scheduler.allowed_failures = n
+        return before
+
+    ready(hands).submit("after", SLOW, 600.0)
+    before = client.run_on_scheduler(allow_failures, 0)
+    try:
+        time.sleep(1.0)
+        for pid in client.run(os.getpid).values():
+            os.kill(pid, signal.SIGKILL)
+        found: list[Any] = []
+        while not found:
+            found = hands.wait()
+    finally:
+        client.run_on_scheduler(allow_failures, before)
     assert isinstance(found[0][1], FoldFit)
 
 
