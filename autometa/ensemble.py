@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from autometa import distinct
-from autometa.errors import DataError
+from autometa.errors import DataError, UsageError
 
 Array = NDArray[np.float64]
 
@@ -38,6 +38,27 @@ class _Ensemble(BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         """Whether there is anything that predicts: the parts arrive fitted."""
         return len(self.members) > 0
+
+    def fit(self, X: Any, y: Any = None) -> NoReturn:
+        """Refuse to be fitted again: a search makes an ensemble, of models of its folds.
+
+        Tools that only look for `fit`, as :func:`sklearn.inspection.permutation_importance`, take the ensemble.
+
+        Parameters
+        ----------
+        X, y : object
+            Whatever.
+
+        Raises
+        ------
+        UsageError
+            AM528.
+        """
+        raise UsageError(
+            "AM528",
+            "an ensemble cannot be fitted again: it is made of models of the folds of a search.",
+            "Fit an AutoMetaClassifier or AutoMetaRegressor, or wrap it in sklearn.frozen.FrozenEstimator.",
+        )
 
     @property
     def n_features_in_(self) -> int:
@@ -114,7 +135,7 @@ class _Ensemble(BaseEstimator):
 class EnsembleClassifier(ClassifierMixin, _Ensemble):
     """A weighted mean of the probabilities of fitted classifiers.
 
-    It is made by :func:`autometa.tune` from models of the folds; it has no `fit` of its own.
+    It is made by :func:`autometa.tune` from models of the folds, and cannot be fitted again.
 
     Parameters
     ----------
@@ -218,7 +239,7 @@ class EnsembleClassifier(ClassifierMixin, _Ensemble):
 class EnsembleRegressor(RegressorMixin, _Ensemble):
     """A weighted mean of the predictions of fitted regressors.
 
-    It is made by :func:`autometa.tune` from models of the folds; it has no `fit` of its own.
+    It is made by :func:`autometa.tune` from models of the folds, and cannot be fitted again.
 
     Parameters
     ----------

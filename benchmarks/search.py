@@ -8,9 +8,10 @@ or the catalog's where it has none of these. For each forty of them the meta-mod
 without their families, and the portfolio is chosen on the same tasks. A third of the rows is held out; all methods
 search the same space on the same folds of the rest. Regret is normalised by the best score that anyone reached and the
 median of the library defaults on these folds, and clipped to [0, 2]. One row of the output file is one (task, method,
-seed) with the best gain after so many trials, and the gain on the held-out rows of what is chosen after so many: by
-tune as a search of that length would, by the others for the best mean over the folds. What is there is not run again,
-and several processes may share the work (--part 0/2, --part 1/2, an --output each; --report joins files).
+seed) with the best gain after so many trials, and the gain on the held-out rows of the model after so many: what tune
+gives back when asked for so many, and of the others the best mean over the folds, fitted on all rows. What is there is
+not run again, and several processes may share the work (--part 0/2, --part 1/2, an --output each; --report joins
+files).
 
 The replay tries the recorded configurations of a task one after the other, its family left out of all experience: in
 random order, along the static portfolio, along the list for the nearest tasks and along the recommended list, and
@@ -34,7 +35,7 @@ import optuna
 import pandas as pd
 from curves import draw, regret_panel
 from numpy.typing import NDArray
-from sklearn.metrics import check_scoring
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import train_test_split
 
 import autometa
@@ -47,7 +48,6 @@ from autometa.pipelines import build_pipeline
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
 from autometa.training import nearest_tasks, static_portfolio, train
-from autometa.tuning._result import make_leaderboard
 from autometa.tuning._suggestions import N_CANDIDATES
 
 BUDGETS = (1, 3, 5, 10, 25, 50, 100, 250)
@@ -67,8 +67,8 @@ COMPARISONS = (
 CHOICES = (10, 25, 100, 250)
 N_LEFT_OUT_TOGETHER = 40
 TABLES = Path(__file__).with_name("search_tables.txt")
-# The gains of all trials, and what is chosen after so many.
-Outcome = tuple[list[float], dict[int, Configuration]]
+# The gains of all trials, and the model that a search of so many gives back.
+Outcome = tuple[list[float], dict[int, Any]]
 Method = Callable[[Task, Any, int], Outcome]
 METHODS = {"tpe": "TPE", "portfolio": "portfolio then TPE", "autometa": "autometa"}
 
@@ -79,11 +79,10 @@ def score_on_folds(task: Task, configuration: Configuration, splits: Any) -> flo
     return task.metric.sign * run.scores[task.metric.name] if run.ok else -np.inf
 
 
-def score_on_test(configuration: Configuration, train: Task, test: Task) -> float:
-    """Refit on all training rows and return the gain on the held-out rows."""
-    pipeline = build_pipeline(configuration, train).fit(train.X, train.y)
-    scorer = check_scoring(pipeline, scoring=train.metric.scorer)
-    return float(scorer(pipeline, test.X, test.y))
+def score_on_test(model: Any, test: Task) -> float:
+    """Return the gain of a model on the held-out rows."""
+    scorer = get_scorer(test.metric.scorer)
+    return float(scorer(model, test.X, test.y))
 
 
 def search(task: Task, splits: Any, n_trials: int, seed: int, first: list[Configuration]) -> Outcome:
@@ -103,35 +102,31 @@ def search(task: Task, splits: Any, n_trials: int, seed: int, first: list[Config
         study.enqueue_trial(configuration.joint_params())
     study.optimize(objective, n_trials=n_trials)
     gains = [t.value if t.value is not None else -np.inf for t in study.trials]
-    return gains, {n: tried[int(np.argmax(gains[:n]))] for n in CHOICES if n <= n_trials}
+    best = {n: tried[int(np.argmax(gains[:n]))] for n in CHOICES if n <= n_trials}
+    return gains, {n: build_pipeline(c, task).fit(task.X, task.y) for n, c in best.items()}
 
 
 def tune(task: Task, splits: Any, n_trials: int, seed: int, metamodel: Any) -> Outcome:
-    """Run autometa.tune with a meta-model that knows nothing of the task's family."""
+    """Run autometa.tune for so many trials with a meta-model that knows nothing of the task's family."""
     # Without its rare classes a task may have two left.
     kind = "binary" if task.kind == "multiclass" and task.y.nunique() == 2 else task.kind
-    result = autometa.tune(
-        task.X,
-        task.y,
-        kind=kind,
-        metric=task.metric.name,
-        n_trials=n_trials,
-        cv=splits,
-        random_state=seed,
-        metamodel=metamodel,
-    )
+    models = {}
+    for n in (n for n in CHOICES if n <= n_trials):
+        result = autometa.tune(
+            task.X,
+            task.y,
+            kind=kind,
+            metric=task.metric.name,
+            n_trials=n,
+            cv=splits,
+            random_state=seed,
+            metamodel=metamodel,
+        )
+        models[n] = result.model
     gains = [
         as_gain(t.value, task.metric.name) if t.value is not None else -np.inf for t in result.study.trials
     ]
-    return gains, {n: _chosen_after(n, result, SearchSpace.for_kind(kind)) for n in CHOICES if n <= n_trials}
-
-
-def _chosen_after(n: int, result: autometa.TuneResult, space: SearchSpace) -> Configuration:
-    """Return what a search would have chosen that ended after its first trials."""
-    begun = optuna.create_study(direction=result.study.direction)
-    begun.add_trials(result.study.get_trials()[:n])
-    first = make_leaderboard(begun, space, result.metric, result.recommendations).iloc[0]
-    return Configuration(first["algorithm"], first["params"])
+    return gains, models
 
 
 def portfolio(base: autometa.MetaBase, task: Task) -> list[Configuration]:
@@ -162,7 +157,7 @@ def run_task(source: Any, methods: dict[str, Method], seed: int) -> list[dict[st
     records = []
     for name, method in methods.items():
         start = time.process_time()
-        gains, chosen = method(task, splits, seed)
+        gains, models = method(task, splits, seed)
         best_so_far = np.maximum.accumulate(gains)
         records.append(
             {
@@ -174,7 +169,7 @@ def run_task(source: Any, methods: dict[str, Method], seed: int) -> list[dict[st
                 "median_default": float(np.median(defaults)),
                 "best_default": float(np.max(defaults)),
                 **{f"gain@{b}": float(best_so_far[b - 1]) for b in BUDGETS if b <= len(gains)},
-                **{f"test@{n}": score_on_test(c, task, test) for n, c in chosen.items()},
+                **{f"test@{n}": score_on_test(model, test) for n, model in models.items()},
                 "cpu_seconds": time.process_time() - start,
             }
         )

@@ -8,13 +8,16 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from refusals import refused
 from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
+from sklearn.inspection import partial_dependence, permutation_importance
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, bounds_of, calibrate, side_by_side
-from autometa.errors import DataError
+from autometa.errors import DataError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +81,18 @@ def test_copies_predict_the_same(classifier, table):
     X, _ = table
     for again in (pickle.loads(pickle.dumps(classifier)), copy.deepcopy(classifier)):
         np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
+
+
+def test_it_is_inspected_as_any_fitted_model_and_refuses_to_be_fitted_again(classifier, table):
+    X, y = table
+    labels = np.array(["no", "yes"])[y]
+    found = permutation_importance(classifier, X, labels, scoring="neg_log_loss", n_repeats=3, random_state=0)
+    assert found.importances_mean.argmax() == 0
+    curve = partial_dependence(classifier, X, ["a"])["average"][0]
+    assert (np.diff(curve) > 0).all()
+    with refused(UsageError, "AM528", match="FrozenEstimator"):
+        classifier.fit(X, labels)
+    assert FrozenEstimator(classifier).fit(X, labels).score(X, labels) > 0.8
 
 
 def test_a_regressor_is_the_weighted_mean(table):

@@ -80,7 +80,7 @@ def test_an_ensemble_is_an_unfitted_vote_of_at_most_k_different_pipelines(kind, 
         assert isinstance(ensemble, VotingRegressor if kind == "regression" else VotingClassifier)
         assert not hasattr(ensemble, "estimators_")
         assert 1 < len(ensemble.estimators) <= k
-        assert len({str(pipeline.get_params()) for _, pipeline in ensemble.estimators}) == len(
+        assert len({pickle.dumps(pipeline) for _, pipeline in ensemble.estimators}) == len(
             ensemble.estimators
         )
         assert sum(ensemble.weights) == pytest.approx(1)

@@ -205,9 +205,12 @@ def test_a_fit_that_dask_gives_up_with_its_workers_is_begun_anew(hands, client) 
 
 
 def test_when_the_scheduler_is_lost_the_search_goes_on_here(iris, tmp_path) -> None:
+    import dask
     from distributed import Client
 
-    with start_cluster(tmp_path, 1) as address, Client(address, set_as_default=False) as other:
+    # So long a client tries to reach its scheduler again; 30 s by default.
+    soon = dask.config.set({"distributed.comm.timeouts.connect": "2s"})
+    with soon, start_cluster(tmp_path, 1) as address, Client(address, set_as_default=False) as other:
         hands = ready(OnCluster(fit, other, Deadline(None)))
         hands.submit("before", ENDLESS, 1000.0)
         with Client(address, set_as_default=False) as third:
