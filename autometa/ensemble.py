@@ -99,7 +99,12 @@ class _Ensemble(BaseEstimator):
                     "Add them; fill them with missing values if they are unknown.",
                 )
             X = X[list(self.columns)]
-        return X.set_axis(range(X.shape[1]) if self.is_positional else list(self.columns), axis=1)
+        X = X.set_axis(range(X.shape[1]) if self.is_positional else list(self.columns), axis=1)
+        # A row of a dictionary has None for a missing number, and a column of nothing else is no numbers yet.
+        empty = [name for name in X.columns if X[name].dtype == object and X[name].isna().all()]
+        if empty:
+            X[empty] = np.nan
+        return X
 
     def _prepared(self, X: Any) -> list[Any]:
         """Return the table as each of the preparations gives it."""

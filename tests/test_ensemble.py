@@ -11,10 +11,11 @@ import pytest
 from refusals import refused
 from sklearn.compose import ColumnTransformer
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.inspection import partial_dependence, permutation_importance
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, bounds_of, calibrate, side_by_side
 from autometa.errors import DataError, UsageError
@@ -67,6 +68,20 @@ def test_order_and_further_columns_do_not_matter(classifier, table):
 def test_a_missing_column_is_named(classifier, table):
     with pytest.raises(DataError, match=r"1 column\(s\).*'b'"):
         classifier.predict(table[0].drop(columns="b"))
+
+
+@pytest.mark.parametrize("by_position", [False, True])
+def test_a_missing_number_may_be_none(by_position):
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 2)), columns=list("ab"))
+    X = X.set_axis(range(2), axis=1) if by_position else X
+    bound = FunctionTransformer(np.clip, kw_args={"a_min": -2, "a_max": 2})
+    steps = make_pipeline(FunctionTransformer(np.asarray), bound, SimpleImputer())
+    ready = Pipeline([("prepare", ColumnTransformer([("n", steps, list(X.columns))]))]).fit(X)
+    model = Ridge().fit(ready.transform(X), X.iloc[:, 0])
+    ensemble = EnsembleRegressor([ready], [((0,), model, 1.0)], list(X.columns), is_positional=by_position)
+    new = pd.DataFrame([{**X.iloc[0].to_dict(), X.columns[1]: None}])
+    assert new.iloc[:, 1].dtype == object
+    np.testing.assert_allclose(ensemble.predict(new), ensemble.predict(new.astype("float64")))
 
 
 def test_multipliers_move_the_threshold(classifier, table):

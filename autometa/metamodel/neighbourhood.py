@@ -416,9 +416,9 @@ class Neighbourhood:
             values[list(columns)].tolist() for values in (prediction.regret, prediction.seconds)
         )
         words, said = metafeature_words(), []
+        names = [words.get(name, name) for name in self.known.metafeature_names]
         for number, i in enumerate(columns):
             configuration = self.known.configurations[prediction.configuration_ids[i]]
-            names = [words.get(name, name) for name in self.known.metafeature_names]
             contributions = dict(zip(names, added[:, number].tolist(), strict=True))
             said.append(
                 explain_choice(

@@ -25,6 +25,8 @@ from autometa.space import Configuration, SearchSpace
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 KINDS = ("binary", "multiclass", "regression")
+# Where the columns do not matter, few are quicker.
+SOME = ["number", "nullable", "level", "day as text"]
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +222,7 @@ def test_what_cannot_be_is_refused(advice):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sample_weights_reach_every_model_that_takes_them_and_no_other_part(kind, tables):
-    X, y = tables[kind]
+    X, y = tables[kind][0][SOME], tables[kind][1]
     task = Task.from_frame(X, y)
     members = defaults(kind, "lightgbm", "random_forest", "linear", "svm", "knn")
     ensemble = build_ensemble(members, None, task)
