@@ -438,6 +438,7 @@ def run(arguments: argparse.Namespace) -> None:
     catalog = {source.task_id: source for source in read_catalog(arguments.directory)}
     names = [name for name in TABLES.read_text().split() if name in catalog] or list(catalog)
     names = names[arguments.skip : arguments.skip + arguments.tasks]
+    names = [name for name in names if catalog[name].n_rows <= arguments.max_rows]
     wanted = [METHODS[name] for name in arguments.methods.split(",")]
     for start in range(0, len(names), N_LEFT_OUT_TOGETHER):
         together = [catalog[name] for name in names[start : start + N_LEFT_OUT_TOGETHER]]
@@ -463,6 +464,7 @@ def main() -> None:
     parser.add_argument("--methods", default="tpe,portfolio,autometa")
     parser.add_argument("--tasks", type=int, default=40)
     parser.add_argument("--skip", type=int, default=0, help="tables of the list to pass over")
+    parser.add_argument("--max-rows", type=float, default=np.inf, help="leave out larger tables of these")
     parser.add_argument("--trials", type=int, default=25, help="of autometa, and of the portfolio with TPE")
     parser.add_argument("--tpe-trials", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
