@@ -212,7 +212,7 @@ class Difference:
     after, against : int
         Trials of either.
     mean, error : float
-        In units of regret: of the regrets (lower is better) or of what is chosen, on rows held out (higher is better).
+        In units of regret: of the regrets (lower is better) or of the models, on rows held out (higher is better).
     better : float
         Share of the tasks, ties half.
     n : int
@@ -240,7 +240,7 @@ def on_folds(table: pd.DataFrame) -> Iterator[Difference]:
 
 
 def held_out(table: pd.DataFrame) -> Iterator[Difference]:
-    """Compare what is chosen, on the third of the rows that nobody saw."""
+    """Compare the models, on the third of the rows that nobody saw."""
     units = _units(table).groupby(table["task"]).mean()
     tests = table.groupby(["method", "task"])[[c for c in table if c.startswith("test@")]].mean()
     known = set(tests.index.get_level_values("method"))
@@ -267,7 +267,7 @@ def report(table: pd.DataFrame) -> str:
     for method, rows in by_task.groupby("method"):
         cells = [f"{b}: {v.mean():.3f} +-{v.sem():.3f}" for b, v in rows.items() if v.notna().any()]
         lines.append(f"{method:20s} {rows[1].notna().sum()} tasks, after trials  " + "   ".join(cells))
-    for what, found in (("regret on the folds", on_folds), ("on a third held out, choice", held_out)):
+    for what, found in (("regret on the folds", on_folds), ("on a third held out, model", held_out)):
         for d in found(table):
             if d.n:
                 lines.append(
