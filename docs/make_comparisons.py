@@ -148,9 +148,8 @@ def one_each(replayed: pd.DataFrame, held_out: Iterable[Any]) -> dict[str, str]:
         "nearest": f"**Nearest tasks by meta-features alone reach {short(of.loc['nearest', 'regret@1'])}.**",
         "five": f"**The best of five has a regret of {short(of.loc['autometa', 'regret@5'])}; a static portfolio's "
         f"five {short(of.loc['portfolio', 'regret@5'])}.**",
-        "few": f"**On rows held out, the model of ten trials is better than that of ten of TPE on {won(10, 10)}.**",
-        "explored": f"**The model of ten trials is better than that of a hundred of TPE on {won(10, 100)}, that of 25 "
-        f"than that of 250 on {won(25, 250)}.**",
+        "few": f"**On rows held out, the model of ten trials beats that of ten of TPE on {won(10, 10)}.**",
+        "explored": f"**The model of ten trials beats that of a hundred of TPE on {won(10, 100)}.**",
     }
 
 
