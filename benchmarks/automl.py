@@ -274,13 +274,13 @@ def _watch(command: list[str], folder: Path, core: int, limit: float) -> tuple[f
     return peak, f"process ended with {process.returncode}: {lines[-1] if lines else ''}"
 
 
-def memory_of(tree: psutil.Process) -> float:
-    """Return the MB that a process and its children hold; what they share counts for each."""
+def memory_of(tree: psutil.Process, *, shared_once: bool = False) -> float:
+    """Return the MB that a process and its children hold; what they share counts for each, or once on Linux."""
     total = 0
     with contextlib.suppress(psutil.NoSuchProcess):
         for process in (tree, *tree.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                total += process.memory_info().rss
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                total += process.memory_full_info().pss if shared_once else process.memory_info().rss
     return total / 1e6
 
 

@@ -41,6 +41,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import psutil
+from automl import memory_of
 
 RESULTS: Final = Path(__file__).parent / "results" / "time_limit.csv"
 LIMITS: Final = (5, 10, 20, 30, 60)
@@ -145,16 +146,6 @@ def work(run: Run) -> None:
     print(json.dumps({"seconds": seconds}), flush=True)
 
 
-def memory_of(tree: psutil.Process) -> float:
-    """Return the MB that a process and its children hold; of what several share, each holds its part."""
-    total = 0
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for process in (tree, *tree.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                total += process.memory_full_info().pss
-    return total / 1e6
-
-
 def watch(run: Run, core: int | None) -> tuple[float, float, str]:
     """Make a run in a process of its own; return the seconds, the peak in MB and how it ended."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -173,7 +164,7 @@ def watch(run: Run, core: int | None) -> tuple[float, float, str]:
         peak, stop = 0.0, math.inf
         try:
             while process.poll() is None and time.monotonic() < stop:
-                peak = max(peak, memory_of(tree))
+                peak = max(peak, memory_of(tree, shared_once=True))
                 time.sleep(POLL_SECONDS)
                 if stop == math.inf and called.exists():
                     stop = time.monotonic() + PATIENCE[0] * run.limit + PATIENCE[1]

@@ -195,11 +195,11 @@ def made_table(made: pd.DataFrame) -> str:
 def time_limit(runs: pd.DataFrame) -> str:
     """Say by how much the limits were passed."""
     over = runs["seconds"] - runs["limit"]
-    worst = runs.loc[over.idxmax()]
+    worst, largest = runs.loc[over.idxmax()], runs.loc[runs["n_rows"].idxmax()]
     n_over = int((over > 0.1 * runs["limit"] + 1).sum())
     return (
-        f"The limit was also tried on tables made up and real, up to {runs['n_rows'].max():,} x "
-        f"{runs['n_columns'].max()}, each run beside\ntwo processes that never rest on the same core: "
+        f"The limit was also tried on tables made up and real, up to {largest['n_rows']:,} x "
+        f"{largest['n_columns']}, each run beside\ntwo processes that never rest on the same core: "
         f"{len(runs)} runs of {runs['limit'].min()} to {runs['limit'].max()} seconds. The worst took\n"
         f"{worst['seconds']:.1f} of {worst['limit']} seconds; {n_over or 'none'} were over by more than 10 % + 1 s."
     )

@@ -41,11 +41,12 @@ def client(cluster):
         yield client
 
 
-def kill_one(client: Any) -> None:
-    """Kill a worker process; its nanny starts another in its place."""
+def kill(client: Any, n_workers: int | None = None) -> None:
+    """Kill some worker processes, or all; their nannies start others in their place."""
     # One that was killed before may be on the list still.
     answers = client.run(os.getpid, on_error="return").values()
-    os.kill(next(answer for answer in answers if isinstance(answer, int)), signal.SIGKILL)
+    for pid in [answer for answer in answers if isinstance(answer, int)][:n_workers]:
+        os.kill(pid, signal.SIGKILL)
 
 
 def numbers_of_fits(result: Any) -> Counter[str]:
@@ -69,7 +70,7 @@ def test_a_search_on_a_cluster_has_the_same_shape_and_scores(iris, cluster) -> N
 def test_a_lost_worker_costs_its_fit_and_nothing_else(iris, client) -> None:
     def lose(study: Any, trial: Any) -> None:
         if trial.number in (1, 4):
-            kill_one(client)
+            kill(client, 1)
 
     result = tune(
         *iris, n_trials=12, cv=3, algorithms=QUICK, cluster=client, callbacks=[lose], random_state=0
@@ -175,8 +176,7 @@ def test_a_search_that_ends_frees_the_workers(hands, client) -> None:
 
 def test_when_all_workers_are_lost_with_the_table_it_is_sent_again(hands, client) -> None:
     ready(hands)
-    for pid in client.run(os.getpid).values():
-        os.kill(pid, signal.SIGKILL)
+    kill(client)
     hands.submit("after", JOB, 600.0)
     found = []
     while not found:
@@ -194,8 +194,7 @@ def test_a_fit_that_dask_gives_up_with_its_workers_is_begun_anew(hands, client) 
     before = client.run_on_scheduler(allow_failures, 0)
     try:
         time.sleep(1.0)
-        for pid in client.run(os.getpid).values():
-            os.kill(pid, signal.SIGKILL)
+        kill(client)
         found: list[Any] = []
         while not found:
             found = hands.wait()
