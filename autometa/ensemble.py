@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csc_matrix, hstack, issparse
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
@@ -120,13 +121,19 @@ class _Ensemble(BaseEstimator):
         # The second layer stands last, and reads what the first says.
         needed = {number for group in self.layer for number in group}
         first: dict[int, Array] = {}
+        by_columns: dict[int, Any] = {}
         total: Any = 0.0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for number, (places, model, weight) in enumerate(self.members):
                 if n_first in places and len(blocks) == n_first:
                     blocks.append(first_layer([[first[i] for i in group] for group in self.layer]))
-                answer = self._answer(model, side_by_side([blocks[place] for place in places]))
+                parts = [blocks[place] for place in places]
+                if len(parts) > 1 and any(map(issparse, parts)):
+                    # Many models share most of their blocks.
+                    by_columns |= {p: csc_matrix(blocks[p]) for p in places if p not in by_columns}
+                    parts = [by_columns[place] for place in places]
+                answer = self._answer(model, side_by_side(parts))
                 if number in needed:
                     first[number] = answer
                 total = total + weight * answer
@@ -352,10 +359,9 @@ def side_by_side(blocks: Sequence[Any]) -> Any:
     """Return the columns of prepared blocks of the same rows side by side."""
     if len(blocks) == 1:
         return blocks[0]
-    if any(hasattr(block, "tocsr") for block in blocks):
-        from scipy.sparse import hstack
-
-        return hstack(blocks, format="csr")
+    if any(map(issparse, blocks)):
+        # By columns first: SciPy has a quick way for those alone.
+        return hstack([csc_matrix(block) for block in blocks], format="csc").tocsr()
     return np.hstack(list(blocks))
 
 

@@ -56,7 +56,8 @@ metamodel : MetaModel or path, optional
 memory_limit : int or None, default=None
     Bytes that the fits may allocate together; candidates that need more fail.
 max_predict_seconds : float or None, default=None
-    CPU seconds that the model may take to predict 10,000 rows; by default ten times those of a default LightGBM.
+    CPU seconds that the model may take to predict 10,000 rows, what prepares them included; by default ten times those
+    of a default LightGBM that reads levels as integers.
 column_types : mapping of str to str, default=None
     What to read columns as, where the guess would be another; see :meth:`autometa.Task.from_frame`. Columns of
     tables without names are called ``x0``, ``x1`` and so on.

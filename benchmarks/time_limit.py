@@ -1,7 +1,8 @@
 """Does ``tune`` keep its limit, and how much memory does it hold? Whole runs beside two processes that never rest.
 
     python benchmarks/time_limit.py [--runs 200] [--datasets DIR] [--busy 2] [--core N]
-    python benchmarks/time_limit.py --memory
+    python benchmarks/time_limit.py --memory [--core N]
+    python benchmarks/time_limit.py --overheads [--datasets DIR] [--core N]
     python benchmarks/time_limit.py --report
 
 Tables are made with scikit-learn's ``make_classification`` and ``make_regression``, up to 100,000 x 50, some with
@@ -14,6 +15,10 @@ failure. The results grow in a CSV file; what stands there is not run again.
 ``--memory`` holds the most memory of one such process on 100,000 x 50 with 60 seconds against that of a process that
 only makes the same table and fits LightGBM's default. What processes share counts once (the proportional set size of
 Linux).
+
+``--overheads`` tells the share of 10 and of 60 seconds that goes neither into fits nor into predictions of pipelines,
+on tables of about 1,000 rows, made ones or five of a catalog's: in the first call of a process, which imports
+scikit-learn, LightGBM and Optuna, and in the next one.
 """
 
 from __future__ import annotations
@@ -34,7 +39,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,6 +66,15 @@ SHAPES: Final = (
 )
 PATIENCE: Final = (10, 60)
 POLL_SECONDS: Final = 0.1
+# For overheads: shapes of made tables, the rows of a catalog's, and limits.
+SMALL_SHAPES: Final = (
+    (1_000, 10, "binary", 2, 0, 0.0),
+    (1_000, 20, "regression", 0, 5, 0.1),
+    (1_000, 30, "multiclass", 5, 0, 0.0),
+)
+SMALL_ROWS: Final = (700, 1_300)
+N_SMALL: Final = 5
+OVERHEAD_LIMITS: Final = (10, 60)
 BOUND: Final = (0.10, 1.0)
 COLUMNS: Final = ("run", "table", "kind", "n_rows", "n_columns", "limit", "seconds", "peak_mb", "status")
 
@@ -144,6 +158,30 @@ def work(run: Run) -> None:
         learner(n_jobs=1, verbosity=-1).fit(X, y)
         seconds = time.perf_counter() - start
     print(json.dumps({"seconds": seconds}), flush=True)
+
+
+def work_twice(run: Run) -> None:
+    """Call twice; print for each call the seconds until it returned and those that were spent on fits."""
+    from autometa.tuning import tune
+    from autometa.tuning._hands import Children
+
+    fits: list[float] = []
+    wait = Children.wait
+
+    def counting(hands: Children) -> Any:
+        done = wait(hands)
+        fits.extend(seconds for _, _, seconds in done)
+        return done
+
+    Children.wait = counting
+    warnings.simplefilter("ignore")
+    X, y, kind = make_table(run)
+    for _ in range(2):
+        fits.clear()
+        start = time.perf_counter()
+        result = tune(X, y, kind=kind, timeout=run.limit, random_state=0)
+        seconds = time.perf_counter() - start
+        print(json.dumps({"seconds": seconds, "fits": sum(fits), "trials": len(result.leaderboard)}))
 
 
 def watch(run: Run, core: int | None) -> tuple[float, float, str]:
@@ -296,6 +334,37 @@ def report_memory(core: int | None) -> str:
     return "\n".join(lines)
 
 
+def small_tables(datasets: Path | None) -> Iterator[Run]:
+    """Yield tables of about a thousand rows."""
+    if datasets is None:
+        yield from (Run(number, 0.0, shape) for number, shape in enumerate(SMALL_SHAPES))
+        return
+    catalog = pd.read_csv(datasets / "catalog.csv")
+    rows = catalog[catalog["n_rows"].between(*SMALL_ROWS)].to_dict("records")
+    rows.sort(key=lambda row: hashlib.sha256(row["name"].encode()).hexdigest())
+    for number, row in enumerate(rows[:N_SMALL]):
+        shape = (row["n_rows"], row["n_features"], row["task_type"], 0, 0, 0.0)
+        yield Run(number, 0.0, shape, str(datasets / f"{row['name']}.parquet"), row["target"])
+
+
+def report_overheads(datasets: Path | None, core: int | None) -> None:
+    """Print what of the time goes into no fit, table by table."""
+    bind = [] if core is None else ["taskset", "-c", str(core)]
+    for limit in OVERHEAD_LIMITS:
+        for table in small_tables(datasets):
+            run = json.dumps(asdict(replace(table, limit=limit)))
+            out = subprocess.run(
+                [*bind, sys.executable, __file__, "--twice", run], capture_output=True, text=True, check=True
+            )
+            shares = [
+                f"{1 - call['fits'] / call['seconds']:.1%} of {call['seconds']:.1f} s ({call['trials']} trials)"
+                for call in map(json.loads, out.stdout.splitlines())
+            ]
+            name = Path(table.path).stem if table.path else "made"
+            shape = f"{table.shape[0]} x {table.shape[1]}, {table.shape[2]}"
+            print(f"{limit} s, {name}, {shape}: first call {shares[0]}, next {shares[1]}", flush=True)
+
+
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -307,9 +376,11 @@ def parse_arguments() -> argparse.Namespace:
     add("--busy", type=int, default=2, help="processes beside the runs (default: %(default)s)")
     add("--core", type=int, help="bind the runs and the processes beside them to this core")
     add("--memory", action="store_true", help="the most memory instead")
+    add("--overheads", action="store_true", help="what of the time goes into no fit instead")
     add("--report", action="store_true", help="only print what the results say")
     add("--output", type=Path, default=RESULTS)
     add("--work", help=argparse.SUPPRESS)
+    add("--twice", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -320,6 +391,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if arguments.work:
         work(Run(**json.loads(arguments.work)))
+    elif arguments.twice:
+        work_twice(Run(**json.loads(arguments.twice)))
+    elif arguments.overheads:
+        report_overheads(arguments.datasets, arguments.core)
     elif arguments.memory:
         print(report_memory(arguments.core))
     else:

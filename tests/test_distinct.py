@@ -104,3 +104,25 @@ def test_each_text_is_looked_at_once():
     seen.clear()
     distinct.transform(preparation, words.head(8))
     assert len(seen) == 8  # of a few rows, nothing is gained
+
+
+def test_numbers_beside_texts_take_one_call_together_and_columns_keep_their_order():
+    widths: list[int] = []
+
+    def read(columns):
+        widths.append(columns.shape[1])
+        return columns.apply(pd.to_numeric)
+
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(600, 30)), columns=[f"c{i}" for i in range(30)])
+    X["c7"], X["c20"] = rng.choice(["1", "2"], 600), rng.choice(["3.5", "4"], 600)
+    block = make_pipeline(FunctionTransformer(read, feature_names_out="one-to-one"))
+    preparation = make_pipeline(ColumnTransformer([("numbers", block, list(X.columns))])).fit(X)
+    widths.clear()
+    rows = distinct.transform(preparation, X)
+    assert sorted(widths) == [1, 1, 28]
+    assert np.array_equal(np.asarray(rows, dtype="float64"), X.apply(pd.to_numeric).to_numpy())

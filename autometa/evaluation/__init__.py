@@ -7,11 +7,20 @@ from autometa.evaluation._fold import (
     FoldFit,
     FoldFitter,
     Job,
+    Preparation,
+)
+from autometa.evaluation._protocol import (
+    Protocol,
+    Run,
+    Split,
+    as_pipelines_see_it,
+    evaluate,
+    fit_pipeline,
+    make_splits,
     nested_order,
     nested_rows,
     target_codes,
 )
-from autometa.evaluation._protocol import Protocol, Run, Split, evaluate, fit_pipeline, make_splits
 from autometa.evaluation._worker import WORKER_DIED, Died, Replies, Worker
 
 __all__ = [
@@ -23,11 +32,13 @@ __all__ = [
     "FoldFit",
     "FoldFitter",
     "Job",
+    "Preparation",
     "Protocol",
     "Replies",
     "Run",
     "Split",
     "Worker",
+    "as_pipelines_see_it",
     "evaluate",
     "fit_pipeline",
     "make_splits",

@@ -21,7 +21,14 @@ from threadpoolctl import threadpool_limits
 from autometa import distinct
 from autometa.ensemble import bounds_of, side_by_side, within
 from autometa.evaluation._boosting import MOST_RATE, StopAt, is_lightgbm, patience_of
-from autometa.evaluation._protocol import Split, as_pipelines_see_it, fit_pipeline
+from autometa.evaluation._protocol import (
+    Split,
+    as_pipelines_see_it,
+    fit_pipeline,
+    nested_order,
+    nested_rows,
+    target_codes,
+)
 from autometa.pipelines import build_pipeline, build_plain_pipeline, is_supervised, split_preparation
 from autometa.space import Configuration
 from autometa.task import Task
@@ -81,6 +88,21 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Preparation:
+    """A fitted preparation of the table.
+
+    Attributes
+    ----------
+    pickled : bytes
+    row_seconds : float
+        CPU seconds for each of the rows that it was fitted on or given next: new rows take no more.
+    """
+
+    pickled: bytes
+    row_seconds: float
+
+
+@dataclass(frozen=True)
 class FoldFit:
     """A fitted model and what it says.
 
@@ -92,7 +114,7 @@ class FoldFit:
         The pickled model; it takes what the preparation gives.
     preparation : tuple of str
         Names of the fitted preparations, whose columns stand side by side.
-    preparations : dict of str to bytes
+    preparations : dict of str to Preparation
         Those that were not sent before.
     fit_seconds, predict_seconds : float
         CPU seconds.
@@ -112,7 +134,7 @@ class FoldFit:
     prediction: NDArray[np.float64] | None
     model: bytes
     preparation: tuple[str, ...]
-    preparations: dict[str, bytes]
+    preparations: dict[str, Preparation]
     fit_seconds: float
     predict_seconds: float
     n_train: int
@@ -180,6 +202,7 @@ class FoldFitter:
         # Shared preparations with the whole table as they give it, and those of one fold with its rows.
         self._shared: dict[str, tuple[Any, Any]] = {}
         self._own: dict[str, tuple[Any, Any, Any]] = {}
+        self._row_seconds: dict[str, float] = {}
         self._sent: set[str] = set()
         self._built: tuple[tuple[Configuration, bool], list[tuple[str, Pipeline, bool]], Any] | None = None
 
@@ -311,7 +334,9 @@ class FoldFitter:
     ) -> tuple[Any, Any]:
         """Return the rows as a preparation that is fitted once for all folds gives them."""
         if name not in self._shared:
+            start = time.process_time()
             self._shared[name] = self._prepare_all(preparation, everything)
+            self._row_seconds[name] = (time.process_time() - start) / len(everything)
         fitted, whole = self._shared[name]
         if whole is not None:
             return whole[np.searchsorted(everything, train)], whole[np.searchsorted(everything, test)]
@@ -341,8 +366,10 @@ class FoldFitter:
     ) -> tuple[Any, Any]:
         """Return the rows as a preparation that is fitted on this fold alone gives them."""
         if name not in self._own:
+            start = time.process_time()
             X_train = distinct.fit_transform(preparation, self._frame.iloc[train], self.y[train])
             X_test = distinct.transform(preparation, self._frame.iloc[test]) if len(test) else None
+            self._row_seconds[name] = (time.process_time() - start) / (len(train) + len(test))
             self._own[name] = preparation, X_train, X_test
             self._sent.discard(name)
         return self._own[name][1:]
@@ -355,10 +382,11 @@ class FoldFitter:
                 return
             del self._own[name], sizes[name]
 
-    def _unsent(self, names: Sequence[str]) -> dict[str, bytes]:
+    def _unsent(self, names: Sequence[str]) -> dict[str, Preparation]:
         new = [name for name in names if name not in self._sent]
         self._sent.update(new)
-        return {name: _dumps((self._own if name in self._own else self._shared)[name][0]) for name in new}
+        kept = {name: (self._own if name in self._own else self._shared)[name][0] for name in new}
+        return {name: Preparation(_dumps(kept[name]), self._row_seconds[name]) for name in new}
 
     def _fit_model(
         self, model: Any, X: Any, X_test: Any, train: NDArray[Any], test: NDArray[Any], end: float
@@ -412,32 +440,6 @@ class FoldFitter:
 def _n_stored(rows: Any) -> int:
     """Return how many cells rows take; of sparse ones, what is stored counts."""
     return 0 if rows is None else int(getattr(rows, "nnz", rows.size))
-
-
-def target_codes(task: Task) -> NDArray[Any]:
-    """Return the target as models of folds see it: floats, or positions in ``task.classes``."""
-    if task.kind == "regression":
-        return task.y.to_numpy(dtype="float64")
-    return task.y.map({label: code for code, label in enumerate(task.classes)}).to_numpy(dtype="int64")
-
-
-def nested_rows(order: NDArray[np.float64], rows: NDArray[Any], limit: int | None) -> NDArray[Any]:
-    """Return the first rows of a nested order, sorted: more rows always hold those of fewer."""
-    if limit is None or len(rows) <= limit:
-        return rows
-    return np.sort(rows[np.argsort(order[rows])[:limit]])
-
-
-def nested_order(y: NDArray[Any], kind: str, seed: int) -> NDArray[np.float64]:
-    """Return a number for each row; the rows with the smallest hold every class in its share."""
-    rng = np.random.default_rng(seed)
-    order = rng.random(len(y))
-    if kind == "regression":
-        return order
-    for code in np.unique(y):
-        rows = np.flatnonzero(y == code)
-        order[rows] = (np.argsort(np.argsort(order[rows])) + rng.random()) / len(rows)
-    return order
 
 
 def _dumps(value: Any) -> bytes:

@@ -186,6 +186,32 @@ def _can_stratify(labels: NDArray[Any], limit: int) -> bool:
     return bool(counts.min() >= 2 and limit >= len(counts) and len(labels) - limit >= len(counts))
 
 
+def target_codes(task: Task) -> NDArray[Any]:
+    """Return the target as models of folds see it: floats, or positions in ``task.classes``."""
+    if task.kind == "regression":
+        return task.y.to_numpy(dtype="float64")
+    return task.y.map({label: code for code, label in enumerate(task.classes)}).to_numpy(dtype="int64")
+
+
+def nested_rows(order: NDArray[np.float64], rows: NDArray[Any], limit: int | None) -> NDArray[Any]:
+    """Return the first rows of a nested order, sorted: more rows always hold those of fewer."""
+    if limit is None or len(rows) <= limit:
+        return rows
+    return np.sort(rows[np.argsort(order[rows])[:limit]])
+
+
+def nested_order(y: NDArray[Any], kind: str, seed: int) -> NDArray[np.float64]:
+    """Return a number for each row; the rows with the smallest hold every class in its share."""
+    rng = np.random.default_rng(seed)
+    order = rng.random(len(y))
+    if kind == "regression":
+        return order
+    for code in np.unique(y):
+        rows = np.flatnonzero(y == code)
+        order[rows] = (np.argsort(np.argsort(order[rows])) + rng.random()) / len(rows)
+    return order
+
+
 class Prepared:
     """Prepared rows of one task's folds, kept for the configurations that ask for the same.
 

@@ -132,7 +132,8 @@ def tune(
         Bytes that the fits may allocate together, beyond what this process holds; with `cluster`, those of each fit.
         Candidates that need more fail.
     max_predict_seconds : float or None, default=None
-        CPU seconds that the model may take to predict 10,000 rows; by default ten times those of a default LightGBM.
+        CPU seconds that the model may take to predict 10,000 rows, what prepares them included; by default ten times
+        those of a default LightGBM that reads levels as integers.
     schedule : Schedule, optional
         How the time is spent.
     progress : bool or None, default=None

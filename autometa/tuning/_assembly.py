@@ -1,40 +1,25 @@
-"""From candidates to the model that is handed out: members, weights, threshold, calibration, and their price."""
+"""From candidates to the model that is handed out: members, weights, threshold and calibration."""
 
 from __future__ import annotations
 
 import math
 import pickle
-import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from sklearn import config_context
 
-from autometa import distinct
 from autometa.ensemble import EnsembleClassifier, EnsembleRegressor, bounds_of, calibrate
-from autometa.evaluation import MANY_ROWS, FoldFit
-from autometa.space import Configuration
+from autometa.evaluation import FoldFit, Preparation
 from autometa.tuning._candidate import Candidate, Objective, Problem
+from autometa.tuning._price import Part, Price
 from autometa.tuning._selection import MAX_ROWS, choose_calibration, lean, select
 
 Array = NDArray[np.float64]
 
-# Rows for which the seconds of predictions are told and limited.
-PRICED_ROWS: Final = MANY_ROWS
-# A model may take ten times a default LightGBM for its predictions; a little is left for what cannot be measured.
-TIMES_DEFAULT: Final = 9.0
-# Whatever preparations take, models may take so many times that of a default one.
-LEAST_TIMES_DEFAULT: Final = 8.0
-# Rows on which preparations are priced, and the more where a call is short. With text 500 took two of ten seconds.
-_PREPARED_ROWS: Final = (100, 500)
-_SHORT_CALL: Final = 0.05
-# Of the hundred trees of a default model, and of many classes, those that predictions are timed with.
-_TREES: Final = 10
-_CLASSES: Final = 5
 # Recommendations that the prior is made of.
 NAMED_FIRST: Final = 5
 
@@ -111,7 +96,7 @@ def choose(
     *,
     size: int,
     depth: int | None = None,
-    max_seconds: float = math.inf,
+    price: Price | None = None,
     prior_rows: float = 0.0,
     seed: int = 0,
 ) -> Assembly | None:
@@ -125,8 +110,8 @@ def choose(
         The most members.
     depth : int, optional
         Folds on which candidates are compared; by default as many as the deepest has.
-    max_seconds : float
-        For the predictions of 10,000 rows by one model of each member.
+    price : Price, optional
+        Of predictions, with its limit for one model of each member; without, none is too dear.
     prior_rows : float, default=0.0
         Rows of evidence that the order of the recommendations is worth.
     seed : int, default=0
@@ -143,15 +128,13 @@ def choose(
     if len(rows) > MAX_ROWS:
         some = np.sort(np.random.default_rng(seed).choice(len(rows), MAX_ROWS, replace=False))
     views = [objective.view(p[some], rows[some]) for p in predictions]
-    prices = np.array([predict_seconds(c) for c in pool])
-    places = {id(candidate): i for i, candidate in enumerate(pool)}
     weights = _within(
         lambda kept: _weigh(
             objective, [views[i] for i in kept], rows[some], [pool[i] for i in kept], size, prior_rows
         ),
-        prices,
-        max_seconds,
-        [[places[id(c)] for c in candidate.below] for candidate in pool],
+        lambda shares: objective.loss(_mix(shares, views), rows[some]),
+        pool,
+        price,
     )
     # What all members have folds for is known of the whole.
     depth = min(c.depth for c, w in zip(pool, weights, strict=True) if w > 0)
@@ -202,58 +185,64 @@ def _weigh(
 
 def _within(
     choose_among: Callable[[list[int]], Array],
-    prices: Array,
-    limit: float,
-    below: Sequence[Sequence[int]],
+    loss: Callable[[Array], float],
+    pool: Sequence[Candidate],
+    price: Price | None,
 ) -> Array:
-    """Choose weights; as long as one model of each member takes too long to predict, leave the dearest out.
+    """Choose weights; as long as one model of each member takes too long to predict, leave one out.
 
-    What a member of a second layer reads must be predicted with it.
+    That is the one that adds least to the loss for its seconds. What a member of a second layer reads must be predicted
+    with it.
     """
+    if price is None or len(pool) == 1:
+        return choose_among(list(range(len(pool))))
 
-    def total(members: Sequence[int]) -> float:
-        return float(prices[list({*members, *(i for member in members for i in below[member])})].sum())
+    def parts(members: Sequence[int]) -> list[Part]:
+        found = {id(c): c for i in members for c in (pool[i], *pool[i].below)}
+        return [Part(candidate, 1) for candidate in found.values()]
 
-    alone = np.array([total([i]) for i in range(len(prices))])
-    kept = [int(i) for i in np.flatnonzero(alone <= limit)] or [int(np.argmin(alone))]
+    alone = np.array([price.of_model(candidate) for candidate in pool])
+    kept = [i for i in range(len(pool)) if alone[i] <= price.least or alone[i] <= price.limit]
+    kept = kept or [int(np.argmin(alone))]
     while True:
-        weights = np.zeros(len(prices))
+        weights = np.zeros(len(pool))
         weights[kept] = choose_among(kept)
         members = [int(i) for i in np.flatnonzero(weights)]
-        whole = total(members)
-        if len(members) == 1 or whole <= limit:
+        if len(members) == 1 or not price.exceeds(parts(members)):
             return weights
-        saved = [whole - total([i for i in members if i != member]) for member in members]
-        kept.remove(members[int(np.argmax(np.array(saved) / weights[members]))])
+        rests = [[i for i in members if i != member] for member in members]
+        saved = [price.of(parts(members)) - price.of(parts(rest)) for rest in rests]
+        without = [np.where(np.arange(len(pool)) == member, 0.0, weights) for member in members]
+        adds = [loss(shares / shares.sum()) - loss(weights) for shares in without]
+        kept.remove(members[int(np.argmin(np.maximum(adds, 0.0) / np.maximum(saved, 1e-9)))])
 
 
-def single_members(assembly: Assembly, limit: float, *, n_more: int) -> list[Candidate]:
-    """Return the members that one model must do for, so that predictions are quick enough.
+def planned(assembly: Assembly, price: Price, *, n_folds: int, is_refitted: bool) -> list[Part]:
+    """Return of which models each part of an ensemble is made, so that predictions are quick enough.
 
-    The dearest come first: those are kernels, neighbours and forests, which gain least from a model for each fold.
+    Those of its folds, and where all are fitted again, that on all rows, which stands for them where some are missing.
+    Some of them, in the end one, have to do where more would take too long, first where that saves most: kernels,
+    neighbours and forests, which gain least from a model for each fold.
 
     Parameters
     ----------
     assembly : Assembly
-    limit : float
-        Seconds for the predictions of 10,000 rows.
-    n_more : int
-        Models of a member beside those of its folds.
+    price : Price
+    n_folds : int
+        Of a candidate that has them all.
+    is_refitted : bool
+        Whether there is time to fit members on all rows.
     """
-    prices = {id(candidate): predict_seconds(candidate) for candidate, _ in assembly.parts}
-    total = sum(prices[id(candidate)] * (candidate.depth + n_more) for candidate, _ in assembly.parts)
-    found = []
-    for candidate, _ in sorted(assembly.parts, key=lambda member: -prices[id(member[0])]):
-        if total <= limit:
-            break
-        total -= prices[id(candidate)] * (candidate.depth + n_more - 1)
-        found.append(candidate)
-    return found
-
-
-def predict_seconds(candidate: Candidate) -> float:
-    """CPU seconds that one model of a candidate takes to predict 10,000 rows."""
-    return candidate.fits[0].row_seconds * PRICED_ROWS
+    parts = [
+        Part(candidate, 0 if is_refitted and candidate.depth < n_folds else candidate.depth, is_refitted)
+        for candidate, _ in assembly.parts
+    ]
+    while any(part.n_models > 1 for part in parts) and price.exceeds(parts):
+        shorter = [
+            [*parts[:i], part.halved, *parts[i + 1 :]] for i, part in enumerate(parts) if part.n_models > 1
+        ]
+        parts = min(shorter, key=price.of)
+    return parts
 
 
 def _mix(weights: Array, predictions: Sequence[Array]) -> Array:
@@ -309,7 +298,7 @@ def out_of_fold(problem: Problem, assembly: Assembly | None) -> Array:
 def build_model(
     problem: Problem,
     members: Sequence[tuple[FoldFit, float]],
-    preparations: Mapping[str, bytes],
+    preparations: Mapping[str, Preparation],
     assembly: Assembly | None = None,
     layer: Sequence[Sequence[int]] = (),
 ) -> Any:
@@ -320,15 +309,15 @@ def build_model(
     problem : Problem
     members : sequence of (FoldFit, float)
         Fitted models with their weights.
-    preparations : mapping of str to bytes
-        Pickled, by the names in the fits.
+    preparations : mapping of str to Preparation
+        By the names in the fits.
     assembly : Assembly, optional
         Calibration and decision threshold.
     layer : sequence of sequence of int
         Positions of the models whose means a second layer reads.
     """
     names = list(dict.fromkeys(name for fit, _ in members for name in fit.preparation))
-    parts = [pickle.loads(preparations[name]) for name in names]
+    parts = [pickle.loads(preparations[name].pickled) for name in names]
     total = sum(weight for _, weight in members)
     loaded = [
         (
@@ -357,91 +346,23 @@ def build_model(
     )
 
 
-def single_model(problem: Problem, fit: FoldFit, preparations: Mapping[str, bytes]) -> Any:
+def single_model(problem: Problem, fit: FoldFit, preparations: Mapping[str, Preparation]) -> Any:
     """Return one fit as a model: a pipeline, or an ensemble of one for labels such as dates, which no pipeline has."""
     if problem.task.given_labels:
         return build_model(problem, [(fit, 1.0)], preparations)
     return pickle.loads(fit.model)
 
 
-def predict_limit(
-    problem: Problem,
-    candidates: Sequence[Candidate],
-    preparations: Mapping[str, bytes],
-    default: Configuration,
-) -> float:
-    """Seconds that the models of an ensemble may take to predict 10,000 rows, so that with preparations it is in time.
-
-    Parameters
-    ----------
-    problem : Problem
-    candidates : sequence of Candidate
-        That can become members.
-    preparations : mapping of str to bytes
-        Pickled, by the names in the fits.
-    default : Configuration
-        The model that the limit is a multiple of, with the preparation that it needs.
-    """
-    # The trees of a small table are smaller than those that are made up. Rounds are told where they are not all.
-    known = [predict_seconds(c) for c in candidates if c.configuration == default and not c.fits[0].rounds]
-    model = min([seconds_of_default(problem), *known])
-    least = LEAST_TIMES_DEFAULT * model
-    if sum(predict_seconds(c) * (len(c.fits) + 1) for c in candidates) <= least:
-        return least  # all of them together: what preparations take makes no difference
-    names = {c.configuration: c.fits[0].preparation for c in candidates}
-    everything = sorted({name for c in candidates for fit in c.fits.values() for name in fit.preparation})
-    kinds = {name: name.rpartition("/")[2] for name in everything}
-    one_of = {kind: name for name, kind in kinds.items()}  # those of other folds take the same
-    prices = {k: seconds_to_prepare(problem, pickle.loads(preparations[n])) for k, n in one_of.items()}
-    whole = sum(prices[kinds[name]] for name in everything)
-    # Where it was dropped, what it needs is no dearer than what others need.
-    first = [names[default]] if default in names else names.values()
-    alone = min(sum(prices[kinds[name]] for name in needed) for needed in first)
-    return max(TIMES_DEFAULT * (model + alone) - whole, least)
+def best_single(assembly: Assembly, leaderboard: pd.DataFrame) -> Candidate:
+    """Return the best pipeline of the leaderboard that there are models of, by itself; the heaviest member without."""
+    by_number = {c.number: c for c in assembly.candidates if not c.below}
+    done = leaderboard[leaderboard["state"] == "complete"]
+    return next((by_number[n] for n in done["trial"] if n in by_number), assembly.members[0][0])
 
 
-def seconds_to_prepare(problem: Problem, preparation: Any) -> float:
-    """CPU seconds that a fitted preparation takes for 10,000 rows, by some of the task's."""
-    task = problem.task
-    frame = task.X.set_axis(range(task.X.shape[1]), axis=1) if task.is_positional else task.X
-
-    def seconds(n_rows: int) -> float:
-        rows = frame.iloc[np.resize(np.arange(len(frame)), n_rows)]
-        with warnings.catch_warnings(), config_context(transform_output="default"):
-            warnings.simplefilter("ignore")
-            start = time.process_time()
-            distinct.transform(preparation, rows)
-            return time.process_time() - start
-
-    few, more = _PREPARED_ROWS
-    seconds(1)  # the first call takes longer: it imports
-    # Most of a short call is the same for any number of rows.
-    if (once := seconds(few)) > _SHORT_CALL:
-        return once * PRICED_ROWS / few
-    return once + max(seconds(more) - once, 0.0) * (PRICED_ROWS - few) / (more - few)
-
-
-def seconds_of_default(problem: Problem) -> float:
-    """Seconds that a default LightGBM takes to predict 10,000 rows of the task's kind and width, measured here."""
-    import lightgbm
-
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(1_000, min(problem.task.X.shape[1], 200)))
-    y = problem.y[rng.integers(0, len(problem.y), len(X))]
-    # There is a tree for each class in each round.
-    times = max(len(problem.task.classes) / _CLASSES, 1.0)
-    y = y if times == 1.0 else y % _CLASSES
-    kind = lightgbm.LGBMRegressor if problem.task.kind == "regression" else lightgbm.LGBMClassifier
-    model = kind(n_jobs=1, verbosity=-1, n_estimators=_TREES).fit(X, y)
-    rows = np.tile(X, (PRICED_ROWS // len(X), 1))
-    start = time.process_time()
-    (model.predict if problem.task.kind == "regression" else model.predict_proba)(rows)
-    return times * 100 / _TREES * (time.process_time() - start)
-
-
-def bag(candidate: Candidate, weight: float) -> list[tuple[FoldFit, float]]:
-    """Return the models of a candidate's folds, which share its weight."""
-    return [(fit, weight / len(candidate.fits)) for fit in candidate.fits.values()]
+def bag(candidate: Candidate, weight: float, n_folds: int) -> list[tuple[FoldFit, float]]:
+    """Return the models of a candidate's first folds, which share its weight."""
+    return [(candidate.fits[fold], weight / n_folds) for fold in range(n_folds)]
 
 
 def mean_rounds(candidate: Candidate) -> int | None:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autometa.errors import EvaluationError
-from autometa.evaluation import FoldFit, Job
+from autometa.evaluation import FoldFit, Job, Preparation
 from autometa.metabase import describe_for_study
 from autometa.pipelines import characters_of_a_row
 from autometa.recommendation import MetaModelLike, Recommendation, Recommendations, recommend_for_task
@@ -21,16 +21,17 @@ from autometa.task import Task
 from autometa.tuning._assembly import (
     Assembly,
     bag,
+    best_single,
     build_model,
     choose,
     mean_rounds,
     out_of_fold,
-    predict_limit,
-    single_members,
+    planned,
     single_model,
 )
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._hands import Hands
+from autometa.tuning._price import Part, Price
 from autometa.tuning._result import TuneResult, baselines_of, best_by_cv, make_leaderboard
 from autometa.tuning._sampler import MetaSampler, sampler_seed
 from autometa.tuning._schedule import (
@@ -93,7 +94,7 @@ class SearchRun:
         self._characters = 0.0
         self._recommendations: Sequence[Recommendation] = ()
         self._zero_shot: ZeroShot | None = None
-        self._preparations: dict[str, bytes] = {}
+        self._preparations: dict[str, Preparation] = {}
         self._search: Search | None = None
         self._failure = "there was no time left"
 
@@ -105,17 +106,19 @@ class SearchRun:
             # What this process has imported, its copies need not.
             import lightgbm  # noqa: F401
 
-            left = self._deadline.remaining
-            numbers, others = self._task.columns("numeric"), self._task.columns("categorical", "date")
-            cells = cells_of_a_row(len(numbers), len(others), len(self._task.classes))
-            rows, limit = self._schedule.floor(left, cells)
-            characters = characters_of_a_row(self._task)
-            words = self._task.n_rows * characters / CHARACTERS_A_SECOND
-            is_fold = self._schedule.begins_with_fold(left, self._task.n_rows, words) and self._problem.splits
-            fold, share = (0, 0.85) if is_fold else (None, 0.7)
-            job = Job(self._default, fold, rows, share * limit, is_plain=left < SHORT_SECONDS)
-            self._characters = characters if job.is_plain else 0.0
-            self._hands.submit("floor", job, limit)
+            self._submit_first(is_plain=self._deadline.remaining < SHORT_SECONDS)
+
+    def _submit_first(self, *, is_plain: bool) -> None:
+        left = self._deadline.remaining
+        numbers, others = self._task.columns("numeric"), self._task.columns("categorical", "date")
+        cells = cells_of_a_row(len(numbers), len(others), len(self._task.classes))
+        rows, limit = self._schedule.floor(left, cells)
+        characters = characters_of_a_row(self._task)
+        words = self._task.n_rows * characters / CHARACTERS_A_SECOND
+        begins = not is_plain and self._schedule.begins_with_fold(left, self._task.n_rows, words)
+        fold, share = (0, 0.85) if begins and self._problem.splits else (None, 0.7)
+        self._characters = characters if is_plain else 0.0
+        self._hands.submit("first", Job(self._default, fold, rows, share * limit, is_plain=is_plain), limit)
 
     @property
     def _first(self) -> FirstFit:
@@ -153,6 +156,10 @@ class SearchRun:
             (), self._space, recommendations=known, seed=sampler_seed(self._seed, self._study)
         )
         if self._hands.is_busy:
+            self._floor = self._outcome()
+        if self._floor is None and limit is not None and self._deadline.remaining > SHORT_SECONDS:
+            # What takes long to read was too much for it.
+            self._submit_first(is_plain=True)
             self._floor = self._outcome()
 
     @property
@@ -313,8 +320,7 @@ class SearchRun:
         zero_shot.fit(self._hands, entries, self._recommendations, self._space, rows, is_last=is_last)
         self._preparations |= zero_shot.preparations
         self._failure = zero_shot.failure or self._failure
-        self._zero_shot = zero_shot if zero_shot.fits else None
-        self._floor = zero_shot.floor
+        self._zero_shot, self._floor = (zero_shot if zero_shot.fits else None), zero_shot.floor
 
     # -- the model -------------------------------------------------------------------------------------------------
 
@@ -323,19 +329,19 @@ class SearchRun:
         search, problem, task = self._search, self._problem, self._task
         interrupted = search is not None and search.interrupted
         assembly: Assembly | None = None
+        price: Price | None = None
         if search is not None and (usable := search.tried.usable):
-            if max_predict_seconds is None:
-                max_predict_seconds = predict_limit(problem, usable, self._preparations, self._default)
+            price = Price(problem, self._preparations, usable[0], max_predict_seconds)
             assembly = choose(
                 problem,
                 usable,
                 size=self._size,
                 depth=search.depth,
-                max_seconds=max_predict_seconds,
+                price=price,
                 prior_rows=self._schedule.prior_rows,
                 seed=self._seed,
             )
-        if interrupted and assembly is None and self._zero_shot is None and self._floor is None:
+        if interrupted and not (assembly or self._zero_shot or self._floor):
             raise KeyboardInterrupt
         members = {} if assembly is None else assembly.by_number
         second = [] if assembly is None else [c for c, _ in assembly.members if c.below]
@@ -343,7 +349,7 @@ class SearchRun:
             self._study, self._space, task.metric, self._recommendations, members, second
         )
         complete = search.tried.complete if search else []
-        model, best, note = self._model(assembly, leaderboard, max_predict_seconds or math.inf)
+        model, best, note = self._model(assembly, leaderboard, price)
         return TuneResult(
             model=model,
             leaderboard=leaderboard,
@@ -371,16 +377,16 @@ class SearchRun:
         )
 
     def _model(
-        self, assembly: Assembly | None, leaderboard: pd.DataFrame, limit: float
+        self, assembly: Assembly | None, leaderboard: pd.DataFrame, price: Price | None
     ) -> tuple[Any, Configuration, str]:
         """Return the model, the best single configuration, and a word about what there was no time for."""
-        if assembly is not None:
-            best = self._best_single(assembly, leaderboard)
+        if assembly and price:
+            best = best_single(assembly, leaderboard)
             is_pipeline = self._size == 1 and not self._task.given_labels
-            if self._size == 1 and (fit := self._refit(best, is_pipeline=is_pipeline)) is not None:
+            if self._size == 1 and (fit := self._refit(best, is_pipeline=is_pipeline)):
                 return single_model(self._problem, fit, self._preparations), best.configuration, ""
             note = "" if self._size > 1 else "no time was left to fit the best pipeline on all rows."
-            fits, layer = self._fits(assembly, limit) if self._size > 1 else (bag(best, 1.0), [])
+            fits, layer = self._fits(assembly, price) if self._size > 1 else (bag(best, 1.0, best.depth), [])
             if assembly.depth < len(self._problem.splits) and not self._is_broad:
                 note = f"only {assembly.depth} of {len(self._problem.splits)} folds were fitted in time."
             model = build_model(self._problem, fits, self._preparations, assembly, layer)
@@ -398,37 +404,31 @@ class SearchRun:
             )
         return constant_model(self._problem), self._default, "the time allowed a constant prediction only."
 
-    def _fits(self, assembly: Assembly, limit: float) -> tuple[list[tuple[FoldFit, float]], list[list[int]]]:
+    def _fits(self, assembly: Assembly, price: Price) -> tuple[list[tuple[FoldFit, float]], list[list[int]]]:
         """Return the models of the members with their weights, and by position those that a second layer reads.
 
-        Those of the folds; on small tables half of the weight goes to one that is fitted on all rows, and all of it
-        where folds are missing. One model has to do where more would take too long to predict.
+        On small tables half of the weight of the models of the folds goes to one that is fitted on all rows.
         """
-        is_small = self._task.n_rows < self._schedule.refit_below
-        singles = single_members(assembly, limit, n_more=int(is_small))
+        n_folds, is_refitted = len(self._problem.splits), self._task.n_rows < self._schedule.refit_below
+        parts = planned(assembly, price, n_folds=n_folds, is_refitted=is_refitted)
         found: list[tuple[FoldFit, float]] = []
         places: dict[int, list[int]] = {}
-        for candidate, weight in assembly.parts:
+        for i, (part, (candidate, weight)) in enumerate(zip(parts, assembly.parts, strict=True)):
             start = len(found)
-            is_single = candidate in singles
-            fit = self._refit(candidate) if is_small or is_single else None
-            if fit is None and is_single and not is_small:
-                # One fold's model has seen most of the rows.
-                found.append((candidate.fits[0], weight))
-            elif fit is None:
-                found += bag(candidate, weight)
-            elif is_single or len(candidate.fits) < len(self._problem.splits):
-                found.append((fit, weight))
+            fit = self._refit(candidate) if part.is_refitted else None
+            if fit is not None:
+                share = 0.5 if part.n_folds else 1.0
+                found.append((fit, share * weight))
+                found += bag(candidate, (1.0 - share) * weight, part.n_folds)
             else:
-                found += [(fit, weight / 2), *bag(candidate, weight / 2)]
+                # One fold's model has seen most of the rows; they all have to do where there is no time for it.
+                parts[i] = Part(candidate, candidate.depth)
+                if price.exceeds(parts):
+                    parts[i] = Part(candidate, 1)
+                found += bag(candidate, weight, parts[i].n_folds)
             # The models of the folds are what the second layer has seen.
             places[id(candidate)] = list(range(start, len(found)))[-len(candidate.fits) :]
         return found, [places[id(candidate)] for candidate in assembly.below]
-
-    def _best_single(self, assembly: Assembly, leaderboard: pd.DataFrame) -> Candidate:
-        by_number = {c.number: c for c in assembly.candidates if not c.below}
-        done = leaderboard[leaderboard["state"] == "complete"]
-        return next((by_number[n] for n in done["trial"] if n in by_number), assembly.members[0][0])
 
     def _refit(self, candidate: Candidate, *, is_pipeline: bool = False) -> FoldFit | None:
         """Fit one configuration on all rows; None where the time does not allow it."""

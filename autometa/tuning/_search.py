@@ -8,7 +8,7 @@ from typing import Final
 
 import optuna
 
-from autometa.evaluation import Failure, FoldFit, Job
+from autometa.evaluation import Failure, FoldFit, Job, Preparation
 from autometa.space import Configuration
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._hands import Hands, Outcome
@@ -108,7 +108,7 @@ class Search:
         self._refit_seconds = 0.0
         self._is_cold = True
         self.tried = Tried(problem, self._reporter)
-        self.preparations: dict[str, bytes] = {}
+        self.preparations: dict[str, Preparation] = {}
         self.history: list[tuple[float, Candidate, float]] = []
         self.interrupted = False
 

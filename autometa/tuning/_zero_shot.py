@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from autometa.evaluation import FoldFit, Job
+from autometa.evaluation import FoldFit, Job, Preparation
 from autometa.recommendation import Recommendation, Recommendations
 from autometa.space import Configuration, SearchSpace, registered_algorithms, target_of
 from autometa.tuning._assembly import build_model, single_model
@@ -117,7 +117,7 @@ class ZeroShot:
         The first fit, or one on more rows.
     fits : list of (Configuration, FoldFit, float)
         What was fitted, with weights.
-    preparations : dict of str to bytes
+    preparations : dict of str to Preparation
         Pickled, by the names in the fits.
     failure : str
         Why the last one that failed did; empty where none did.
@@ -141,7 +141,7 @@ class ZeroShot:
         self._is_last = False
         self._threshold: float | None = None
         self.fits: list[tuple[Configuration, FoldFit, float]] = []
-        self.preparations: dict[str, bytes] = {}
+        self.preparations: dict[str, Preparation] = {}
         self.failure = ""
 
     def fit(
@@ -271,7 +271,7 @@ class ZeroShot:
         spare = [(entry, min(mixture.weights)) for entry, _ in others if entry.configuration not in chosen]
         return members + spare, len(members)
 
-    def model(self, preparations: Mapping[str, bytes]) -> Any:
+    def model(self, preparations: Mapping[str, Preparation]) -> Any:
         """Put the model together, with the preparations of all fits: the mean, or the only pipeline."""
         if self._size == 1:
             return single_model(self._problem, self.fits[0][1], preparations)
@@ -313,4 +313,6 @@ def constant_model(problem: Problem) -> Any:
     is_regression = problem.task.kind == "regression"
     model = (DummyRegressor() if is_regression else DummyClassifier(strategy="prior")).fit(X, problem.y)
     fit = FoldFit(None, pickle.dumps(model), ("",), {}, 0.0, 0.0, len(X))
-    return build_model(problem, [(fit, 1.0)], {"": pickle.dumps(FunctionTransformer().fit(problem.task.X))})
+    return build_model(
+        problem, [(fit, 1.0)], {"": Preparation(pickle.dumps(FunctionTransformer().fit(problem.task.X)), 0.0)}
+    )

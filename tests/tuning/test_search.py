@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +11,12 @@ import optuna
 import pandas as pd
 import pytest
 from optuna.trial import TrialState
-from sklearn.preprocessing import FunctionTransformer
 from stand_in import Clock
 
 from autometa.evaluation import Failure, FoldFit, Job, target_codes
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
-from autometa.tuning._assembly import choose, predict_limit, seconds_to_prepare
+from autometa.tuning._assembly import choose
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import _RESERVE, Pace, Schedule
@@ -304,51 +301,26 @@ def test_where_reading_the_table_took_half_of_the_time_experience_is_not_asked(s
     assert bool(len(run._recommendations)) is is_asked
 
 
-class Slow:
-    """A preparation whose first call takes longer than all others."""
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [([5.0, 0.5], [False, True]), ([0.5], [False]), ([5.0, 5.0], [False, True])]
+)
+def test_where_the_first_fit_takes_too_long_one_that_reads_no_words_is_made(seconds, expected) -> None:
+    _, study, problem, clock = posed([], [], 10.0)
+    plain: list[bool] = []
 
-    def __init__(self) -> None:
-        self.calls = 0
+    class TooSlow(Pretending):
+        def submit(self, key: Any, job: Job, limit: float) -> None:
+            plain.append(job.is_plain)
+            spent = seconds[len(plain) - 1]
+            clock.now += min(spent, limit)
+            outcome = first_fold(problem, 300) if spent <= limit else Failure("timeout", "too long")
+            self._done.append((key, outcome, min(spent, limit)))
 
-    def transform(self, X: Any) -> Any:
-        self.calls += 1
-        end = time.process_time() + (0.3 if self.calls == 1 else 0.0)
-        while time.process_time() < end:
-            pass
-        return X
-
-
-def test_the_price_of_a_preparation_is_not_that_of_its_first_call() -> None:
-    _, _, problem, _ = posed([], [], None)
-    slow = Slow()
-    # The first call alone would make it six seconds.
-    assert seconds_to_prepare(problem, slow) < 0.3
-    assert slow.calls > 1
-
-
-def test_a_default_model_that_was_cut_does_not_tell_the_price_of_a_whole_one() -> None:
-    _, _, problem, _ = posed([], [], None)
-    default = SPACE["lightgbm"].default_configuration()
-    preparations = {"p": pickle.dumps(FunctionTransformer().fit(problem.task.X))}
-
-    def limit(rounds: int | None) -> float:
-        fit = FoldFit(None, b"", ("p",), {}, 0.1, 0.1, 60, rounds, 1e-9)
-        return predict_limit(problem, [Candidate(default, "", fits={0: fit})], preparations, default)
-
-    assert limit(2) > 2 * limit(None)
-
-
-def test_models_that_are_quick_together_need_no_price_of_their_preparations() -> None:
-    _, _, problem, _ = posed([], [], None)
-    default = SPACE["lightgbm"].default_configuration()
-
-    def limit(seconds: float) -> float:
-        fits = {0: FoldFit(None, b"", ("p",), {}, 0.1, 0.1, 60, 5, seconds)}
-        return predict_limit(problem, [Candidate(default, "", fits=fits)], {}, default)
-
-    assert limit(1e-12) > 0
-    with pytest.raises(KeyError):
-        limit(1.0)  # there is nothing to price
+    run = begun(problem, study, TooSlow(problem, clock, [], []), clock)
+    run.begin()
+    run.recommend(None)
+    assert plain == expected
+    assert (run._floor is None) is (seconds[-1] > 1.0)
 
 
 def first_fold(problem: Problem, n_train: int, seconds: float = 0.2, made: float = 1.0) -> FoldFit:

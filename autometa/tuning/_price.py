@@ -1,0 +1,232 @@
+"""What predictions cost: models, and what prepares the table for them; and how much they may."""
+
+from __future__ import annotations
+
+import pickle
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from sklearn import config_context
+
+from autometa import distinct
+from autometa.evaluation import MANY_ROWS, Preparation, as_pipelines_see_it
+from autometa.tuning._candidate import Candidate, Problem
+
+# Rows for which the seconds of predictions are told and limited.
+PRICED_ROWS: Final = MANY_ROWS
+# A model may take ten times a default LightGBM for its predictions. A little is left for what is not priced.
+TIMES_DEFAULT: Final = 8.5
+# Where to read the table takes most of that, models may take so many times the trees of a default one.
+LEAST_TIMES_DEFAULT: Final = 6.0
+# What takes less is not thinned out: seconds of so little differ from call to call, and models should not.
+LEAST_SECONDS: Final = 0.3
+# What took longer to prepare the whole table is not timed again: rows beyond the table's have known texts mostly.
+_LONG_CALL: Final = 0.1
+# Nor is what makes no difference.
+_SHORT_CALL: Final = 0.01
+# Rows on which others are timed.
+_PREPARED_ROWS: Final = 500
+# A default model is fitted on so many rows and timed with so many of its hundred trees, of many classes with some.
+_ROWS: Final = 1_000
+_TREES: Final = 30
+_CLASSES: Final = 5
+# Levels are timed with so many rows, and of many columns with some.
+_LEVEL_ROWS: Final = 2_000
+_COLUMNS: Final = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """How a candidate is to be in a model.
+
+    Attributes
+    ----------
+    candidate : Candidate
+    n_folds : int
+        Models of its first folds.
+    is_refitted : bool, default=False
+        Whether there is one that is fitted on all rows.
+    """
+
+    candidate: Candidate
+    n_folds: int
+    is_refitted: bool = False
+
+    @property
+    def n_models(self) -> int:
+        """How many models it has."""
+        return self.n_folds + self.is_refitted
+
+    @property
+    def halved(self) -> Part:
+        """The same with half of the models of folds; at last with one on all rows alone."""
+        n_folds = self.n_folds // 2
+        return Part(self.candidate, n_folds, self.is_refitted or n_folds == 0)
+
+    @property
+    def preparations(self) -> set[str]:
+        """Names of what its models need; those of all rows have names of their own, where folds have."""
+        fits = self.candidate.fits
+        found = {name for fold in range(self.n_folds) for name in fits[fold].preparation}
+        if self.is_refitted:
+            found |= {f"all/{_kind(name)}" if name.count("/") > 1 else name for name in fits[0].preparation}
+        return found
+
+
+class Price:
+    """CPU seconds that the predictions of 10,000 rows take, and how many they may.
+
+    Parameters
+    ----------
+    problem : Problem
+    preparations : mapping of str to Preparation
+        By the names in the fits. Where it makes a difference they are timed; those of other folds take the same.
+    first : Candidate
+        To read the table at all takes as long as its preparation does.
+    limit : float, optional
+        Seconds; by default ten times those of a default LightGBM, more where to read the table takes most of them.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        preparations: Mapping[str, Preparation],
+        first: Candidate,
+        limit: float | None = None,
+    ) -> None:
+        self._problem = problem
+        self._preparations = {_kind(name): preparation for name, preparation in preparations.items()}
+        self._seconds: dict[str, float] = {}
+        self._first = first
+        self._limit = limit
+
+    def exceeds(self, parts: Sequence[Part]) -> bool:
+        """Whether a model of these parts takes longer than the limit."""
+        most = sum(self._at_most(_kind(name)) for name in _names(parts))
+        return self._of_models(parts) + most > self.least and self.of(parts) > self.limit
+
+    @property
+    def least(self) -> float:
+        """The limit, or seconds that are surely within it."""
+        return max(TIMES_DEFAULT * sum(self._default), LEAST_SECONDS) if self._limit is None else self._limit
+
+    @cached_property
+    def limit(self) -> float:
+        """The most seconds of a model."""
+        if self._limit is not None:
+            return self._limit
+        reading = self.of([Part(self._first, 1)]) - self.of_model(self._first)
+        return max(self.least, reading + LEAST_TIMES_DEFAULT * self._default[0])
+
+    @cached_property
+    def _default(self) -> tuple[float, float]:
+        return seconds_of_default(self._problem)
+
+    def of(self, parts: Sequence[Part]) -> float:
+        """Return the seconds of a model of these parts."""
+        return self._of_models(parts) + sum(self._of_kind(_kind(name)) for name in _names(parts))
+
+    @staticmethod
+    def of_model(candidate: Candidate) -> float:
+        """Return the seconds of one model of a candidate, without what prepares the table."""
+        return candidate.fits[0].row_seconds * PRICED_ROWS
+
+    def _of_models(self, parts: Sequence[Part]) -> float:
+        return sum(self.of_model(part.candidate) * part.n_models for part in parts)
+
+    def _at_most(self, kind: str) -> float:
+        known = self._preparations[kind].row_seconds
+        whole = known * min(self._problem.n_rows, PRICED_ROWS)
+        return whole if whole > _LONG_CALL else known * PRICED_ROWS
+
+    def _of_kind(self, kind: str) -> float:
+        if kind not in self._seconds:
+            most, known = self._at_most(kind), self._preparations[kind]
+            is_long = known.row_seconds * min(self._problem.n_rows, PRICED_ROWS) > _LONG_CALL
+            if not is_long and most > _SHORT_CALL:
+                most = seconds_to_prepare(self._problem, pickle.loads(known.pickled))
+            self._seconds[kind] = most
+        return self._seconds[kind]
+
+
+def _names(parts: Sequence[Part]) -> set[str]:
+    return {name for part in parts for name in part.preparations}
+
+
+def _kind(name: str) -> str:
+    """Return what preparations of different folds and rows have in common."""
+    return name.rpartition("/")[2]
+
+
+def seconds_to_prepare(problem: Problem, preparation: Any) -> float:
+    """CPU seconds that a fitted preparation takes for 10,000 rows, by some of the task's."""
+    frame = as_pipelines_see_it(problem.task)
+
+    def seconds(n_rows: int) -> float:
+        rows = frame.iloc[np.resize(np.arange(len(frame)), n_rows)]
+        with warnings.catch_warnings(), config_context(transform_output="default"):
+            warnings.simplefilter("ignore")
+            start = time.process_time()
+            distinct.transform(preparation, rows)
+            return time.process_time() - start
+
+    few, many = seconds(1), seconds(_PREPARED_ROWS)  # the first call of all takes longer: it imports
+    return many + max(many - few, 0.0) * (PRICED_ROWS / _PREPARED_ROWS - 1)
+
+
+def seconds_of_default(problem: Problem) -> tuple[float, float]:
+    """CPU seconds that a default LightGBM takes to predict 10,000 rows of the table, levels as integers.
+
+    Returns
+    -------
+    trees, levels : float
+        Those of the model, and those that levels take to become integers.
+    """
+    import lightgbm
+
+    task = problem.task
+    chosen = np.random.default_rng(0).permutation(len(problem.y))[:_ROWS]
+    frame, y = task.X.iloc[chosen], problem.y[chosen]
+    numbers, others = (frame.select_dtypes(**{which: ["number", "bool"]}) for which in ("include", "exclude"))
+    codes = [_codes(column, {}) for _, column in others.items()]
+    X = np.column_stack([numbers.to_numpy(dtype="float64", na_value=np.nan), *codes])
+    # There is a tree for each class in each round.
+    times = max(len(task.classes) / _CLASSES, 1.0)
+    kind = lightgbm.LGBMRegressor if task.kind == "regression" else lightgbm.LGBMClassifier
+    model = kind(n_jobs=1, verbosity=-1, n_estimators=_TREES).fit(X, y if times == 1.0 else y % _CLASSES)
+    rows = np.resize(X, (PRICED_ROWS, X.shape[1]))
+
+    def seconds(call: Callable[[], Any]) -> float:
+        spent = []
+        for _ in range(2):
+            start = time.process_time()
+            call()
+            spent.append(time.process_time() - start)
+        return min(spent)
+
+    predict = model.booster_.predict
+    few, many = (seconds(partial(predict, rows, num_iteration=n)) for n in (1, _TREES))
+    trees = times * (few + max(many - few, 0.0) * (100 - 1) / (_TREES - 1))
+    some = others.iloc[np.resize(np.arange(len(y)), _LEVEL_ROWS), :_COLUMNS]
+    known = [{level: i for i, level in enumerate(set(_as_text(column)))} for _, column in some.items()]
+    levels = [
+        seconds(partial(_codes, column, found))
+        for (_, column), found in zip(some.items(), known, strict=True)
+    ]
+    return trees, sum(levels) * others.shape[1] / max(len(levels), 1) * PRICED_ROWS / _LEVEL_ROWS
+
+
+def _as_text(column: pd.Series) -> pd.Series:
+    return column.astype(object).where(column.notna(), "").astype(str)
+
+
+def _codes(column: pd.Series, known: Mapping[str, int]) -> Any:
+    """Return an integer for each level; all levels are learned where none is known."""
+    text = _as_text(column)
+    return text.map(known) if known else pd.factorize(text)[0]
