@@ -122,18 +122,22 @@ class _Ensemble(BaseEstimator):
         needed = {number for group in self.layer for number in group}
         first: dict[int, Array] = {}
         by_columns: dict[int, Any] = {}
+        last: tuple[int, ...] = ()
+        rows: Any = None
         total: Any = 0.0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for number, (places, model, weight) in enumerate(self.members):
                 if n_first in places and len(blocks) == n_first:
                     blocks.append(first_layer([[first[i] for i in group] for group in self.layer]))
-                parts = [blocks[place] for place in places]
-                if len(parts) > 1 and any(map(issparse, parts)):
-                    # Many models share most of their blocks.
-                    by_columns |= {p: csc_matrix(blocks[p]) for p in places if p not in by_columns}
-                    parts = [by_columns[place] for place in places]
-                answer = self._answer(model, side_by_side(parts))
+                if places != last:
+                    parts = [blocks[place] for place in places]
+                    if len(parts) > 1 and any(map(issparse, parts)):
+                        # Models of several folds share most of their blocks.
+                        by_columns |= {p: csc_matrix(blocks[p]) for p in places if p not in by_columns}
+                        parts = [by_columns[place] for place in places]
+                    last, rows = places, side_by_side(parts)
+                answer = self._answer(model, rows)
                 if number in needed:
                     first[number] = answer
                 total = total + weight * answer

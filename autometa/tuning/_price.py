@@ -32,7 +32,7 @@ _LONG_CALL: Final = 0.1
 _SHORT_CALL: Final = 0.01
 # Rows on which others are timed.
 _PREPARED_ROWS: Final = 500
-# A default model is fitted on so many rows and timed with so many of its hundred trees, of many classes with some.
+# A default model is fitted on so many rows and timed with so many of its trees, of many classes with some.
 _ROWS: Final = 1_000
 _TREES: Final = 30
 _CLASSES: Final = 5
@@ -140,18 +140,20 @@ class Price:
     def _of_models(self, parts: Sequence[Part]) -> float:
         return sum(self.of_model(part.candidate) * part.n_models for part in parts)
 
+    def _is_long(self, kind: str) -> bool:
+        return self._preparations[kind].row_seconds * min(self._problem.n_rows, PRICED_ROWS) > _LONG_CALL
+
     def _at_most(self, kind: str) -> float:
-        known = self._preparations[kind].row_seconds
-        whole = known * min(self._problem.n_rows, PRICED_ROWS)
-        return whole if whole > _LONG_CALL else known * PRICED_ROWS
+        n_rows = min(self._problem.n_rows, PRICED_ROWS) if self._is_long(kind) else PRICED_ROWS
+        return self._preparations[kind].row_seconds * n_rows
 
     def _of_kind(self, kind: str) -> float:
         if kind not in self._seconds:
-            most, known = self._at_most(kind), self._preparations[kind]
-            is_long = known.row_seconds * min(self._problem.n_rows, PRICED_ROWS) > _LONG_CALL
-            if not is_long and most > _SHORT_CALL:
-                most = seconds_to_prepare(self._problem, pickle.loads(known.pickled))
-            self._seconds[kind] = most
+            seconds = self._at_most(kind)
+            if seconds > _SHORT_CALL and not self._is_long(kind):
+                fitted = pickle.loads(self._preparations[kind].pickled)
+                seconds = seconds_to_prepare(self._problem, fitted)
+            self._seconds[kind] = seconds
         return self._seconds[kind]
 
 
@@ -198,8 +200,9 @@ def seconds_of_default(problem: Problem) -> tuple[float, float]:
     X = np.column_stack([numbers.to_numpy(dtype="float64", na_value=np.nan), *codes])
     # There is a tree for each class in each round.
     times = max(len(task.classes) / _CLASSES, 1.0)
+    rounds = _TREES // min(max(len(task.classes) - 1, 1), _CLASSES)
     kind = lightgbm.LGBMRegressor if task.kind == "regression" else lightgbm.LGBMClassifier
-    model = kind(n_jobs=1, verbosity=-1, n_estimators=_TREES).fit(X, y if times == 1.0 else y % _CLASSES)
+    model = kind(n_jobs=1, verbosity=-1, n_estimators=rounds).fit(X, y if times == 1.0 else y % _CLASSES)
     rows = np.resize(X, (PRICED_ROWS, X.shape[1]))
 
     def seconds(call: Callable[[], Any]) -> float:
@@ -211,8 +214,8 @@ def seconds_of_default(problem: Problem) -> tuple[float, float]:
         return min(spent)
 
     predict = model.booster_.predict
-    few, many = (seconds(partial(predict, rows, num_iteration=n)) for n in (1, _TREES))
-    trees = times * (few + max(many - few, 0.0) * (100 - 1) / (_TREES - 1))
+    few, many = (seconds(partial(predict, rows, num_iteration=n)) for n in (1, rounds))
+    trees = times * (few + max(many - few, 0.0) * (100 - 1) / (rounds - 1))
     some = others.iloc[np.resize(np.arange(len(y)), _LEVEL_ROWS), :_COLUMNS]
     known = [{level: i for i, level in enumerate(set(_as_text(column)))} for _, column in some.items()]
     levels = [
