@@ -239,7 +239,7 @@ def planned(assembly: Assembly, price: Price, *, n_folds: int, is_refitted: bool
     ]
     while any(part.n_models > 1 for part in parts) and price.exceeds(parts):
         shorter = [
-            [*parts[:i], part.halved, *parts[i + 1 :]] for i, part in enumerate(parts) if part.n_models > 1
+            [*parts[:i], part.shorter, *parts[i + 1 :]] for i, part in enumerate(parts) if part.n_models > 1
         ]
         parts = min(shorter, key=price.of)
     return parts

@@ -21,7 +21,7 @@ from autometa.tuning._candidate import Candidate, Problem
 # Rows for which the seconds of predictions are told and limited.
 PRICED_ROWS: Final = MANY_ROWS
 # A model may take ten times a default LightGBM for its predictions. A little is left for what is not priced.
-TIMES_DEFAULT: Final = 8.5
+TIMES_DEFAULT: Final = 9.5
 # Where to read the table takes most of that, models may take so many times the trees of a default one.
 LEAST_TIMES_DEFAULT: Final = 6.0
 # What takes less is not thinned out: seconds of so little differ from call to call, and models should not.
@@ -64,10 +64,9 @@ class Part:
         return self.n_folds + self.is_refitted
 
     @property
-    def halved(self) -> Part:
-        """The same with half of the models of folds; at last with one on all rows alone."""
-        n_folds = self.n_folds // 2
-        return Part(self.candidate, n_folds, self.is_refitted or n_folds == 0)
+    def shorter(self) -> Part:
+        """The same with one model of a fold less; at last with one on all rows alone."""
+        return Part(self.candidate, self.n_folds - 1, self.is_refitted or self.n_folds == 1)
 
     @property
     def preparations(self) -> set[str]:
