@@ -31,7 +31,7 @@ from autometa.tuning._assembly import (
 )
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._hands import Hands
-from autometa.tuning._price import Part, Price
+from autometa.tuning._price import Part, Price, price_of
 from autometa.tuning._result import TuneResult, baselines_of, best_by_cv, make_leaderboard
 from autometa.tuning._sampler import MetaSampler, sampler_seed
 from autometa.tuning._schedule import (
@@ -331,7 +331,8 @@ class SearchRun:
         assembly: Assembly | None = None
         price: Price | None = None
         if search is not None and (usable := search.tried.usable):
-            price = Price(problem, self._preparations, usable[0], max_predict_seconds)
+            known, is_timed = self._preparations, self._deadline.seconds is not None
+            price = price_of(problem, known, usable[0], max_predict_seconds, is_timed=is_timed)
             assembly = choose(
                 problem,
                 usable,
@@ -382,8 +383,7 @@ class SearchRun:
         """Return the model, the best single configuration, and a word about what there was no time for."""
         if assembly and price:
             best = best_single(assembly, leaderboard)
-            is_pipeline = self._size == 1 and not self._task.given_labels
-            if self._size == 1 and (fit := self._refit(best, is_pipeline=is_pipeline)):
+            if self._size == 1 and (fit := self._refit(best, is_pipeline=not self._task.given_labels)):
                 return single_model(self._problem, fit, self._preparations), best.configuration, ""
             note = "" if self._size > 1 else "no time was left to fit the best pipeline on all rows."
             fits, layer = self._fits(assembly, price) if self._size > 1 else (bag(best, 1.0, best.depth), [])

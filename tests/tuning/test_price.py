@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import pickle
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from lightgbm import LGBMRegressor, early_stopping
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import FunctionTransformer
 
 from autometa.evaluation import FoldFit, Preparation, target_codes
 from autometa.space import SearchSpace
 from autometa.task import Task
+from autometa.tuning import tune
 from autometa.tuning._assembly import Assembly, choose, planned
 from autometa.tuning._candidate import Candidate, Problem
 from autometa.tuning._price import (
@@ -21,8 +29,10 @@ from autometa.tuning._price import (
     TIMES_DEFAULT,
     Part,
     Price,
+    price_of,
     seconds_of_default,
     seconds_to_prepare,
+    trees_worth,
 )
 
 CONFIGURATION = SearchSpace.for_kind("regression")["lightgbm"].default_configuration()
@@ -170,3 +180,46 @@ def test_members_without_all_folds_are_fitted_on_all_rows_alone() -> None:
     for is_refitted, expected in ((True, (0, True)), (False, (3, False))):
         (part,) = planned(chosen, price, n_folds=4, is_refitted=is_refitted)
         assert (part.n_folds, part.is_refitted) == expected
+
+
+@pytest.mark.filterwarnings("ignore:The argument 'eval_set'")
+def test_without_a_limit_of_time_prices_are_counted_not_timed() -> None:
+    problem = a_problem()
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 4)), rng.normal(size=300)
+    boosted = LGBMRegressor(n_estimators=30, verbosity=-1).fit(X, y)
+    fitted = {
+        "boosting": boosted,
+        "stopped": LGBMRegressor(n_estimators=90, verbosity=-1).fit(
+            X, y, eval_set=[(X, -y)], callbacks=[early_stopping(2, verbose=False)]
+        ),
+        "forest": ExtraTreesRegressor(n_estimators=7).fit(X, y),
+        "neighbours": TransformedTargetRegressor(KNeighborsRegressor()).fit(X, y),
+        "linear": Ridge().fit(X, y),
+        "other": DummyRegressor().fit(X, y),
+    }
+    worth = {name: trees_worth(model) for name, model in fitted.items()}
+    assert worth["boosting"] == 30
+    assert worth["stopped"] < 10
+    assert worth["forest"] == 7
+    assert worth["linear"] < 1 < worth["neighbours"]
+    assert worth["other"] == 100
+    one = a_candidate(problem, 1e3, "dear")
+    for fold in one.fits:
+        one.fits[fold] = replace(one.fits[fold], model=pickle.dumps(boosted))
+    known = {"dear": Preparation(b"", 0.0)}
+    price = price_of(problem, known, one, None, is_timed=False)
+    assert not price.exceeds([Part(one, 4)])
+    assert price.exceeds([Part(one, 4)] * 10)
+    assert price_of(problem, known, one, 7.0, is_timed=False).limit == 7.0
+    assert price_of(problem, known, one, None, is_timed=True).limit > 0
+
+
+def test_a_search_without_a_limit_of_time_is_the_same_twice() -> None:
+    problem = a_problem(b=np.random.default_rng(1).choice(["few", "words"], 400))
+    task, names = problem.task, ("linear", "knn", "svm")
+    first, second = (
+        tune(task.X, task.y, metric="r2", n_trials=4, algorithms=names, random_state=0) for _ in range(2)
+    )
+    assert len(first.model.members) == len(second.model.members)
+    np.testing.assert_array_equal(first.model.predict(task.X), second.model.predict(task.X))
