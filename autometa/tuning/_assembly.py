@@ -191,7 +191,7 @@ def _within(
 ) -> Array:
     """Choose weights; as long as one model of each member takes too long to predict, leave one out.
 
-    That is the one that adds least to the loss for its seconds. What a member of a second layer reads must be predicted
+    That is the one that helps the loss least for its seconds. What a member of a second layer reads must be predicted
     with it.
     """
     if price is None or len(pool) == 1:
@@ -213,7 +213,8 @@ def _within(
         rests = [[i for i in members if i != member] for member in members]
         saved = [price.of(parts(members)) - price.of(parts(rest)) for rest in rests]
         without = [np.where(np.arange(len(pool)) == member, 0.0, weights) for member in members]
-        adds = [loss(shares / shares.sum()) - loss(weights) for shares in without]
+        found = loss(weights)
+        adds = [loss(shares / shares.sum()) - found for shares in without]
         kept.remove(members[int(np.argmin(np.maximum(adds, 0.0) / np.maximum(saved, 1e-9)))])
 
 
@@ -354,7 +355,7 @@ def single_model(problem: Problem, fit: FoldFit, preparations: Mapping[str, Prep
 
 
 def best_single(assembly: Assembly, leaderboard: pd.DataFrame) -> Candidate:
-    """Return the best pipeline of the leaderboard that there are models of, by itself; the heaviest member without."""
+    """Return the best pipeline of the leaderboard that there are models of, or else the heaviest member."""
     by_number = {c.number: c for c in assembly.candidates if not c.below}
     done = leaderboard[leaderboard["state"] == "complete"]
     return next((by_number[n] for n in done["trial"] if n in by_number), assembly.members[0][0])

@@ -427,7 +427,7 @@ class SearchRun:
                     parts[i] = Part(candidate, 1)
                 found += bag(candidate, weight, parts[i].n_folds)
             # The models of the folds are what the second layer has seen.
-            places[id(candidate)] = list(range(start, len(found)))[-len(candidate.fits) :]
+            places[id(candidate)] = list(range(start, len(found)))[-max(parts[i].n_folds, 1) :]
         return found, [places[id(candidate)] for candidate in assembly.below]
 
     def _refit(self, candidate: Candidate, *, is_pipeline: bool = False) -> FoldFit | None:

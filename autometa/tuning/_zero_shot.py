@@ -118,7 +118,7 @@ class ZeroShot:
     fits : list of (Configuration, FoldFit, float)
         What was fitted, with weights.
     preparations : dict of str to Preparation
-        Pickled, by the names in the fits.
+        By the names in the fits.
     failure : str
         Why the last one that failed did; empty where none did.
     """

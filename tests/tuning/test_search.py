@@ -13,11 +13,12 @@ import pytest
 from optuna.trial import TrialState
 from stand_in import Clock
 
-from autometa.evaluation import Failure, FoldFit, Job, target_codes
+from autometa.evaluation import Failure, FoldFit, Job, Preparation, target_codes
 from autometa.space import Configuration, SearchSpace
 from autometa.task import Task
-from autometa.tuning._assembly import choose
+from autometa.tuning._assembly import Assembly, choose
 from autometa.tuning._candidate import Candidate, Problem
+from autometa.tuning._price import Price
 from autometa.tuning._run import SearchRun
 from autometa.tuning._schedule import _RESERVE, Pace, Schedule
 from autometa.tuning._search import Search
@@ -378,3 +379,19 @@ def test_time_is_kept_for_fits_on_all_rows_that_there_can_be_time_for() -> None:
     assert problem.refits_within(1.0, [slow, quick, quick]) == pytest.approx(2 * problem.refit_seconds(quick))
     found = Candidate(DESIGN[0], "", fits={0: replace(fits[0], rounds=50)}, seconds=0.3)
     assert problem.refit_seconds(found) == pytest.approx(1.2 * 0.3)
+
+
+def test_a_second_layer_reads_models_of_folds_alone_where_some_were_given_up() -> None:
+    hands, study, problem, clock = posed([0.1, 0.1], [0.1, 0.1], None)
+    run = begun(problem, study, hands, clock)
+    fits = {fold: first_fold(problem, 300) for fold in range(4)}
+    below = Candidate(DESIGN[0], "", number=0, fits=fits)
+    second = Candidate(DESIGN[1], "", number=1, fits=fits, below=[below])
+    assembly = Assembly(
+        [below, second], np.array([0.5, 0.5]), np.zeros(2), 4, np.arange(N_ROWS), problem.y, [0.0] * 4
+    )
+    # A model takes .01 s: seven of ten are in time.
+    found, layer = run._fits(assembly, Price(problem, {"prepared": Preparation(b"", 0.0)}, below, 0.075))
+    assert len(found) == 7
+    assert layer == [[1]]  # behind the one on all rows
+    assert sum(weight for _, weight in found) == pytest.approx(1.0)
